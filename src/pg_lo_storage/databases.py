@@ -1,0 +1,212 @@
+"""Large objects over Django's connections: alias -> connection -> driver, with Django's rules about errors."""
+
+import contextlib
+from collections.abc import Generator, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DEFAULT_DB_ALIAS, Error, connections
+from typing_extensions import Buffer
+
+from pg_lo_storage.drivers import AccessMode, LargeObject, LargeObjectDriver, SQLExecutor, get_driver
+from pg_lo_storage.exceptions import LargeObjectError, StaleLargeObject
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+__all__ = ["DatabaseDriver", "db_for_read", "db_for_write"]
+
+
+def db_for_read(alias: str | None = None) -> str:
+    """Return ``alias``, else the setting ``PG_LO_STORAGE_DB_FOR_READ``, else ``default``."""
+    return alias or getattr(settings, "PG_LO_STORAGE_DB_FOR_READ", None) or DEFAULT_DB_ALIAS
+
+
+def db_for_write(alias: str | None = None) -> str:
+    """Return ``alias``, else the setting ``PG_LO_STORAGE_DB_FOR_WRITE``, else ``default``."""
+    return alias or getattr(settings, "PG_LO_STORAGE_DB_FOR_WRITE", None) or DEFAULT_DB_ALIAS
+
+
+class DatabaseDriver:
+    """The :class:`LargeObjectDriver` of an alias: each call goes to the connection this thread has for it now.
+
+    Errors keep Django's rules: the driver's own surface as :mod:`django.db`'s, and one that leaves the server's
+    transaction aborted marks the atomic block for rollback, as a failed query would.
+    """
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+
+    @property
+    def transaction_marker(self) -> object:
+        """An object that is replaced whenever Django ends a transaction or rolls a savepoint back."""
+        return connections[self.alias].run_on_commit
+
+    @property
+    def in_transaction(self) -> bool:
+        """See :attr:`LargeObjectDriver.in_transaction`."""
+        raw = connections[self.alias].connection
+        return raw is not None and _driver_of(self.alias, raw).in_transaction
+
+    @property
+    def sql(self) -> SQLExecutor | None:
+        """See :attr:`LargeObjectDriver.sql`; not guarded by Django's rules."""
+        with self._session() as driver:
+            return driver.sql
+
+    def create(self, oid: int = 0) -> int:
+        """See :meth:`LargeObjectDriver.create`."""
+        with self._session() as driver:
+            return driver.create(oid)
+
+    def from_bytes(self, data: Buffer) -> int:
+        """See :meth:`LargeObjectDriver.from_bytes`."""
+        with self._session() as driver:
+            return driver.from_bytes(data)
+
+    def open(self, oid: int, mode: AccessMode) -> LargeObject:
+        """See :meth:`LargeObjectDriver.open`."""
+        with self._session() as driver:
+            return _DatabaseLargeObject(self.alias, driver.open(oid, mode))
+
+    def unlink(self, oid: int) -> bool:
+        """See :meth:`LargeObjectDriver.unlink`."""
+        with self._session() as driver:
+            return driver.unlink(oid)
+
+    def exists(self, oid: int) -> bool:
+        """See :meth:`LargeObjectDriver.exists`."""
+        with self._session() as driver:
+            return driver.exists(oid)
+
+    def size(self, oid: int) -> int:
+        """See :meth:`LargeObjectDriver.size`."""
+        with self._session() as driver:
+            return driver.size(oid)
+
+    def get(self, oid: int, offset: int, size: int) -> bytes:
+        """See :meth:`LargeObjectDriver.get`."""
+        with self._session() as driver:
+            return driver.get(oid, offset, size)
+
+    def put(self, oid: int, offset: int, data: Buffer) -> None:
+        """See :meth:`LargeObjectDriver.put`."""
+        with self._session() as driver:
+            driver.put(oid, offset, data)
+
+    @contextlib.contextmanager
+    def _session(self) -> Generator[LargeObjectDriver]:
+        wrapper = connections[self.alias]
+        if wrapper.vendor != "postgresql":
+            message = f"the database {self.alias!r} is {wrapper.display_name}: large objects need PostgreSQL"
+            raise ImproperlyConfigured(message)
+        wrapper.validate_thread_sharing()
+        wrapper.ensure_connection()
+        with _guarded(wrapper):
+            yield _driver_of(self.alias, wrapper.connection)
+
+
+class _DatabaseLargeObject:
+    """A descriptor that is used only by the thread, and over the connection, that opened it."""
+
+    def __init__(self, alias: str, wrapped: LargeObject) -> None:
+        self._alias = alias
+        self._wrapped = wrapped
+        self._raw = connections[alias].connection
+
+    @property
+    def oid(self) -> int:
+        return self._wrapped.oid
+
+    def read(self, size: int) -> bytes:
+        with self._session():
+            return self._wrapped.read(size)
+
+    def chunks(self, size: int, count: int | None = None) -> Iterator[bytes]:
+        blocks = self._wrapped.chunks(size, count)
+        while True:
+            with self._session():
+                block = next(blocks, None)
+            if block is None:
+                return
+            yield block
+
+    def write(self, data: Buffer) -> int:
+        with self._session():
+            return self._wrapped.write(data)
+
+    def write_all(self, blocks: Iterable[Buffer]) -> int:
+        with self._session():
+            return self._wrapped.write_all(blocks)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        with self._session():
+            return self._wrapped.seek(offset, whence)
+
+    def tell(self) -> int:
+        with self._session():
+            return self._wrapped.tell()
+
+    def truncate(self, size: int) -> None:
+        with self._session():
+            self._wrapped.truncate(size)
+
+    def close(self) -> None:
+        wrapper = connections[self._alias]
+        if wrapper.connection is self._raw and self._raw is not None and not wrapper.needs_rollback:
+            with _guarded(wrapper):
+                self._wrapped.close()
+
+    @contextlib.contextmanager
+    def _session(self) -> Generator[None]:
+        wrapper = connections[self._alias]
+        if wrapper.connection is not self._raw:
+            message = (
+                f"large object {self.oid} was opened on another connection, or in another thread:"
+                " open it again where it is used"
+            )
+            raise StaleLargeObject(message, oid=self.oid)
+        wrapper.validate_thread_sharing()
+        with _guarded(wrapper):
+            yield
+
+
+@contextlib.contextmanager
+def _guarded(wrapper: "BaseDatabaseWrapper") -> Generator[None]:
+    wrapper.validate_no_broken_transaction()
+    try:
+        with wrapper.wrap_database_errors:
+            yield
+    except Exception as error:
+        # An error of this package has a cause where the server raised it, and so aborted the transaction.
+        aborted = error.__cause__ is not None if isinstance(error, LargeObjectError) else isinstance(error, Error)
+        if aborted and wrapper.in_atomic_block:
+            wrapper.set_rollback(rollback=True)
+        raise
+
+
+def _driver_of(alias: str, raw: object) -> LargeObjectDriver:
+    configured: str | dict[str, str] | None = getattr(settings, "PG_LO_STORAGE_DRIVER", None)
+    return get_driver(raw, driver=configured.get(alias) if isinstance(configured, dict) else configured)
+
+
+@checks.register
+def check_renamed_settings(**_options: object) -> list[checks.CheckMessage]:
+    """Name each setting of warehouse-py that is left, and what it is called now."""
+    renamed = {f"WAREHOUSE_{name}": f"PG_LO_STORAGE_{name}" for name in ("DB_FOR_READ", "DB_FOR_WRITE")}
+    return [
+        checks.Warning(
+            f"The setting {old} of warehouse-py has no effect: it is called {new} now.",
+            hint=f"Rename {old} to {new} in the settings.",
+            id="pg_lo_storage.W001",
+        )
+        for old, new in renamed.items()
+        if hasattr(settings, old)
+    ]
+
+
+if TYPE_CHECKING:
+    _driver: type[LargeObjectDriver] = DatabaseDriver
+    _large_object: type[LargeObject] = _DatabaseLargeObject

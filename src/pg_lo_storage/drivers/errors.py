@@ -1,0 +1,34 @@
+"""From SQLSTATEs to the package's exceptions; the codes: https://www.postgresql.org/docs/current/errcodes-appendix.html."""
+
+from pg_lo_storage import exceptions as e
+
+__all__ = ["translate"]
+
+_BY_SQLSTATE: dict[str, tuple[type[e.LargeObjectError], str]] = {
+    # Every statement looks for the object first, so that only a concurrent unlink can still say "undefined".
+    "42704": (
+        e.LargeObjectConflict,
+        "another session unlinked large object {oid} at the same time; try again",
+    ),
+    "42501": (
+        e.LargeObjectPermissionDenied,
+        "permission denied for large object {oid}: the role must own it or be granted SELECT, UPDATE on it",
+    ),
+    "25006": (e.LargeObjectReadOnly, "large object {oid} cannot be written: the transaction is read-only"),
+    "22023": (e.LargeObjectTooLarge, "position out of range for large object {oid}: it holds 4 TiB at most"),
+}
+# "tuple concurrently updated|deleted", and two sessions creating the same page.
+_CONFLICTS_OF_A_WRITE = {"XX000", "23505"}
+
+
+def translate(sqlstate: str | None, oid: int | None, *, writing: bool = False) -> e.LargeObjectError | None:
+    """Return the error that ``sqlstate`` means for a large-object call, or ``None`` for the driver's own to pass.
+
+    XX000 and 23505 are conflicts only where the call was ``writing``.
+    """
+    if writing and sqlstate in _CONFLICTS_OF_A_WRITE:
+        return e.LargeObjectConflict(f"another session wrote large object {oid} at the same time; try again", oid=oid)
+    if sqlstate is None or (found := _BY_SQLSTATE.get(sqlstate)) is None:
+        return None
+    kind, message = found
+    return kind(message.format(oid=oid), oid=oid)

@@ -1,0 +1,173 @@
+"""The driver for psycopg2: native lobjects, read in bulk by COPY, and SQL where a lobject cannot serve."""
+
+import contextlib
+import io
+import struct
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, LiteralString
+
+import psycopg2
+from psycopg2 import extensions as ext
+from typing_extensions import override
+
+from pg_lo_storage.drivers.base import AccessMode
+from pg_lo_storage.drivers.errors import translate
+from pg_lo_storage.drivers.sql import GUARD, SQLDriver, SQLLargeObject
+from pg_lo_storage.exceptions import LargeObjectConflict
+
+if TYPE_CHECKING:
+    from pg_lo_storage.drivers.base import LargeObjectDriver
+
+__all__ = ["Psycopg2Driver"]
+
+# A lobject that is collected closes its descriptor, which may be another object's by then, and runs a query
+# inside the garbage collector. Those that cannot be closed wait here until psycopg2 knows their transaction over.
+_kept: "list[tuple[ext.connection, ext.lobject[bytes]]]" = []
+
+_COPY_HEADER = len(b"PGCOPY\n\xff\r\n\0") + 4  # then the length of the header's extension
+_FIELDS = struct.Struct("!h")
+_LENGTH = struct.Struct("!i")
+
+
+class Psycopg2Driver(SQLDriver):
+    """Large objects over a :class:`psycopg2.extensions.connection`.
+
+    A lobject needs psycopg2's own transaction: within an explicit ``BEGIN`` under autocommit, and under a wait
+    callback (gevent), the descriptor is driven by SQL instead.
+    """
+
+    def __init__(self, connection: ext.connection) -> None:
+        self._connection = connection
+
+    @override
+    def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        with self._connection.cursor(cursor_factory=ext.cursor) as cursor:
+            cursor.execute(query, params)
+            return cursor.fetchall() if cursor.description else []
+
+    @override
+    def sqlstate(self, error: Exception) -> str | None:
+        return error.pgcode if isinstance(error, psycopg2.Error) else None
+
+    @property
+    @override
+    def in_transaction(self) -> bool:
+        status = self._connection.info.transaction_status
+        return status in {ext.TRANSACTION_STATUS_INTRANS, ext.TRANSACTION_STATUS_INERROR}
+
+    @property
+    @override
+    def autocommit(self) -> bool:
+        return self._connection.autocommit
+
+    @override
+    def open(self, oid: int, mode: AccessMode) -> SQLLargeObject:
+        _kept[:] = [pair for pair in _kept if not pair[0].closed and pair[0].status != ext.STATUS_READY]
+        if self.autocommit or ext.get_wait_callback() is not None:
+            return super().open(oid, mode)
+        # psycopg2 tells neither the number of a lobject's descriptor nor SQLSTATEs: a guarded open by SQL finds
+        # both out, and leaves the number free for the lobject to take.
+        fd, token = self.open_descriptor(oid, mode, keep=False)
+        with _conflicts(oid):
+            native = self._connection.lobject(oid, "rwb" if AccessMode.WRITE & mode else "rb")
+        return Psycopg2LargeObject(self, self._connection, native, fd, token)
+
+    def copy_blocks(self, fd: int, size: int, count: int, guard: tuple[str, str]) -> list[bytes]:
+        """Return ``count`` blocks of ``size`` bytes read by COPY; an empty list where the guard says stale."""
+        name, token = guard
+        # COPY takes no parameters; all five values are this package's own integers and identifiers.
+        query = (
+            f"copy (select loread({fd:d}, {size:d}) from generate_series(1, {count:d})"  # noqa: S608
+            f" where current_setting('{name}', true) = '{token}') to stdout (format binary)"
+        )
+        target = io.BytesIO()
+        with self._connection.cursor(cursor_factory=ext.cursor) as cursor:
+            cursor.copy_expert(query, target)
+        return list(_copied_fields(target.getbuffer()))
+
+
+class Psycopg2LargeObject(SQLLargeObject):
+    """A native lobject; positions, truncation and the guard are SQL on its descriptor."""
+
+    def __init__(
+        self,
+        driver: Psycopg2Driver,
+        connection: ext.connection,
+        native: "ext.lobject[bytes]",
+        fd: int,
+        token: str,
+    ) -> None:
+        super().__init__(driver, native.oid, fd, token)
+        self._copy = driver.copy_blocks
+        self._connection = connection
+        self._native = native
+
+    # Bound here: module globals may be gone when the interpreter shuts down.
+    def __del__(self, _keep: "list[tuple[ext.connection, ext.lobject[bytes]]]" = _kept) -> None:
+        if not self._closed:
+            _keep.append((self._connection, self._native))
+
+    @override
+    def _blocks(self, size: int, count: int) -> Iterator[bytes]:
+        self.check_usable()
+        try:
+            blocks = self._copy(self.fd, size, count, self._guard)
+        except psycopg2.Error as error:
+            if (translated := translate(error.pgcode, self.oid)) is not None:
+                raise translated from error
+            raise
+        if not blocks:
+            raise self.stale()
+        return iter(blocks)
+
+    @override
+    def _write_block(self, block: memoryview) -> None:
+        self.check_usable()
+        if not self._guard_holds():
+            raise self.stale()
+        with _conflicts(self.oid):
+            self._native.write(bytes(block))
+
+    @override
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        released = False
+        try:
+            if self._connection.info.transaction_status == ext.TRANSACTION_STATUS_INTRANS and self._guard_holds():
+                self._native.close()
+                released = True
+        finally:
+            if not released:
+                _kept.append((self._connection, self._native))
+
+    def _guard_holds(self) -> bool:
+        return bool(self._driver.run(f"select 1 {GUARD}", self._guard, oid=self.oid))
+
+
+@contextlib.contextmanager
+def _conflicts(oid: int) -> Generator[None]:
+    """Recognise a concurrent writer: native calls carry no SQLSTATE, but this text the server never translates."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        if "tuple concurrently" in str(error):
+            message = f"another session wrote large object {oid} at the same time; try again"
+            raise LargeObjectConflict(message, oid=oid) from error
+        raise
+
+
+def _copied_fields(data: memoryview) -> Iterator[bytes]:
+    """Yield the one field of each row in the binary COPY format."""
+    (extension,) = _LENGTH.unpack_from(data, _COPY_HEADER)
+    position = _COPY_HEADER + _LENGTH.size + extension
+    while _FIELDS.unpack_from(data, position)[0] == 1:
+        (length,) = _LENGTH.unpack_from(data, position + _FIELDS.size)
+        start = position + _FIELDS.size + _LENGTH.size
+        yield bytes(data[start : start + length])
+        position = start + length
+
+
+if TYPE_CHECKING:
+    _: type[LargeObjectDriver] = Psycopg2Driver

@@ -1,0 +1,58 @@
+"""The driver for psycopg 3: SQL functions, server-side parameters, binary results."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, LiteralString
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
+from psycopg.types.numeric import Int8
+from typing_extensions import override
+
+from pg_lo_storage.drivers.sql import SQLDriver
+
+if TYPE_CHECKING:
+    from pg_lo_storage.drivers.base import LargeObjectDriver
+
+__all__ = ["Psycopg3Driver"]
+
+
+class Psycopg3Driver(SQLDriver):
+    """Large objects over a :class:`psycopg.Connection`; it keeps to the connection's ``prepare_threshold``.
+
+    Statements go through a plain :class:`psycopg.Cursor`, not the connection's ``cursor_factory``: no file
+    bytes reach a framework's query log, and values are bound by the server.
+    """
+
+    def __init__(self, connection: psycopg.Connection[object]) -> None:
+        self._connection = connection
+
+    @override
+    def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        # One type for all integers, or each size of value would be prepared as a statement of its own.
+        values = [Int8(value) if type(value) is int else value for value in params]
+        with psycopg.Cursor(self._connection, row_factory=tuple_row) as cursor:
+            cursor.execute(query, values, binary=True)
+            return cursor.fetchall() if cursor.description else []
+
+    @override
+    def sqlstate(self, error: Exception) -> str | None:
+        return error.sqlstate if isinstance(error, psycopg.Error) else None
+
+    @property
+    @override
+    def in_transaction(self) -> bool:
+        status = self._connection.pgconn.transaction_status
+        # ACTIVE is a pipeline with statements under way: with autocommit off, these are in a transaction.
+        return status in {TransactionStatus.INTRANS, TransactionStatus.INERROR} or (
+            status == TransactionStatus.ACTIVE and not self.autocommit
+        )
+
+    @property
+    @override
+    def autocommit(self) -> bool:
+        return self._connection.autocommit
+
+
+if TYPE_CHECKING:
+    _: type[LargeObjectDriver] = Psycopg3Driver

@@ -1,0 +1,100 @@
+"""Which driver serves a connection: decided by the connection's type, when it is asked for."""
+
+import functools
+import importlib
+import importlib.metadata
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias, cast
+
+from pg_lo_storage.drivers.base import LargeObjectDriver
+from pg_lo_storage.exceptions import DriverNotFound
+
+__all__ = ["DriverFactory", "get_driver", "load_factory", "register_driver"]
+
+DriverFactory: TypeAlias = Callable[..., LargeObjectDriver]
+"""Called with one raw connection, returns its driver: usually the driver's class."""
+
+ENTRY_POINTS: Final = "pg_lo_storage.drivers"
+
+_BUILT_IN: Final = {
+    "psycopg.Connection": "pg_lo_storage.drivers.psycopg3.Psycopg3Driver",
+    "psycopg2.extensions.connection": "pg_lo_storage.drivers.psycopg2.Psycopg2Driver",
+}
+_registered: dict[str, DriverFactory | str] = {}
+
+
+def register_driver(connection_type: type | str, factory: DriverFactory | str) -> None:
+    """Have ``factory`` serve connections of that type and its subclasses, before any other driver.
+
+    Either may be a dotted name, so that nothing is imported until such a connection appears. A later call for
+    the same type replaces the earlier one.
+    """
+    _registered[connection_type if isinstance(connection_type, str) else _dotted(connection_type)] = factory
+    _factory_for.cache_clear()
+
+
+def get_driver(connection: object, *, driver: DriverFactory | str | None = None) -> LargeObjectDriver:
+    """Return the driver of a raw DB-API connection.
+
+    Looked for in this order: ``driver``, a factory or its dotted name; :func:`register_driver`; entry points of
+    the group ``pg_lo_storage.drivers``, whose names are dotted connection classes; the built-in drivers.
+
+    Raises :exc:`DriverNotFound`, with all that was tried.
+    """
+    if driver is not None:
+        return load_factory(driver)(connection)
+    # __class__, not type(): tracing proxies around a connection tell what they stand for.
+    connection_type: type = connection.__class__
+    return _factory_for(connection_type)(connection)
+
+
+def load_factory(factory: DriverFactory | str) -> DriverFactory:
+    """Return ``factory``, imported where it is a dotted name; raises DriverNotFound where that fails."""
+    if not isinstance(factory, str):
+        return factory
+    module, _, name = factory.replace(":", ".").rpartition(".")
+    try:
+        return cast("DriverFactory", getattr(importlib.import_module(module), name))
+    except (ImportError, AttributeError, ValueError) as error:
+        message = f"the driver {factory!r} cannot be imported: {error}"
+        raise DriverNotFound(message) from error
+
+
+@functools.cache
+def _factory_for(connection_type: type) -> DriverFactory:
+    bases = [_dotted(base) for base in connection_type.__mro__]
+    tried: list[str] = []
+    for source, factories in _sources():
+        for name in bases:
+            if name in factories:
+                return load_factory(factories[name])
+        tried.append(f"{source}: {', '.join(factories) or 'none'}")
+    message = (
+        f"no driver serves connections of type {_dotted(connection_type)!r}; known are, by {'; by '.join(tried)}."
+        f" {_hint(bases)}"
+    )
+    raise DriverNotFound(message)
+
+
+def _sources() -> Iterator[tuple[str, dict[str, DriverFactory | str]]]:
+    yield "register_driver", _registered
+    yield (
+        "entry points",
+        {point.name: point.value for point in importlib.metadata.entry_points(group=ENTRY_POINTS)},
+    )
+    yield "the package itself", dict(_BUILT_IN)
+
+
+def _hint(bases: list[str]) -> str:
+    if "django.db.backends.base.base.BaseDatabaseWrapper" in bases:
+        return "This is Django's wrapper: pass its .connection, or use DbFileIO(alias=...)"
+    if "psycopg.AsyncConnection" in bases:
+        return "An asynchronous connection needs an asynchronous driver; open a psycopg.Connection for this one"
+    return (
+        "Pass a psycopg.Connection (install 'pg-lo-storage[psycopg]') or a psycopg2 connection"
+        " (install 'pg-lo-storage[psycopg2]'), or name your own driver with register_driver() or driver="
+    )
+
+
+def _dotted(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"

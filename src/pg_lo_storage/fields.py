@@ -1,0 +1,112 @@
+"""Model fields whose files are large objects: https://docs.djangoproject.com/en/stable/ref/models/fields/#filefield."""
+
+from typing import TYPE_CHECKING, Self, cast
+
+from django.core.files import File
+from django.db import models
+from django.db.models.fields.files import FieldFile, FileDescriptor, ImageFieldFile, ImageFileDescriptor
+from typing_extensions import override
+
+from pg_lo_storage.names import parse_name
+from pg_lo_storage.storage import DbFile, db_file_storage
+
+if TYPE_CHECKING:
+    from typing import overload
+
+__all__ = ["DbFieldFile", "DbFileField", "DbImageField", "DbImageFieldFile"]
+
+
+class DbFieldFile(FieldFile):
+    """The file of one row."""
+
+    if TYPE_CHECKING:  # used as Django's own subclasses use them, and missing from its stubs
+        _committed: bool
+        file: File[bytes]
+
+        def _require_file(self) -> None: ...
+
+    @property
+    def loid(self) -> int | None:
+        """The oid of the stored file; ``None`` where the field is empty or the upload is not saved yet."""
+        return parse_name(self.name) if self._committed else None
+
+    @override
+    def open(self, mode: str = "rb") -> Self:  # type: ignore[override]  # FieldFile's signature, not File's
+        """Open the stored file with a fresh handle, at its start; an upload not saved yet is rewound."""
+        self._require_file()
+        if not self._committed:
+            super().open(mode)
+            return self
+        current: File[bytes] | None = getattr(self, "_file", None)
+        if isinstance(current, DbFile):
+            current.open(mode)
+        else:
+            if current is not None:
+                current.close()
+            self.file = self.storage.open(cast("str", self.name), mode)
+        return self
+
+
+class DbImageFieldFile(DbFieldFile, ImageFieldFile):
+    """The image of one row."""
+
+
+if TYPE_CHECKING:
+
+    class _DefaultStorage:
+        """Nothing to a checker: Django's own signatures say that storage is optional."""
+else:
+
+    class _DefaultStorage:
+        """What both fields add to Django's: the storage they default to."""
+
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            if len(args) <= self._storage_position:
+                kwargs["storage"] = kwargs.get("storage") or db_file_storage
+            super().__init__(*args, **kwargs)
+
+        def deconstruct(self) -> tuple[str, str, list[object], dict[str, object]]:
+            name, path, args, kwargs = super().deconstruct()
+            # FileField leaves out its own default, which is not this one's.
+            if kwargs.setdefault("storage", self.storage) is db_file_storage:
+                del kwargs["storage"]
+            return name, path, args, kwargs
+
+
+class DbFileField(_DefaultStorage, models.FileField):
+    """A :class:`~django.db.models.FileField` whose ``storage`` defaults to :data:`db_file_storage`.
+
+    ``upload_to`` is accepted and has no effect: a name is ``<loid>.<original extension>``.
+    """
+
+    attr_class: type[FieldFile] = DbFieldFile
+    _storage_position = 3
+
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]  # a file's descriptor, where Field promises its own
+        def __get__(self, instance: None, owner: object) -> FileDescriptor: ...
+        @overload
+        def __get__(self, instance: models.Model, owner: object) -> DbFieldFile: ...
+        @overload
+        def __get__(self, instance: object, owner: object) -> Self: ...
+        def __get__(self, instance: object, owner: object) -> object: ...
+        def __set__(self, instance: models.Model, value: "File[bytes] | File[str] | str | None") -> None: ...
+
+
+class DbImageField(_DefaultStorage, models.ImageField):
+    """An :class:`~django.db.models.ImageField` whose ``storage`` defaults to :data:`db_file_storage`."""
+
+    attr_class: type[ImageFieldFile] = DbImageFieldFile
+    _storage_position = 4
+
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]  # a file's descriptor, where Field promises its own
+        def __get__(self, instance: None, owner: object) -> ImageFileDescriptor: ...
+        @overload
+        def __get__(self, instance: models.Model, owner: object) -> DbImageFieldFile: ...
+        @overload
+        def __get__(self, instance: object, owner: object) -> Self: ...
+        def __get__(self, instance: object, owner: object) -> object: ...
+        def __set__(self, instance: models.Model, value: "File[bytes] | str | None") -> None: ...

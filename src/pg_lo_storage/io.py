@@ -1,0 +1,441 @@
+"""A Python binary file over one large object; the contract is that of https://docs.python.org/3/library/io.html."""
+
+import errno
+import io
+import operator
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Final, NoReturn, Self, SupportsIndex
+
+from typing_extensions import Buffer, override
+
+from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE, AccessMode
+from pg_lo_storage.drivers.sql import BLOCK, byte_view
+from pg_lo_storage.exceptions import LargeObjectTooLarge, NoTransactionError, StaleLargeObject
+from pg_lo_storage.modes import BinaryMode, parse_mode
+from pg_lo_storage.names import MAX_OID
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from pg_lo_storage.drivers.base import LargeObject, LargeObjectDriver
+
+    class _Base(io.RawIOBase, BinaryIO):
+        """What ``open(path, "rb", buffering=0)`` is to typeshed: accepted wherever a binary file is."""
+else:
+    _Base = io.RawIOBase
+
+__all__ = ["BinaryMode", "LargeObjectIO"]
+
+# Read-ahead doubles from one of these up to BLOCK while reading is sequential. A jump is often followed by a
+# few bytes only (zip directories, PDF cross references).
+_FIRST_AHEAD: Final = 64 * 1024
+_AHEAD_AFTER_SEEK: Final = 8 * 1024
+
+
+class LargeObjectIO(_Base):
+    """A large object as a binary file, readable, writable and seekable as its mode says.
+
+    ``oid=0`` with ``wb``, ``ab`` or ``xb`` creates an object; ``w`` does **not** truncate an existing one,
+    :meth:`truncate` does. ``x`` takes oid 0 or a free oid.
+
+    Reads are buffered, writes are sent at once. Opened in a transaction, or for writing, the file belongs to the
+    current transaction and raises :exc:`StaleLargeObject` when that, or the savepoint it was opened under, is
+    over. Opened for reading in autocommit it belongs to none: each block is a statement of its own.
+
+    Raises :exc:`ValueError` for a mode that is none, or that cannot create where ``oid`` is 0;
+    :exc:`LargeObjectNotFound`, :exc:`LargeObjectExists`; :exc:`NoTransactionError` for writing in autocommit.
+    """
+
+    _opened = False
+    _abandoned = False
+
+    def __init__(self, driver: "LargeObjectDriver", oid: SupportsIndex = 0, mode: BinaryMode = "rb") -> None:
+        self._mode = parse_mode(mode)
+        self._driver = driver
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._position = 0
+        self._buffer = b""
+        self._buffer_start = 0
+        # The buffer ends where the object ended when it was read.
+        self._buffer_is_last = False
+        self._ahead = _FIRST_AHEAD
+        # Where the descriptor stands, None where that is unknown.
+        self._descriptor_position: int | None = 0
+        self._oid, self._descriptor = self._open(operator.index(oid))
+        self._opened = True
+
+    def _open(self, oid: int) -> "tuple[int, LargeObject | None]":
+        mode, driver = self._mode, self._driver
+        if not oid and not mode.creates:
+            message = f"mode {mode.name!r} cannot create a large object: pass its oid, or use 'wb', 'ab' or 'xb'"
+            raise ValueError(message)
+        if mode.kind == "x" or not oid:
+            _require_transaction(driver)
+            oid = driver.create(oid)
+        if mode.writable:
+            descriptor = driver.open(oid, AccessMode.READ_WRITE if mode.readable else AccessMode.WRITE)
+            if mode.kind == "a":
+                self._position = self._descriptor_position = descriptor.seek(0, os.SEEK_END)
+            return oid, descriptor
+        try:
+            return oid, driver.open(oid, AccessMode.READ)
+        except NoTransactionError:
+            driver.size(oid)  # open() is where a missing or forbidden file must show
+            return oid, None
+
+    @property
+    def oid(self) -> int:
+        """The large object's oid."""
+        return self._oid
+
+    @property
+    @override
+    def name(self) -> str:
+        """The oid as a string: what libraries that ask a file for its name are given."""
+        return str(self._oid)
+
+    @property
+    @override
+    def mode(self) -> BinaryMode:
+        """The mode in its usual spelling, such as ``rb+``."""
+        return self._mode.name
+
+    @property
+    def size(self) -> int:
+        """The object's size in bytes, as the server has it now; the position stays."""
+        with self._lock:
+            self._check()
+            return self._end()
+
+    @override
+    def __repr__(self) -> str:
+        state = " closed" if self.closed else ""
+        return f"<{type(self).__module__}.{type(self).__qualname__} oid={self._oid} mode={self.mode!r}{state}>"
+
+    @override
+    def readable(self) -> bool:
+        self._check_open()
+        return self._mode.readable
+
+    @override
+    def writable(self) -> bool:
+        self._check_open()
+        return self._mode.writable
+
+    @override
+    def seekable(self) -> bool:
+        self._check_open()
+        return True
+
+    @override
+    def __enter__(self) -> Self:
+        self._check_open()
+        return self
+
+    @override
+    def read(self, size: SupportsIndex | None = -1, /) -> bytes:
+        limit = -1 if size is None else operator.index(size)
+        if limit < -1:
+            message = "read length must be non-negative or -1"
+            raise ValueError(message)
+        with self._lock:
+            self._check_readable("read")
+            return self._read_rest() if limit < 0 else self._read_some(limit)
+
+    @override
+    def readall(self) -> bytes:
+        return self.read()
+
+    def read1(self, size: SupportsIndex | None = -1, /) -> bytes:
+        """Return what is buffered, or one block, up to ``size`` bytes: at most one query."""
+        limit = -1 if size is None else operator.index(size)
+        with self._lock:
+            self._check_readable("read1")
+            if limit and not self._buffered():
+                self._fill(1)
+            return self._take(self._buffered() if limit < 0 else limit)
+
+    @override
+    def readinto(self, buffer: Buffer, /) -> int:
+        target = memoryview(buffer)
+        if target.readonly:
+            message = "readinto() argument must be read-write bytes-like object, not one that is read-only"
+            raise TypeError(message)
+        if not target.nbytes:
+            self._check_readable("readinto")
+            return 0
+        data = self.read(target.nbytes)
+        target.cast("B")[: len(data)] = data
+        return len(data)
+
+    def readinto1(self, buffer: Buffer, /) -> int:
+        """Read into ``buffer`` with at most one query; return the number of bytes."""
+        target = memoryview(buffer).cast("B")
+        data = self.read1(len(target))
+        target[: len(data)] = data
+        return len(data)
+
+    @override
+    def readline(self, size: SupportsIndex | None = -1, /) -> bytes:
+        limit = -1 if size is None else operator.index(size)
+        parts: list[bytes] = []
+        wanted = limit
+        with self._lock:
+            self._check_readable("readline")
+            while wanted and (self._buffered() or self._fill(1)):
+                start = self._position - self._buffer_start
+                end = self._buffer.find(b"\n", start) + 1
+                length = (end or len(self._buffer)) - start
+                part = self._take(length if wanted < 0 else min(wanted, length))
+                parts.append(part)
+                wanted -= len(part) if wanted > 0 else 0
+                if part.endswith(b"\n"):
+                    break
+        return b"".join(parts)
+
+    def chunks(self, size: int = BLOCK) -> Iterator[bytes]:
+        """Yield the rest of the file in blocks of ``size`` bytes; the last may be shorter."""
+        if size <= 0:
+            message = f"a block has at least one byte, not {size}"
+            raise ValueError(message)
+        while block := self.read(size):
+            yield block
+
+    @override
+    def write(self, data: Buffer, /) -> int:
+        view = byte_view(data)
+        with self._lock:
+            descriptor = self._check_writable("write")
+            if self._abandoned:
+                return len(view)
+            if self._mode.kind == "a":
+                self._position = self._end()
+            if self._position + len(view) > MAX_SIZE:
+                message = f"{len(view)} bytes at {self._position} exceed what a large object can hold, {MAX_SIZE} bytes"
+                raise LargeObjectTooLarge(message, oid=self._oid)
+            if self._descriptor_position != self._position:
+                descriptor.seek(self._position)
+            self._drop_buffer()
+            self._descriptor_position = None
+            self._position += descriptor.write(view)
+            self._descriptor_position = self._position
+            return len(view)
+
+    @override
+    def writelines(self, lines: Iterable[Buffer], /) -> None:
+        # Lines are short and every write is a query: they go out in blocks, as a buffered file's do.
+        self._check_writable("writelines")
+        block = bytearray()
+        try:
+            for line in lines:
+                block += byte_view(line)
+                if len(block) >= BLOCK:
+                    pending, block = block, bytearray()
+                    self.write(pending)
+        finally:
+            if block:
+                self.write(block)
+
+    @override
+    def seek(self, offset: SupportsIndex, whence: int = os.SEEK_SET, /) -> int:
+        target = operator.index(offset)
+        with self._lock:
+            self._check()
+            if whence == os.SEEK_CUR:
+                target += self._position
+            elif whence == os.SEEK_END:
+                target += self._end()
+            elif whence != os.SEEK_SET:
+                message = f"whence value {whence} unsupported"
+                raise ValueError(message)
+            self._check_position(target)
+            if not self._buffer_start <= target <= self._buffer_start + len(self._buffer):
+                self._drop_buffer()
+                self._ahead = _AHEAD_AFTER_SEEK if target else _FIRST_AHEAD
+            self._position = target
+            return target
+
+    @override
+    def tell(self) -> int:
+        with self._lock:
+            self._check()
+            return self._position
+
+    @override
+    def truncate(self, size: SupportsIndex | None = None, /) -> int:
+        with self._lock:
+            descriptor = self._check_writable("truncate")
+            length = self._position if size is None else operator.index(size)
+            self._check_position(length)
+            self._drop_buffer()
+            descriptor.truncate(length)
+            return length
+
+    @override
+    def close(self) -> None:
+        if self.closed:
+            return
+        super().close()
+        descriptor, self._descriptor = self._descriptor, None
+        self._drop_buffer()
+        if descriptor is None or self._abandoned or self._pid != os.getpid():
+            return
+        in_flight = sys.exception()
+        try:
+            descriptor.close()
+        except Exception as error:
+            # Everything written is at the server already; what must not be lost is the error in flight.
+            if in_flight is None:
+                raise
+            in_flight.add_note(f"closing {self!r} failed as well: {error}")
+
+    # Bound here: module globals may be gone when the interpreter shuts down.
+    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        forgotten = self._opened and not self.closed and not self._abandoned
+        if forgotten and not _is_finalizing() and self._pid == os.getpid():
+            self._dealloc_warn(self)
+
+    def _dealloc_warn(self, source: object) -> None:
+        # The collector may run inside any query: from here on nothing reaches the database. BufferedReader,
+        # BufferedWriter and TextIOWrapper call this before they flush and close a forgotten file.
+        self._abandoned = True
+        warnings.warn(f"unclosed file {source!r}", ResourceWarning, stacklevel=2, source=source)
+
+    @override
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        message = f"cannot pickle {type(self).__name__!r} object"
+        raise TypeError(message)
+
+    # The rest expects the lock.
+
+    def _read_some(self, size: int) -> bytes:
+        head = self._take(min(size, self._buffered()))
+        wanted = size - len(head)
+        if not wanted:
+            return head
+        if wanted < BLOCK:
+            return head + self._take(wanted) if self._fill(wanted) else head
+        data = self._fetch(wanted)
+        self._position += len(data)
+        self._drop_buffer()
+        return head + data if head else data
+
+    def _read_rest(self) -> bytes:
+        parts = [self._take(self._buffered())]
+        self._drop_buffer()
+        if self._descriptor is None:
+            while len(part := self._driver.get(self._oid, self._position, MAX_BLOCK)) == MAX_BLOCK:
+                parts.append(part)
+                self._position += MAX_BLOCK
+            parts.append(part)
+            self._position += len(part)
+        else:
+            self._place(self._descriptor)
+            self._descriptor_position = None
+            parts.extend(self._descriptor.chunks(BLOCK))
+            self._position += sum(map(len, parts[1:]))
+            self._descriptor_position = self._position
+        return b"".join(parts)
+
+    def _fetch(self, size: int) -> bytes:
+        """Return ``size`` bytes from the server, fewer only at the end; the logical position stays."""
+        if self._descriptor is None:
+            parts: list[bytes] = []
+            for start in range(0, size, MAX_BLOCK):
+                block = min(size - start, MAX_BLOCK)
+                parts.append(self._driver.get(self._oid, self._position + start, block))
+                if len(parts[-1]) < block:
+                    break
+            return b"".join(parts) if len(parts) > 1 else parts[0]
+        self._place(self._descriptor)
+        self._descriptor_position = None
+        data = self._descriptor.read(size)
+        self._descriptor_position = self._position + len(data)
+        return data
+
+    def _fill(self, wanted: int) -> bool:
+        """Replace the used-up buffer by the next block, of ``wanted`` bytes or more; False at the end."""
+        if self._buffer_is_last and self._position == self._buffer_start + len(self._buffer):
+            self._drop_buffer()  # said once; asked again, the object may have grown
+            return False
+        size = max(wanted, self._ahead)
+        self._ahead = min(2 * size, BLOCK)
+        data = self._fetch(size)
+        self._buffer, self._buffer_start = data, self._position
+        self._buffer_is_last = 0 < len(data) < size
+        return bool(data)
+
+    def _buffered(self) -> int:
+        return self._buffer_start + len(self._buffer) - self._position if self._buffer else 0
+
+    def _take(self, size: int) -> bytes:
+        start = self._position - self._buffer_start
+        data = self._buffer[start : start + size] if size > 0 else b""
+        self._position += len(data)
+        return data
+
+    def _drop_buffer(self) -> None:
+        self._buffer = b""
+        self._buffer_is_last = False
+
+    def _place(self, descriptor: "LargeObject") -> None:
+        if self._descriptor_position != self._position:
+            self._descriptor_position = descriptor.seek(self._position)
+
+    def _end(self) -> int:
+        if self._descriptor is None:
+            return self._driver.size(self._oid)
+        self._descriptor_position = end = self._descriptor.seek(0, os.SEEK_END)
+        return end
+
+    def _check_open(self) -> None:
+        if self.closed:
+            message = "I/O operation on closed file"
+            raise ValueError(message)
+
+    def _check(self) -> None:
+        """Raise ValueError where the file is closed, or shows without a query to be stale."""
+        self._check_open()
+        if self._pid != os.getpid():
+            message = f"large object {self._oid} was opened by another process: open it again in this one"
+            raise StaleLargeObject(message, oid=self._oid)
+        if self._descriptor is not None and not self._abandoned and not self._driver.in_transaction:
+            message = f"the transaction that large object {self._oid} was opened in is over: open it again"
+            raise StaleLargeObject(message, oid=self._oid)
+
+    def _check_readable(self, operation: str) -> None:
+        self._check()
+        if not self._mode.readable:
+            raise io.UnsupportedOperation(operation)
+
+    def _check_writable(self, operation: str) -> "LargeObject":
+        self._check()
+        if not self._mode.writable or self._descriptor is None:
+            raise io.UnsupportedOperation(operation)
+        return self._descriptor
+
+    def _check_position(self, position: int) -> None:
+        if position < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        if position > MAX_SIZE:
+            message = f"position {position} exceeds what a large object can hold, {MAX_SIZE} bytes"
+            raise LargeObjectTooLarge(message, oid=self._oid)
+
+
+def _require_transaction(driver: "LargeObjectDriver") -> None:
+    """Raise NoTransactionError before an object is created that would be committed, and orphaned, at once."""
+    if driver.in_transaction:
+        return
+    # With autocommit off any statement begins the transaction; only trying tells.
+    driver.exists(MAX_OID)
+    if not driver.in_transaction:
+        message = (
+            "a large object is written in a transaction: turn autocommit off, or begin a transaction"
+            " (in Django, wrap the code in transaction.atomic())"
+        )
+        raise NoTransactionError(message)

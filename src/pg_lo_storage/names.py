@@ -1,0 +1,48 @@
+"""The names of stored files: ``<loid>.<original extension>``.
+
+A name is made once, narrowly (:func:`make_name`), and read back generously enough for what
+pg-lo-storage 0.2 stored (:func:`parse_name`).
+"""
+
+import re
+from typing import Final
+
+__all__ = ["MAX_OID", "make_name", "parse_name"]
+
+MAX_OID: Final = 2**32 - 1
+
+# No sign, spaces, underscores, leading zeros or other scripts' digits: one file, one spelling.
+# Lone surrogates cannot be sent to PostgreSQL nor put in a URL.
+_NAME = re.compile(r"([1-9][0-9]{0,9})(?:\.[^/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]{0,100})?")
+_EXTENSION = re.compile(r"\.((?:tar\.(?=(?:gz|bz2|xz|zst)\Z))?[a-z0-9][a-z0-9_+-]{0,19})\Z", re.ASCII | re.IGNORECASE)
+
+
+def parse_name(name: object) -> int | None:
+    """Return the oid that ``name`` stands for, or ``None`` where it can be no stored file's name.
+
+    Anything may be passed, a string from a URL or ``None``; nothing raises.
+    """
+    if not isinstance(name, str) or (match := _NAME.fullmatch(name)) is None:
+        return None
+    loid = int(match[1])
+    return loid if loid <= MAX_OID else None
+
+
+def make_name(loid: int, original: str | None = None, *, max_length: int | None = None) -> str:
+    """Return the name under which object ``loid`` is stored, keeping the extension of ``original``.
+
+    The extension is at most 20 ASCII letters, digits, ``_``, ``+`` or ``-``, with ``tar.`` before ``gz``,
+    ``bz2``, ``xz`` and ``zst``. It is left out where there is none, where it is of another kind, and
+    where the name would exceed ``max_length`` characters.
+    """
+    if not 0 < loid <= MAX_OID:
+        message = f"an oid is between 1 and {MAX_OID}, not {loid}"
+        raise ValueError(message)
+    stem = str(loid)
+    basename = (original or "").replace("\\", "/").rpartition("/")[2].strip()
+    match = _EXTENSION.search(basename)
+    # A leading dot marks a hidden file, not an extension.
+    if match is None or not match.start():
+        return stem
+    name = f"{stem}{match[0]}"
+    return stem if max_length is not None and len(name) > max_length else name
