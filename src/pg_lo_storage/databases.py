@@ -103,6 +103,8 @@ class DatabaseDriver:
             message = f"the database {self.alias!r} is {wrapper.display_name}: large objects need PostgreSQL"
             raise ImproperlyConfigured(message)
         wrapper.validate_thread_sharing()
+        # What Django does before each cursor: a persistent connection may have died since the last request.
+        wrapper.close_if_health_check_failed()
         wrapper.ensure_connection()
         with _guarded(wrapper):
             yield _driver_of(self.alias, wrapper.connection)

@@ -8,11 +8,12 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Final, NoReturn, Self, SupportsIndex
+from typing import TYPE_CHECKING, NoReturn, Self, SupportsIndex
 
 from typing_extensions import Buffer, override
 
-from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE, AccessMode
+from pg_lo_storage.buffered import BufferedLargeObject
+from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode
 from pg_lo_storage.drivers.sql import BLOCK, byte_view
 from pg_lo_storage.exceptions import LargeObjectTooLarge, NoTransactionError, StaleLargeObject
 from pg_lo_storage.modes import BinaryMode, parse_mode
@@ -29,11 +30,6 @@ else:
     _Base = io.RawIOBase
 
 __all__ = ["BinaryMode", "LargeObjectIO"]
-
-# Read-ahead doubles from one of these up to BLOCK while reading is sequential. A jump is often followed by a
-# few bytes only (zip directories, PDF cross references).
-_FIRST_AHEAD: Final = 64 * 1024
-_AHEAD_AFTER_SEEK: Final = 8 * 1024
 
 
 class LargeObjectIO(_Base):
@@ -58,15 +54,10 @@ class LargeObjectIO(_Base):
         self._driver = driver
         self._lock = threading.RLock()
         self._pid = os.getpid()
-        self._position = 0
-        self._buffer = b""
-        self._buffer_start = 0
-        # The buffer ends where the object ended when it was read.
-        self._buffer_is_last = False
-        self._ahead = _FIRST_AHEAD
-        # Where the descriptor stands, None where that is unknown.
-        self._descriptor_position: int | None = 0
-        self._oid, self._descriptor = self._open(operator.index(oid))
+        self._oid, descriptor = self._open(operator.index(oid))
+        self._object = BufferedLargeObject(driver, self._oid, descriptor)
+        if self._mode.kind == "a":
+            self._object.position = self._object.end()
         self._opened = True
 
     def _open(self, oid: int) -> "tuple[int, LargeObject | None]":
@@ -78,10 +69,7 @@ class LargeObjectIO(_Base):
             _require_transaction(driver)
             oid = driver.create(oid)
         if mode.writable:
-            descriptor = driver.open(oid, AccessMode.READ_WRITE if mode.readable else AccessMode.WRITE)
-            if mode.kind == "a":
-                self._position = self._descriptor_position = descriptor.seek(0, os.SEEK_END)
-            return oid, descriptor
+            return oid, driver.open(oid, AccessMode.READ_WRITE if mode.readable else AccessMode.WRITE)
         try:
             return oid, driver.open(oid, AccessMode.READ)
         except NoTransactionError:
@@ -110,7 +98,7 @@ class LargeObjectIO(_Base):
         """The object's size in bytes, as the server has it now; the position stays."""
         with self._lock:
             self._check()
-            return self._end()
+            return self._object.end()
 
     @override
     def __repr__(self) -> str:
@@ -145,7 +133,7 @@ class LargeObjectIO(_Base):
             raise ValueError(message)
         with self._lock:
             self._check_readable("read")
-            return self._read_rest() if limit < 0 else self._read_some(limit)
+            return self._object.read_rest() if limit < 0 else self._object.read(limit)
 
     @override
     def readall(self) -> bytes:
@@ -156,9 +144,9 @@ class LargeObjectIO(_Base):
         limit = -1 if size is None else operator.index(size)
         with self._lock:
             self._check_readable("read1")
-            if limit and not self._buffered():
-                self._fill(1)
-            return self._take(self._buffered() if limit < 0 else limit)
+            if limit and not self._object.buffered:
+                self._object.fill()
+            return self._object.take(self._object.buffered if limit < 0 else limit)
 
     @override
     def readinto(self, buffer: Buffer, /) -> int:
@@ -184,16 +172,12 @@ class LargeObjectIO(_Base):
     def readline(self, size: SupportsIndex | None = -1, /) -> bytes:
         limit = -1 if size is None else operator.index(size)
         parts: list[bytes] = []
-        wanted = limit
         with self._lock:
             self._check_readable("readline")
-            while wanted and (self._buffered() or self._fill(1)):
-                start = self._position - self._buffer_start
-                end = self._buffer.find(b"\n", start) + 1
-                length = (end or len(self._buffer)) - start
-                part = self._take(length if wanted < 0 else min(wanted, length))
+            while limit and (self._object.buffered or self._object.fill()):
+                part = self._object.take_line(limit)
                 parts.append(part)
-                wanted -= len(part) if wanted > 0 else 0
+                limit -= len(part) if limit > 0 else 0
                 if part.endswith(b"\n"):
                     break
         return b"".join(parts)
@@ -214,16 +198,12 @@ class LargeObjectIO(_Base):
             if self._abandoned:
                 return len(view)
             if self._mode.kind == "a":
-                self._position = self._end()
-            if self._position + len(view) > MAX_SIZE:
-                message = f"{len(view)} bytes at {self._position} exceed what a large object can hold, {MAX_SIZE} bytes"
+                self._object.position = self._object.end()
+            position = self._object.position
+            if position + len(view) > MAX_SIZE:
+                message = f"{len(view)} bytes at {position} exceed what a large object can hold, {MAX_SIZE} bytes"
                 raise LargeObjectTooLarge(message, oid=self._oid)
-            if self._descriptor_position != self._position:
-                descriptor.seek(self._position)
-            self._drop_buffer()
-            self._descriptor_position = None
-            self._position += descriptor.write(view)
-            self._descriptor_position = self._position
+            self._object.write(descriptor, view)
             return len(view)
 
     @override
@@ -247,32 +227,29 @@ class LargeObjectIO(_Base):
         with self._lock:
             self._check()
             if whence == os.SEEK_CUR:
-                target += self._position
+                target += self._object.position
             elif whence == os.SEEK_END:
-                target += self._end()
+                target += self._object.end()
             elif whence != os.SEEK_SET:
                 message = f"whence value {whence} unsupported"
                 raise ValueError(message)
             self._check_position(target)
-            if not self._buffer_start <= target <= self._buffer_start + len(self._buffer):
-                self._drop_buffer()
-                self._ahead = _AHEAD_AFTER_SEEK if target else _FIRST_AHEAD
-            self._position = target
+            self._object.seek(target)
             return target
 
     @override
     def tell(self) -> int:
         with self._lock:
             self._check()
-            return self._position
+            return self._object.position
 
     @override
     def truncate(self, size: SupportsIndex | None = None, /) -> int:
         with self._lock:
             descriptor = self._check_writable("truncate")
-            length = self._position if size is None else operator.index(size)
+            length = self._object.position if size is None else operator.index(size)
             self._check_position(length)
-            self._drop_buffer()
+            self._object.drop()
             descriptor.truncate(length)
             return length
 
@@ -281,8 +258,8 @@ class LargeObjectIO(_Base):
         if self.closed:
             return
         super().close()
-        descriptor, self._descriptor = self._descriptor, None
-        self._drop_buffer()
+        descriptor, self._object.descriptor = self._object.descriptor, None
+        self._object.drop()
         if descriptor is None or self._abandoned or self._pid != os.getpid():
             return
         in_flight = sys.exception()
@@ -311,88 +288,6 @@ class LargeObjectIO(_Base):
         message = f"cannot pickle {type(self).__name__!r} object"
         raise TypeError(message)
 
-    # The rest expects the lock.
-
-    def _read_some(self, size: int) -> bytes:
-        head = self._take(min(size, self._buffered()))
-        wanted = size - len(head)
-        if not wanted:
-            return head
-        if wanted < BLOCK:
-            return head + self._take(wanted) if self._fill(wanted) else head
-        data = self._fetch(wanted)
-        self._position += len(data)
-        self._drop_buffer()
-        return head + data if head else data
-
-    def _read_rest(self) -> bytes:
-        parts = [self._take(self._buffered())]
-        self._drop_buffer()
-        if self._descriptor is None:
-            while len(part := self._driver.get(self._oid, self._position, MAX_BLOCK)) == MAX_BLOCK:
-                parts.append(part)
-                self._position += MAX_BLOCK
-            parts.append(part)
-            self._position += len(part)
-        else:
-            self._place(self._descriptor)
-            self._descriptor_position = None
-            parts.extend(self._descriptor.chunks(BLOCK))
-            self._position += sum(map(len, parts[1:]))
-            self._descriptor_position = self._position
-        return b"".join(parts)
-
-    def _fetch(self, size: int) -> bytes:
-        """Return ``size`` bytes from the server, fewer only at the end; the logical position stays."""
-        if self._descriptor is None:
-            parts: list[bytes] = []
-            for start in range(0, size, MAX_BLOCK):
-                block = min(size - start, MAX_BLOCK)
-                parts.append(self._driver.get(self._oid, self._position + start, block))
-                if len(parts[-1]) < block:
-                    break
-            return b"".join(parts) if len(parts) > 1 else parts[0]
-        self._place(self._descriptor)
-        self._descriptor_position = None
-        data = self._descriptor.read(size)
-        self._descriptor_position = self._position + len(data)
-        return data
-
-    def _fill(self, wanted: int) -> bool:
-        """Replace the used-up buffer by the next block, of ``wanted`` bytes or more; False at the end."""
-        if self._buffer_is_last and self._position == self._buffer_start + len(self._buffer):
-            self._drop_buffer()  # said once; asked again, the object may have grown
-            return False
-        size = max(wanted, self._ahead)
-        self._ahead = min(2 * size, BLOCK)
-        data = self._fetch(size)
-        self._buffer, self._buffer_start = data, self._position
-        self._buffer_is_last = 0 < len(data) < size
-        return bool(data)
-
-    def _buffered(self) -> int:
-        return self._buffer_start + len(self._buffer) - self._position if self._buffer else 0
-
-    def _take(self, size: int) -> bytes:
-        start = self._position - self._buffer_start
-        data = self._buffer[start : start + size] if size > 0 else b""
-        self._position += len(data)
-        return data
-
-    def _drop_buffer(self) -> None:
-        self._buffer = b""
-        self._buffer_is_last = False
-
-    def _place(self, descriptor: "LargeObject") -> None:
-        if self._descriptor_position != self._position:
-            self._descriptor_position = descriptor.seek(self._position)
-
-    def _end(self) -> int:
-        if self._descriptor is None:
-            return self._driver.size(self._oid)
-        self._descriptor_position = end = self._descriptor.seek(0, os.SEEK_END)
-        return end
-
     def _check_open(self) -> None:
         if self.closed:
             message = "I/O operation on closed file"
@@ -404,7 +299,7 @@ class LargeObjectIO(_Base):
         if self._pid != os.getpid():
             message = f"large object {self._oid} was opened by another process: open it again in this one"
             raise StaleLargeObject(message, oid=self._oid)
-        if self._descriptor is not None and not self._abandoned and not self._driver.in_transaction:
+        if self._object.descriptor is not None and not self._abandoned and not self._driver.in_transaction:
             message = f"the transaction that large object {self._oid} was opened in is over: open it again"
             raise StaleLargeObject(message, oid=self._oid)
 
@@ -415,9 +310,9 @@ class LargeObjectIO(_Base):
 
     def _check_writable(self, operation: str) -> "LargeObject":
         self._check()
-        if not self._mode.writable or self._descriptor is None:
+        if not self._mode.writable or (descriptor := self._object.descriptor) is None:
             raise io.UnsupportedOperation(operation)
-        return self._descriptor
+        return descriptor
 
     def _check_position(self, position: int) -> None:
         if position < 0:

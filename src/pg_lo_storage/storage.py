@@ -107,13 +107,14 @@ class DbFileIO(LargeObjectIO):
     @override
     def _check(self) -> None:
         super()._check()
-        if self._descriptor is None or self._database is None or self._abandoned or not self._opened:
+        descriptor = self._object.descriptor
+        if descriptor is None or self._database is None or self._abandoned:
             return
         marker = self._database.transaction_marker
         if marker is not self._marker:
             # A transaction or a savepoint ended since: what is buffered may be of neither. The server knows.
-            self._drop_buffer()
-            self._descriptor.tell()
+            self._object.drop()
+            descriptor.tell()
             self._marker = marker
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode, LargeObject, LargeObjectDriver, SQLExecutor
 from pg_lo_storage.drivers.registry import DriverFactory, get_driver, load_factory, register_driver
+from pg_lo_storage.drivers.sql import SQLDriver
 from pg_lo_storage.exceptions import DriverNotFound
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ __all__ = [
     "LargeObjectDriver",
     "Psycopg2Driver",
     "Psycopg3Driver",
+    "SQLDriver",
     "SQLExecutor",
     "get_driver",
     "register_driver",

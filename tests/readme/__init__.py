@@ -1,0 +1,1 @@
+"""An app for the models that README.md shows; see test_readme.py."""

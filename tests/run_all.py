@@ -1,0 +1,226 @@
+"""Run the checks and the whole suite, each driver in an environment of its own; ends on one summary line.
+
+Without an option it runs lint, types, the suite on each driver, and the tests without a driver; ``--server-tools``
+runs the group that needs vacuumlo, pg_dump, lz4 and contrib, ``--matrix`` the suite on other versions of Python,
+Django and PostgreSQL, and ``--only NAME`` some of these by name. All other arguments are passed to pytest.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+ROOT = Path(__file__).resolve().parents[1]
+UV = os.environ.get("UV", "uv")
+DRIVERS = ("psycopg", "psycopg2")
+NO_TESTS = 5  # pytest's exit status
+SYSTEM_SERVERS = Path("/usr/lib/postgresql")
+# Python, Django, PostgreSQL, driver: every value at least once on either driver, not the full product.
+# "lowest" are the lower bounds that pyproject.toml promises, of Django and of all else.
+MATRIX = [
+    ("3.11", "lowest", "16", "psycopg"),
+    ("3.11", "lowest", "system", "psycopg2"),
+    ("3.12", "5.2", "18", "psycopg2"),
+    ("3.12", "6.x", "system", "psycopg"),
+    ("3.13", "5.2", "system", "psycopg"),
+    ("3.13", "6.x", "16", "psycopg2"),
+    ("3.13", "6.x", "18", "psycopg"),
+]
+DJANGO = {"5.2": "django>=5.2,<6", "6.x": "django>=6,<7"}
+
+
+@dataclass
+class Stage:
+    """One command, and what came of it."""
+
+    name: str
+    argv: list[str]
+    environment: dict[str, str] = field(default_factory=dict[str, str])
+    pytest: bool = True
+    takes_arguments: bool = True
+    may_be_empty: bool = False
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0
+
+    def run(self, junit: Path, pytest_arguments: list[str]) -> None:
+        """Run the command, its output streaming, and count."""
+        print(f"\n=== {self.name}: {' '.join(self.argv)}", flush=True)
+        extra = [f"--junit-xml={junit}"] if self.pytest else []
+        extra += pytest_arguments if self.pytest and self.takes_arguments else []
+        start = time.monotonic()
+        result = subprocess.run([*self.argv, *extra], cwd=ROOT, env=os.environ | self.environment, check=False)
+        self.seconds = time.monotonic() - start
+        if self.pytest and junit.exists():
+            self._count(junit)
+        elif not self.pytest:
+            self.passed = int(result.returncode == 0)
+        empty = self.may_be_empty and result.returncode == NO_TESTS
+        if result.returncode and not empty and not self.failed:
+            self.failed = 1
+
+    def _count(self, junit: Path) -> None:
+        for suite in ET.parse(junit).getroot().iter("testsuite"):
+            total, failures, errors, skipped = (
+                int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped")
+            )
+            self.failed += failures + errors
+            self.skipped += skipped
+            self.passed += total - failures - errors - skipped
+
+
+def environment(extras: list[str], group: str = "test", python: str | None = None) -> list[str]:
+    """Return uv's command for a fresh environment with those extras only."""
+    argv = [UV, "run", "--locked", "--isolated", "--no-default-groups", "--group", group]
+    if python:
+        argv += ["--python", python]
+    for extra in extras:
+        argv += ["--extra", extra]
+    return argv
+
+
+def checks() -> list[Stage]:
+    """Return the linters and type checkers, of the environment that this runs in."""
+    tools = {
+        "ruff": ["ruff", "check"],
+        "format": ["ruff", "format", "--check"],
+        "mypy": ["mypy"],
+        "pyright": ["pyright"],
+    }
+    return [Stage(name, [sys.executable, "-m", *argv], pytest=False) for name, argv in tools.items()]
+
+
+def suites() -> list[Stage]:
+    """Return the suite on each driver, and the tests that need none."""
+    stages = [
+        Stage(driver, [*environment(["django", driver]), "pytest", "-m", "not server_tools"]) for driver in DRIVERS
+    ]
+    return [*stages, without_driver("no driver")]
+
+
+def without_driver(name: str, python: str | None = None) -> Stage:
+    """Return the tests that need neither Django nor a driver, in an environment that has neither."""
+    folder = "tests/without_driver"
+    argv = [*environment([], "test-bare", python), "pytest", f"--confcutdir={folder}", folder]
+    return Stage(name, argv, takes_arguments=False)
+
+
+def server_tools() -> list[Stage]:
+    """Return the marked group, on the server that the environment names."""
+    return [
+        Stage(
+            f"server_tools, {driver}",
+            [*environment(["django", driver]), "pytest", "-m", "server_tools"],
+            may_be_empty=True,
+        )
+        for driver in DRIVERS
+    ]
+
+
+def matrix(missing: set[str]) -> Iterator[Stage]:
+    """Yield the rows of the matrix; what this machine lacks goes into ``missing``, by name."""
+    system = sorted(SYSTEM_SERVERS.glob("*/bin/postgres"), reverse=True)
+    pythons: dict[str, str] = {}
+    for row, (version, django, server, driver) in enumerate(MATRIX):
+        python = pythons.get(version) or find_python(version)
+        if python is None:
+            missing.add(f"Python {version}")
+            continue
+        pythons[version] = python
+        variables = {"PG_LO_TEST_BINDIR": "", "PG_LO_TEST_DSN": "", "PG_LO_TEST_PGVERSION": server}
+        found = server
+        if server == "system":
+            if not system:
+                missing.add(f"PostgreSQL in {SYSTEM_SERVERS}")
+                continue
+            bindir = system[row % len(system)].parent
+            variables |= {"PG_LO_TEST_BINDIR": str(bindir), "PG_LO_TEST_PGVERSION": ""}
+            found = bindir.parent.name
+        argv = environment(["django", driver], python=python)
+        for requirement in requirements(django, driver):
+            argv += ["--with", requirement]
+        name = f"Python {version}, Django {django}, PostgreSQL {found}, {driver}"
+        yield Stage(name, [*argv, "pytest", "-m", "not server_tools"], variables)
+    for version, python in pythons.items():
+        yield without_driver(f"Python {version}, no driver", python)
+
+
+def requirements(django: str, driver: str) -> list[str]:
+    """Return what stands in for the locked versions."""
+    if django != "lowest":
+        return [DJANGO[django]]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    ranges: list[str] = [*project["dependencies"], *extras["django"], *extras[driver]]
+    return [bounds.partition(",")[0].replace(">=", "==") for bounds in ranges]
+
+
+def find_python(version: str) -> str | None:
+    """Return an interpreter; pyenv hides those that are not its global one."""
+    found = subprocess.run([UV, "python", "find", version], capture_output=True, text=True, check=False)
+    if found.returncode == 0:
+        return found.stdout.strip()
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+    return next((str(path) for path in sorted(pyenv.glob(f"{version}.*/bin/python{version}"))), None)
+
+
+def report(stages: list[Stage], missing: set[str], left_out: str) -> int:
+    """Print the table and the summary line; return the exit status."""
+    width = max(len(stage.name) for stage in stages)
+    print(f"\n{'environment':{width}}  passed  failed  skipped  seconds")
+    for stage in stages:
+        counts = f"{stage.passed:6}  {stage.failed:6}  {stage.skipped:7}  {stage.seconds:7.1f}"
+        print(f"{stage.name:{width}}  {counts}")
+    for name in sorted(missing):
+        print(f"not found: {name}")
+    if left_out:
+        print(left_out)
+    passed, failed, skipped = (
+        sum(getattr(stage, name) for stage in stages) for name in ("passed", "failed", "skipped")
+    )
+    print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
+    return int(failed > 0)
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--server-tools", action="store_true", help="the group server_tools")
+    parser.add_argument("--matrix", action="store_true", help="other versions of what we stand on")
+    parser.add_argument("--only", action="append", metavar="NAME", help="an environment; may be repeated")
+    options, pytest_arguments = parser.parse_known_args()
+
+    missing: set[str] = set()
+    left_out = ""
+    if options.server_tools:
+        stages = server_tools()
+    elif options.matrix:
+        stages = list(matrix(missing))
+    else:
+        stages = [*checks(), *suites()]
+        left_out = "left out: the group server_tools, see 'just test-server-tools'"
+    names = [stage.name for stage in stages]
+    if unknown := set(options.only or []) - set(names):
+        parser.error(f"no environment {', '.join(sorted(unknown))}; there are: {', '.join(names)}")
+    stages = [stage for stage in stages if not options.only or stage.name in options.only]
+
+    folder = Path(tempfile.mkdtemp(prefix="pg-lo-junit-"))
+    try:
+        for number, stage in enumerate(stages):
+            stage.run(folder / f"{number}.xml", pytest_arguments)
+    finally:
+        shutil.rmtree(folder)
+    return report(stages, missing, left_out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""What README.md says of PostgreSQL's own programs, shown with those programs."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.core.files.base import ContentFile
+
+from example.cluster import Server
+from pg_lo_storage.drivers import get_driver
+from pg_lo_storage.names import parse_name
+from pg_lo_storage.storage import db_file_storage
+from tests.fixtures.connections import Connect, run
+
+pytestmark = [pytest.mark.server_tools, pytest.mark.django_db(transaction=True)]
+
+CONTENT = bytes(range(256)) * 5_000
+Tool = Callable[..., str]
+
+
+@pytest.fixture
+def tool(server: Server) -> Tool:
+    """Run one of the server's programs: ``tool("pg_dump", "-f", path)``."""
+    assert server.bindir is not None, "set PG_LO_TEST_BINDIR to the folder of PostgreSQL's programs"
+    bindir = server.bindir
+
+    def tool(program: str, *arguments: object) -> str:
+        command = [bindir / program, *map(str, arguments)]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    return tool
+
+
+def test_a_dump_restores_a_file_under_its_name(server: Server, tool: Tool, tmp_path: Path) -> None:
+    name = db_file_storage.save("letter.pdf", ContentFile(CONTENT))
+    tool("pg_dump", "-Fc", "-f", tmp_path / "dump", "-d", server.dsn())
+    db_file_storage.delete(name)
+    assert not db_file_storage.exists(name)
+    tool("pg_restore", "--clean", "--if-exists", "--no-owner", "-d", server.dsn(), tmp_path / "dump")
+    with db_file_storage.open(name) as file:
+        assert file.read() == CONTENT
+
+
+def test_a_dump_of_some_tables_has_no_files(
+    server: Server, tool: Tool, count_large_objects: Callable[..., int]
+) -> None:
+    db_file_storage.save("letter.pdf", ContentFile(CONTENT))
+    assert count_large_objects() == 1
+    assert "lo_create" not in tool("pg_dump", "-t", "auth_user", "-d", server.dsn())
+    assert "lo_create" in tool("pg_dump", "-d", server.dsn())
+
+
+def test_vacuumlo_keeps_only_what_a_column_of_type_oid_names(server: Server, tool: Tool, connect: Connect) -> None:
+    lost, kept = (db_file_storage.save("a.txt", ContentFile(b"content")) for _ in range(2))
+    connection = connect(autocommit=True)
+    cursor = connection.cursor()
+    cursor.execute(f"create table kept as select {parse_name(kept)}::oid as loid")
+    try:
+        parameters = server.parameters()
+        tool("vacuumlo", "-h", parameters["host"], "-p", parameters["port"], "-U", parameters["user"], "app")
+    finally:
+        cursor.execute("drop table kept")
+        cursor.close()
+    assert db_file_storage.exists(kept)
+    assert not db_file_storage.exists(lost)
+
+
+def test_lz4_compressed_pages_are_read_back(connect: Connect) -> None:
+    connection = connect()
+    run(connection, "select set_config('default_toast_compression', 'lz4', true)")
+    driver = get_driver(connection)
+    oid = driver.from_bytes(CONTENT)
+    connection.commit()
+    assert driver.get(oid, 0, len(CONTENT)) == CONTENT
