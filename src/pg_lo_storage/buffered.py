@@ -22,7 +22,7 @@ class BufferedLargeObject:
 
     def __init__(self, driver: "LargeObjectDriver", oid: int, descriptor: "LargeObject | None") -> None:
         self.descriptor = descriptor
-        self.position = 0
+        self.position: int = 0
         self._driver = driver
         self._oid = oid
         self._buffer = b""

@@ -1,14 +1,15 @@
 """Model fields whose files are large objects: https://docs.djangoproject.com/en/stable/ref/models/fields/#filefield."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Self, cast
 
 from django.core.files import File
-from django.db import models
+from django.db import models, transaction
 from django.db.models.fields.files import FieldFile, FileDescriptor, ImageFieldFile, ImageFileDescriptor
 from typing_extensions import override
 
 from pg_lo_storage.names import parse_name
-from pg_lo_storage.storage import DbFile, db_file_storage
+from pg_lo_storage.storage import DbFile, DbFileStorage, db_file_storage
 
 if TYPE_CHECKING:
     from typing import overload
@@ -45,6 +46,23 @@ class DbFieldFile(FieldFile):
                 current.close()
             self.file = self.storage.open(cast("str", self.name), mode)
         return self
+
+    @override
+    def save(self, name: str, content: "File[bytes] | File[str]", save: bool = True) -> None:
+        """Store ``content`` and, with ``save``, its row: both or neither."""
+        with self._one_transaction(save):
+            super().save(name, content, save)
+
+    @override
+    def delete(self, save: bool = True) -> None:
+        """Delete the file and, with ``save``, save the row without it: both or neither."""
+        with self._one_transaction(save):
+            super().delete(save)
+
+    def _one_transaction(self, save: bool) -> AbstractContextManager[object]:
+        if save and isinstance(self.storage, DbFileStorage):
+            return transaction.atomic(using=self.storage.write_alias)
+        return nullcontext()
 
 
 class DbImageFieldFile(DbFieldFile, ImageFieldFile):

@@ -176,6 +176,11 @@ class DbFileStorage(Storage):
         base_url: str | None = settings.MEDIA_URL if self._base_url is None else self._base_url
         return base_url if base_url is None or base_url.endswith("/") else f"{base_url}/"
 
+    @property
+    def write_alias(self) -> str:
+        """The database that files are saved, changed and deleted on."""
+        return db_for_write(self._alias)
+
     @override
     def save(self, name: str | None, content: "IO[bytes] | Iterable[bytes]", max_length: int | None = None) -> str:
         """Store ``content`` as a new object and return its name, all or nothing; text is encoded as UTF-8.
@@ -195,7 +200,7 @@ class DbFileStorage(Storage):
         return make_name(int(stored.partition(".")[0]), stored, max_length=max_length)
 
     def _save(self, name: str, content: "_BinaryFile") -> str:
-        database = DatabaseDriver(db_for_write(self._alias))
+        database = DatabaseDriver(self.write_alias)
         blocks = _in_blocks(content.chunks())
         first, second = next(blocks, b""), next(blocks, None)
         if second is None:
@@ -224,7 +229,7 @@ class DbFileStorage(Storage):
     def delete(self, name: str) -> None:
         """Delete the file in the current transaction; does nothing where there is none."""
         if (loid := parse_name(name)) is not None:
-            DatabaseDriver(db_for_write(self._alias)).unlink(loid)
+            DatabaseDriver(self.write_alias).unlink(loid)
 
     @override
     def exists(self, name: str) -> bool:
@@ -277,7 +282,7 @@ class DbFileStorage(Storage):
         return loid
 
     def _reading(self) -> list[DatabaseDriver]:
-        aliases = dict.fromkeys((db_for_read(self._alias), db_for_write(self._alias)))
+        aliases = dict.fromkeys((db_for_read(self._alias), self.write_alias))
         return [DatabaseDriver(alias) for alias in aliases]
 
     def _found(self, ask: Callable[[DatabaseDriver], _T]) -> _T:

@@ -1,0 +1,1 @@
+"""A small Django project whose users keep invoices, each with its file; only the owner reads it."""
