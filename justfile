@@ -45,7 +45,9 @@ format:
     uv run ruff check --fix
     uv run ruff format
 
+# mypy and pyright over all, and users' code in environments with and without stubs
 [group('check')]
-types:
+types *ARGS:
     uv run mypy
     uv run pyright
+    uv run python -m tests.typing.check "$@"

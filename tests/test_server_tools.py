@@ -26,7 +26,7 @@ def tool(server: Server) -> Tool:
     bindir = server.bindir
 
     def tool(program: str, *arguments: object) -> str:
-        command = [bindir / program, *map(str, arguments)]
+        command = [str(bindir / program), *map(str, arguments)]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     return tool

@@ -11,9 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BufferedLargeObject"]
 
-# Read-ahead doubles from one of these up to BLOCK while reading is sequential. A jump is often followed by a
-# few bytes only (zip directories, PDF cross references).
-_FIRST_AHEAD: Final = 64 * 1024
+# Read-ahead is BLOCK from the start of an object, so that a small one is read whole. A jump is often followed by
+# a few bytes only (zip directories, PDF cross references): from there it doubles while reading is sequential.
 _AHEAD_AFTER_SEEK: Final = 8 * 1024
 
 
@@ -29,7 +28,7 @@ class BufferedLargeObject:
         self._start = 0
         # Whether the buffer ends where the object ended when it was read.
         self._is_last = False
-        self._ahead = _FIRST_AHEAD
+        self._ahead = BLOCK
         # Where the descriptor stands; None where that is unknown.
         self._descriptor_position: int | None = 0
 
@@ -96,7 +95,7 @@ class BufferedLargeObject:
         """Move, without a query; the buffer is kept where it holds the new position."""
         if not self._start <= position <= self._start + len(self._buffer):
             self.drop()
-            self._ahead = _AHEAD_AFTER_SEEK if position else _FIRST_AHEAD
+            self._ahead = _AHEAD_AFTER_SEEK if position else BLOCK
         self.position = position
 
     def end(self) -> int:

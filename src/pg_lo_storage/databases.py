@@ -42,7 +42,8 @@ class DatabaseDriver:
     @property
     def transaction_marker(self) -> object:
         """An object that is replaced whenever Django ends a transaction or rolls a savepoint back."""
-        return connections[self.alias].run_on_commit
+        wrapper = connections[self.alias]
+        return wrapper.run_on_commit if wrapper.in_atomic_block else object()
 
     @property
     def in_transaction(self) -> bool:
@@ -100,7 +101,10 @@ class DatabaseDriver:
     def _session(self) -> Generator[LargeObjectDriver]:
         wrapper = connections[self.alias]
         if wrapper.vendor != "postgresql":
-            message = f"the database {self.alias!r} is {wrapper.display_name}: large objects need PostgreSQL"
+            message = (
+                f"the database {self.alias!r} is {wrapper.display_name}, and large objects need PostgreSQL: name"
+                " another in PG_LO_STORAGE_DB_FOR_READ and PG_LO_STORAGE_DB_FOR_WRITE, or pass alias="
+            )
             raise ImproperlyConfigured(message)
         wrapper.validate_thread_sharing()
         # What Django does before each cursor: a persistent connection may have died since the last request.

@@ -1,5 +1,6 @@
 """Model fields whose files are large objects: https://docs.djangoproject.com/en/stable/ref/models/fields/#filefield."""
 
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Self, cast
 
@@ -25,6 +26,12 @@ class DbFieldFile(FieldFile):
         file: File[bytes]
 
         def _require_file(self) -> None: ...
+        def __enter__(self) -> Self: ...
+        def __iter__(self) -> Iterator[bytes]: ...
+        @property
+        def read(self) -> Callable[..., bytes]:
+            """Return the file's bytes."""
+            ...
 
     @property
     def loid(self) -> int | None:

@@ -127,12 +127,12 @@ class LargeObjectIO(_Base):
 
     @override
     def read(self, size: SupportsIndex | None = -1, /) -> bytes:
-        limit = -1 if size is None else operator.index(size)
-        if limit < -1:
-            message = "read length must be non-negative or -1"
-            raise ValueError(message)
         with self._lock:
             self._check_readable("read")
+            limit = -1 if size is None else operator.index(size)
+            if limit < -1:
+                message = "read length must be non-negative or -1"
+                raise ValueError(message)
             return self._object.read_rest() if limit < 0 else self._object.read(limit)
 
     @override
@@ -150,30 +150,24 @@ class LargeObjectIO(_Base):
 
     @override
     def readinto(self, buffer: Buffer, /) -> int:
-        target = memoryview(buffer)
-        if target.readonly:
-            message = "readinto() argument must be read-write bytes-like object, not one that is read-only"
-            raise TypeError(message)
-        if not target.nbytes:
-            self._check_readable("readinto")
-            return 0
-        data = self.read(target.nbytes)
-        target.cast("B")[: len(data)] = data
+        target = self._target("readinto", buffer)
+        data = self.read(len(target))
+        target[: len(data)] = data
         return len(data)
 
     def readinto1(self, buffer: Buffer, /) -> int:
         """Read into ``buffer`` with at most one query; return the number of bytes."""
-        target = memoryview(buffer).cast("B")
+        target = self._target("readinto1", buffer)
         data = self.read1(len(target))
         target[: len(data)] = data
         return len(data)
 
     @override
     def readline(self, size: SupportsIndex | None = -1, /) -> bytes:
-        limit = -1 if size is None else operator.index(size)
         parts: list[bytes] = []
         with self._lock:
             self._check_readable("readline")
+            limit = -1 if size is None else operator.index(size)
             while limit and (self._object.buffered or self._object.fill()):
                 part = self._object.take_line(limit)
                 parts.append(part)
@@ -192,9 +186,9 @@ class LargeObjectIO(_Base):
 
     @override
     def write(self, data: Buffer, /) -> int:
-        view = byte_view(data)
         with self._lock:
             descriptor = self._check_writable("write")
+            view = byte_view(data)
             if self._abandoned:
                 return len(view)
             if self._mode.kind == "a":
@@ -209,7 +203,8 @@ class LargeObjectIO(_Base):
     @override
     def writelines(self, lines: Iterable[Buffer], /) -> None:
         # Lines are short and every write is a query: they go out in blocks, as a buffered file's do.
-        self._check_writable("writelines")
+        with self._lock:
+            self._check_writable("writelines")
         block = bytearray()
         try:
             for line in lines:
@@ -223,7 +218,7 @@ class LargeObjectIO(_Base):
 
     @override
     def seek(self, offset: SupportsIndex, whence: int = os.SEEK_SET, /) -> int:
-        target = operator.index(offset)
+        target, whence = operator.index(offset), operator.index(whence)
         with self._lock:
             self._check()
             if whence == os.SEEK_CUR:
@@ -280,6 +275,8 @@ class LargeObjectIO(_Base):
     def _dealloc_warn(self, source: object) -> None:
         # The collector may run inside any query: from here on nothing reaches the database. BufferedReader,
         # BufferedWriter and TextIOWrapper call this before they flush and close a forgotten file.
+        if self._abandoned:
+            return
         self._abandoned = True
         warnings.warn(f"unclosed file {source!r}", ResourceWarning, stacklevel=2, source=source)
 
@@ -313,6 +310,15 @@ class LargeObjectIO(_Base):
         if not self._mode.writable or (descriptor := self._object.descriptor) is None:
             raise io.UnsupportedOperation(operation)
         return descriptor
+
+    def _target(self, operation: str, buffer: Buffer) -> memoryview:
+        target = memoryview(buffer)
+        if target.readonly:
+            message = f"{operation}() argument must be read-write bytes-like object, not one that is read-only"
+            raise TypeError(message)
+        with self._lock:
+            self._check_readable(operation)
+        return target.cast("B") if target.nbytes else memoryview(bytearray())
 
     def _check_position(self, position: int) -> None:
         if position < 0:

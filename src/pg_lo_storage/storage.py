@@ -123,6 +123,15 @@ class DbFile(_BinaryFile):
 
     file: "IO[bytes] | None"
 
+    if TYPE_CHECKING:  # Django's proxies, which its stubs give no type
+
+        def __enter__(self) -> Self: ...
+        def __iter__(self) -> Iterator[bytes]: ...
+        @property
+        def read(self) -> Callable[..., bytes]:
+            """Return the file's bytes."""
+            ...
+
     def __init__(self, file: DbFileIO, name: str | None = None) -> None:
         super().__init__(file, name or file.name)
         self.mode = file.mode

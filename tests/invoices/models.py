@@ -28,7 +28,7 @@ class Invoice(models.Model):
     """A file in every kind of field that there may be."""
 
     owner: "models.ForeignKey[User | None, User | None]" = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
     )
     data = DbFileField(null=True, blank=True)
     scan = DbImageField(null=True, blank=True, width_field="scan_width", height_field="scan_height")

@@ -34,7 +34,10 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> DriverFactory:
-    if name in _LAZY:
-        return load_factory(_LAZY[name])
     message = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(message)
+    if name not in _LAZY:
+        raise AttributeError(message)
+    try:
+        return load_factory(_LAZY[name])
+    except DriverNotFound as error:
+        raise AttributeError(f"{message}: {error}") from error

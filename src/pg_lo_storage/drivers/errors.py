@@ -15,17 +15,23 @@ _BY_SQLSTATE: dict[str, tuple[type[e.LargeObjectError], str]] = {
         "permission denied for large object {oid}: the role must own it or be granted SELECT, UPDATE on it",
     ),
     "25006": (e.LargeObjectReadOnly, "large object {oid} cannot be written: the transaction is read-only"),
-    "22023": (e.LargeObjectTooLarge, "position out of range for large object {oid}: it holds 4 TiB at most"),
+    "22023": (e.LargeObjectTooLarge, "position out of range for large object {oid}: between 0 and 4 TiB"),
 }
 # "tuple concurrently updated|deleted", and two sessions creating the same page.
 _CONFLICTS_OF_A_WRITE = {"XX000", "23505"}
 
 
-def translate(sqlstate: str | None, oid: int | None, *, writing: bool = False) -> e.LargeObjectError | None:
+def translate(
+    sqlstate: str | None, oid: int | None, *, writing: bool = False, descriptor: bool = False
+) -> e.LargeObjectError | None:
     """Return the error that ``sqlstate`` means for a large-object call, or ``None`` for the driver's own to pass.
 
-    XX000 and 23505 are conflicts only where the call was ``writing``.
+    XX000 and 23505 are conflicts only where the call was ``writing``; "undefined" is the ``descriptor`` where the call
+    used one.
     """
+    if descriptor and sqlstate == "42704":
+        message = f"large object {oid} was unlinked, or its savepoint rolled back, behind its open file: open it again"
+        return e.StaleLargeObject(message, oid=oid)
     if writing and sqlstate in _CONFLICTS_OF_A_WRITE:
         return e.LargeObjectConflict(f"another session wrote large object {oid} at the same time; try again", oid=oid)
     if sqlstate is None or (found := _BY_SQLSTATE.get(sqlstate)) is None:

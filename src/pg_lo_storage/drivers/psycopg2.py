@@ -1,10 +1,11 @@
 """The driver for psycopg2: native lobjects, read in bulk by COPY, and SQL where a lobject cannot serve."""
 
 import contextlib
+import ctypes
 import io
 import struct
-from collections.abc import Generator, Iterator, Sequence
-from typing import TYPE_CHECKING, LiteralString
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, LiteralString, Protocol, cast
 
 import psycopg2
 from psycopg2 import extensions as ext
@@ -23,10 +24,30 @@ __all__ = ["Psycopg2Driver"]
 # A lobject that is collected closes its descriptor, which may be another object's by then, and runs a query
 # inside the garbage collector. Those that cannot be closed wait here until psycopg2 knows their transaction over.
 _kept: "list[tuple[ext.connection, ext.lobject[bytes]]]" = []
+# The list itself is never freed: a forked child that ends must not close the descriptors of its parent.
+ctypes.pythonapi.Py_IncRef(ctypes.py_object(_kept))
 
+_IN_TRANSACTION = {ext.TRANSACTION_STATUS_INTRANS, ext.TRANSACTION_STATUS_INERROR, ext.TRANSACTION_STATUS_ACTIVE}
+_BROKEN = 2  # of connection.closed
+# Two sessions that change a page, and two that create it.
+_CONFLICTS_OF_A_WRITE = ("tuple concurrently", "pg_largeobject_loid_pn_index")
 _COPY_HEADER = len(b"PGCOPY\n\xff\r\n\0") + 4  # then the length of the header's extension
 _FIELDS = struct.Struct("!h")
 _LENGTH = struct.Struct("!i")
+
+
+class Psycopg2Connection(Protocol):
+    """What tells a psycopg2 connection from another's to a checker, also where psycopg2 has no stubs."""
+
+    @property
+    def autocommit(self) -> bool:
+        """Whether each statement is a transaction of its own."""
+        ...
+
+    @property
+    def lobject(self) -> Callable[..., object]:
+        """Opens a large object."""
+        ...
 
 
 class Psycopg2Driver(SQLDriver):
@@ -36,8 +57,8 @@ class Psycopg2Driver(SQLDriver):
     callback (gevent), the descriptor is driven by SQL instead.
     """
 
-    def __init__(self, connection: ext.connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Psycopg2Connection) -> None:
+        self._connection = cast("ext.connection", connection)
 
     @override
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
@@ -53,7 +74,8 @@ class Psycopg2Driver(SQLDriver):
     @override
     def in_transaction(self) -> bool:
         status = self._connection.info.transaction_status
-        return status in {ext.TRANSACTION_STATUS_INTRANS, ext.TRANSACTION_STATUS_INERROR}
+        # ACTIVE is a query of another thread, in a transaction or not: the server will tell.
+        return status in _IN_TRANSACTION
 
     @property
     @override
@@ -62,13 +84,14 @@ class Psycopg2Driver(SQLDriver):
 
     @override
     def open(self, oid: int, mode: AccessMode) -> SQLLargeObject:
-        _kept[:] = [pair for pair in _kept if not pair[0].closed and pair[0].status != ext.STATUS_READY]
+        _release_kept()
         if self.autocommit or ext.get_wait_callback() is not None:
             return super().open(oid, mode)
         # psycopg2 tells neither the number of a lobject's descriptor nor SQLSTATEs: a guarded open by SQL finds
         # both out, and leaves the number free for the lobject to take.
         fd, token = self.open_descriptor(oid, mode, keep=False)
-        with _conflicts(oid):
+        # Permission has been checked: only "large object {oid} does not exist", in any language, has the oid in it.
+        with _conflicts(oid, str(oid)):
             native = self._connection.lobject(oid, "rwb" if AccessMode.WRITE & mode else "rb")
         return Psycopg2LargeObject(self, self._connection, native, fd, token)
 
@@ -113,7 +136,7 @@ class Psycopg2LargeObject(SQLLargeObject):
         try:
             blocks = self._copy(self.fd, size, count, self._guard)
         except psycopg2.Error as error:
-            if (translated := translate(error.pgcode, self.oid)) is not None:
+            if (translated := translate(error.pgcode, self.oid, descriptor=True)) is not None:
                 raise translated from error
             raise
         if not blocks:
@@ -146,13 +169,31 @@ class Psycopg2LargeObject(SQLLargeObject):
         return bool(self._driver.run(f"select 1 {GUARD}", self._guard, oid=self.oid))
 
 
+def _release_kept() -> None:
+    for connection, _ in _kept:
+        if connection.closed == _BROKEN:
+            connection.close()  # or the lobject would print an error when it is collected
+    _kept[:] = [pair for pair in _kept if not _is_over(pair[1])]
+
+
+def _is_over(native: "ext.lobject[bytes]") -> bool:
+    """Tell, without a query, whether psycopg2 knows the lobject's transaction to be over: it then closes nothing."""
+    try:
+        native.write(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # refused in any case
+    except TypeError:
+        return False  # no bytes, but a valid lobject
+    except psycopg2.Error:
+        return True
+    return False
+
+
 @contextlib.contextmanager
-def _conflicts(oid: int) -> Generator[None]:
-    """Recognise a concurrent writer: native calls carry no SQLSTATE, but this text the server never translates."""
+def _conflicts(oid: int, *texts: str) -> Generator[None]:
+    """Recognise a concurrent writer: native calls carry no SQLSTATE, but these texts the server never translates."""
     try:
         yield
     except psycopg2.Error as error:
-        if "tuple concurrently" in str(error):
+        if any(text in str(error) for text in texts or _CONFLICTS_OF_A_WRITE):
             message = f"another session wrote large object {oid} at the same time; try again"
             raise LargeObjectConflict(message, oid=oid) from error
         raise

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["Psycopg3Driver"]
 
 
+_IN_TRANSACTION = {TransactionStatus.INTRANS, TransactionStatus.INERROR, TransactionStatus.ACTIVE}
+
+
 class Psycopg3Driver(SQLDriver):
     """Large objects over a :class:`psycopg.Connection`; it keeps to the connection's ``prepare_threshold``.
 
@@ -33,7 +36,14 @@ class Psycopg3Driver(SQLDriver):
         values = [Int8(value) if type(value) is int else value for value in params]
         with psycopg.Cursor(self._connection, row_factory=tuple_row) as cursor:
             cursor.execute(query, values, binary=True)
+            if self._connection.pgconn.pipeline_status:
+                self._synchronise()
             return cursor.fetchall() if cursor.description else []
+
+    def _synchronise(self) -> None:
+        # A pipeline within the pipeline synchronises both at its end: results are there, the status is settled.
+        with self._connection.pipeline():
+            pass
 
     @override
     def sqlstate(self, error: Exception) -> str | None:
@@ -42,11 +52,10 @@ class Psycopg3Driver(SQLDriver):
     @property
     @override
     def in_transaction(self) -> bool:
-        status = self._connection.pgconn.transaction_status
-        # ACTIVE is a pipeline with statements under way: with autocommit off, these are in a transaction.
-        return status in {TransactionStatus.INTRANS, TransactionStatus.INERROR} or (
-            status == TransactionStatus.ACTIVE and not self.autocommit
-        )
+        if self._connection.pgconn.pipeline_status:
+            self._synchronise()
+        # ACTIVE is a query of another thread, in a transaction or not: the server will tell.
+        return self._connection.pgconn.transaction_status in _IN_TRANSACTION
 
     @property
     @override

@@ -3,6 +3,7 @@
 import functools
 import importlib
 import importlib.metadata
+import operator
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias, cast
 
@@ -19,7 +20,9 @@ ENTRY_POINTS: Final = "pg_lo_storage.drivers"
 _BUILT_IN: Final = {
     "psycopg.Connection": "pg_lo_storage.drivers.psycopg3.Psycopg3Driver",
     "psycopg2.extensions.connection": "pg_lo_storage.drivers.psycopg2.Psycopg2Driver",
+    "pg_lo_storage.testing.memory.connection.InMemoryConnection": "pg_lo_storage.testing.memory.driver.InMemoryDriver",
 }
+_DJANGO: Final = {"django.db.backends.base.base.BaseDatabaseWrapper", "django.utils.connection.ConnectionProxy"}
 _registered: dict[str, DriverFactory | str] = {}
 
 
@@ -52,10 +55,10 @@ def load_factory(factory: DriverFactory | str) -> DriverFactory:
     """Return ``factory``, imported where it is a dotted name; raises DriverNotFound where that fails."""
     if not isinstance(factory, str):
         return factory
-    module, _, name = factory.replace(":", ".").rpartition(".")
+    module, _, name = factory.partition(":") if ":" in factory else factory.rpartition(".")
     try:
-        return cast("DriverFactory", getattr(importlib.import_module(module), name))
-    except (ImportError, AttributeError, ValueError) as error:
+        return cast("DriverFactory", operator.attrgetter(name)(importlib.import_module(module)))
+    except (ImportError, AttributeError, TypeError, ValueError) as error:  # TypeError: a relative name
         message = f"the driver {factory!r} cannot be imported: {error}"
         raise DriverNotFound(message) from error
 
@@ -64,7 +67,7 @@ def load_factory(factory: DriverFactory | str) -> DriverFactory:
 def _factory_for(connection_type: type) -> DriverFactory:
     bases = [_dotted(base) for base in connection_type.__mro__]
     tried: list[str] = []
-    for source, factories in _sources():
+    for source, factories in sources():
         for name in bases:
             if name in factories:
                 return load_factory(factories[name])
@@ -76,17 +79,17 @@ def _factory_for(connection_type: type) -> DriverFactory:
     raise DriverNotFound(message)
 
 
-def _sources() -> Iterator[tuple[str, dict[str, DriverFactory | str]]]:
+def sources() -> Iterator[tuple[str, dict[str, DriverFactory | str]]]:
+    """Yield where drivers are looked for, in order, with what is known there by the connection class's name."""
     yield "register_driver", _registered
-    yield (
-        "entry points",
-        {point.name: point.value for point in importlib.metadata.entry_points(group=ENTRY_POINTS)},
-    )
+    points = importlib.metadata.entry_points(group=ENTRY_POINTS)
+    # An entry point's value may end in "[extra]", which is of no use here.
+    yield "entry points", {point.name: point.value.partition("[")[0].strip() for point in points}
     yield "the package itself", dict(_BUILT_IN)
 
 
 def _hint(bases: list[str]) -> str:
-    if "django.db.backends.base.base.BaseDatabaseWrapper" in bases:
+    if _DJANGO.intersection(bases):
         return "This is Django's wrapper: pass its .connection, or use DbFileIO(alias=...)"
     if "psycopg.AsyncConnection" in bases:
         return "An asynchronous connection needs an asynchronous driver; open a psycopg.Connection for this one"

@@ -71,7 +71,8 @@ class SQLDriver(abc.ABC):
     """All of :class:`LargeObjectDriver`, given a way to run SQL.
 
     A subclass says how to run a statement, what the transaction's state is, and where its exceptions keep
-    the SQLSTATE.
+    the SQLSTATE. Parameters are ``int``, ``str`` and ``memoryview`` (bytea); a row is a tuple of the same, bytea as
+    any buffer. ``in_transaction`` is ``False`` on a connection that is closed or lost.
     """
 
     @abc.abstractmethod
@@ -98,13 +99,20 @@ class SQLDriver(abc.ABC):
         return self
 
     def run(
-        self, query: LiteralString, params: Sequence[object], *, oid: int | None, writing: bool = False
+        self,
+        query: LiteralString,
+        params: Sequence[object],
+        *,
+        oid: int | None,
+        writing: bool = False,
+        descriptor: bool = False,
     ) -> list[tuple[object, ...]]:
         """Run a large-object statement; raises the package's errors, with the driver's as the cause."""
         try:
             return self.execute(query, params)
         except Exception as error:
-            if (translated := translate(self.sqlstate(error), oid, writing=writing)) is not None:
+            translated = translate(self.sqlstate(error), oid, writing=writing, descriptor=descriptor)
+            if translated is not None:
                 raise translated from error
             raise
 
@@ -131,7 +139,13 @@ class SQLDriver(abc.ABC):
         """See :meth:`LargeObjectDriver.unlink`."""
         if not 0 < oid <= MAX_OID:
             return False
-        query: LiteralString = "select lo_unlink(oid) from pg_largeobject_metadata where oid = %s::oid"
+        # lo_unlink closes the session's own descriptors of the object: their guards are to say so.
+        query: LiteralString = (
+            "select lo_unlink(oid), (select count(set_config('pg_lo_storage.fd' || fd, '', true))"
+            " from string_to_table(current_setting('pg_lo_storage.of' || oid, true), ' ') as fd"
+            " where current_setting('pg_lo_storage.fd' || fd, true) like '%%-' || oid)"
+            " from pg_largeobject_metadata where oid = %s::oid"
+        )
         return bool(self.run(query, (oid,), oid=oid, writing=True))
 
     def exists(self, oid: int) -> bool:
@@ -181,11 +195,13 @@ class SQLDriver(abc.ABC):
                 " (in Django, wrap the code in transaction.atomic())"
             )
             raise NoTransactionError(message, oid=oid)
-        token = secrets.token_hex(8)
+        token = f"{secrets.token_hex(8)}-{oid}"
         query: LiteralString = (
-            "select fd, set_config('pg_lo_storage.fd' || fd, %s::text, true),"
+            "select fd, set_config('pg_lo_storage.fd' || fd, %s::text, true), set_config('pg_lo_storage.of' || oid,"
+            " concat_ws(' ', nullif(current_setting('pg_lo_storage.of' || oid, true), ''), fd), true),"
             " case when %s::int4 = 0 then lo_close(fd) end from"
-            " (select lo_open(oid, %s::int4) as fd from pg_largeobject_metadata where oid = %s::oid offset 0) as opened"
+            " (select oid, lo_open(oid, %s::int4) as fd from pg_largeobject_metadata where oid = %s::oid offset 0)"
+            " as opened"
         )
         rows = self.run(query, (token, int(keep), int(AccessMode(mode)), oid), oid=oid)
         return _integer(self._found(rows, oid)), token
@@ -278,7 +294,9 @@ class SQLLargeObject:
 
     def _close_descriptor(self) -> None:
         try:
-            self._driver.run(f"select lo_close(%s::int4) {GUARD}", (self.fd, *self._guard), oid=self._oid)
+            self._driver.run(
+                f"select lo_close(%s::int4) {GUARD}", (self.fd, *self._guard), oid=self._oid, descriptor=True
+            )
         except Exception as error:
             if self._driver.sqlstate(error) != IN_FAILED_TRANSACTION:
                 raise
@@ -293,7 +311,7 @@ class SQLLargeObject:
 
     def _run(self, query: LiteralString, *params: object, writing: bool = False) -> list[tuple[object, ...]]:
         self.check_usable()
-        rows = self._driver.run(query, (*params, *self._guard), oid=self._oid, writing=writing)
+        rows = self._driver.run(query, (*params, *self._guard), oid=self._oid, writing=writing, descriptor=True)
         if not rows:
             raise self.stale()
         return rows

@@ -1,0 +1,192 @@
+"""``python -m pg_lo_storage``: what a bug report needs to know, without passwords.
+
+It changes nothing, waits a few seconds at most for a server, and what fails is a line of the report.
+"""
+
+import argparse
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from typing import Any, Final, TypeAlias
+
+from pg_lo_storage.drivers import DriverFactory, get_driver
+from pg_lo_storage.drivers.registry import load_factory, sources
+from pg_lo_storage.exceptions import DriverNotFound
+
+Line: TypeAlias = tuple[str, object]
+
+SECRET_OPTIONS: Final = ("password", "sslpassword", "passfile")
+SERVER: Final = """
+    select current_setting('server_version'), pg_is_in_recovery() or current_setting('transaction_read_only')::bool,
+           coalesce((select 'lz4' = any (enumvals) from pg_settings where name = 'default_toast_compression'), false),
+           (select rolsuper from pg_roles where rolname = current_user),
+           has_function_privilege('pg_catalog.lo_create(oid)', 'execute')
+               and has_function_privilege('pg_catalog.lo_from_bytea(oid, bytea)', 'execute'),
+           has_table_privilege('pg_catalog.pg_largeobject_metadata', 'select')
+"""
+FACTS: Final = (
+    "has lz4",
+    "role is superuser",
+    "role may create large objects",
+    "role may read pg_largeobject_metadata",
+)
+
+
+def versions() -> Iterator[Line]:
+    """Yield what is installed."""
+    found = importlib.metadata.distributions(name="pg-lo-storage")
+    yield "pg_lo_storage", next((distribution.version for distribution in found), "not installed")
+    yield "Python", f"{platform.python_version()} ({platform.python_implementation()})"
+    yield "platform", platform.platform()
+    yield "Django", _imported("django", lambda it: it.get_version())
+    yield "psycopg", _imported("psycopg", lambda it: f"{it.__version__} ({it.pq.__impl__}), libpq {it.pq.version()}")
+    yield "psycopg2", _imported("psycopg2", lambda it: f"{it.__version__}, libpq {it.extensions.libpq_version()}")
+
+
+def drivers() -> Iterator[Line]:
+    """Yield each driver by its connection class, and why those are no use that cannot be."""
+    for source, factories in sources():
+        if not factories:
+            yield f"by {source}", "none"
+        for connection_type, factory in factories.items():
+            yield f"by {source}", f"{connection_type}: {_driver_state(connection_type, factory)}"
+
+
+def django_databases() -> Iterator[Line]:
+    """Yield the settings and the databases that files are read from and written to."""
+    module = os.environ.get("DJANGO_SETTINGS_MODULE")
+    if not module:
+        yield "Django settings", "none: set DJANGO_SETTINGS_MODULE, or pass --settings"
+        return
+    yield "Django settings", module
+    try:
+        importlib.import_module("django").setup()
+        databases = importlib.import_module("pg_lo_storage.databases")
+        reading, writing = databases.db_for_read(), databases.db_for_write()
+        yield "aliases", f"{reading} for reading, {writing} for writing"
+        wrappers = {alias: databases.connections[alias] for alias in (reading, writing)}
+    except Exception as error:  # noqa: BLE001 -- a project's settings may raise anything
+        # Other messages may quote a connection string.
+        yield "", f"{type(error).__name__}{f': {error}' if isinstance(error, ImportError) else ''}"
+        return
+    for alias, wrapper in wrappers.items():
+        yield f"database {alias!r}", wrapper.vendor
+        if wrapper.vendor == "postgresql":
+            yield from _django_database(wrapper, databases.settings)
+
+
+def _django_database(wrapper: Any, settings: object) -> Iterator[Line]:
+    configured: str | dict[str, str] | None = getattr(settings, "PG_LO_STORAGE_DRIVER", None)
+    driver = configured.get(wrapper.alias) if isinstance(configured, dict) else configured
+    database: dict[str, Any] = wrapper.settings_dict
+    options: dict[str, object] = database.get("OPTIONS") or {}
+
+    def report() -> Iterator[Line]:
+        with closing(wrapper), wrapper.cursor() as cursor:
+            yield from _server(cursor)
+            yield _driver(wrapper.connection, driver)
+
+    yield from _reachable(report(), [database.get("PASSWORD"), *map(options.get, SECRET_OPTIONS)])
+
+
+def plain_database(dsn: str) -> Iterator[Line]:
+    """Yield the server that a connection string leads to."""
+    try:
+        driver, parse = _plain_driver()
+    except ImportError as error:
+        yield "database by --dsn", error
+        return
+    yield "database by --dsn", f"over {driver.__name__}"
+    try:
+        parsed = parse(dsn)
+    except driver.Error as error:
+        # libpq's message quotes what it could not read, which may be the password.
+        yield "", f"the connection string cannot be parsed: {type(error).__name__}"
+        return
+
+    def report() -> Iterator[Line]:
+        with closing(driver.connect(dsn)) as connection, closing(connection.cursor()) as cursor:
+            yield from _server(cursor)
+            yield _driver(connection, None)
+
+    # Of a URL whose password has an unescaped "@" libpq takes a part for the host, and names it in errors.
+    parts = re.split(r"[:/@?&=]+", dsn.rpartition("@")[0])[2:] if "://" in dsn else []
+    yield from _reachable(report(), [*map(parsed.get, SECRET_OPTIONS), *parts])
+
+
+def _plain_driver() -> tuple[Any, Callable[[str], dict[str, object]]]:
+    try:
+        return importlib.import_module("psycopg"), importlib.import_module("psycopg.conninfo").conninfo_to_dict
+    except ImportError:
+        return importlib.import_module("psycopg2"), importlib.import_module("psycopg2.extensions").parse_dsn
+
+
+def _server(cursor: Any) -> Iterator[Line]:
+    cursor.execute(SERVER)
+    version, read_only, *facts = cursor.fetchone()
+    yield "server", f"PostgreSQL {version}{', read-only' if read_only else ''}"
+    yield from zip(FACTS, ("yes" if fact else "no" for fact in facts), strict=True)
+
+
+def _driver(connection: object, driver: DriverFactory | str | None) -> Line:
+    found = type(get_driver(connection, driver=driver))
+    return "driver", f"{found.__module__}.{found.__qualname__}"
+
+
+def _reachable(lines: Iterator[Line], secrets: Iterable[object]) -> Iterator[Line]:
+    """Yield the lines; an error becomes the last one, without the secrets."""
+    try:
+        yield from lines
+    except Exception as error:  # noqa: BLE001 -- of any driver, or Django's
+        text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        for secret in sorted({str(secret) for secret in secrets if secret}, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        yield "", text
+
+
+def _imported(name: str, describe: Callable[[Any], str]) -> str:
+    if importlib.util.find_spec(name) is None:
+        return "not installed"
+    try:
+        return describe(importlib.import_module(name))
+    except ImportError as error:
+        return f"cannot be imported: {' '.join(str(error).split())}"
+
+
+def _driver_state(connection_type: str, factory: DriverFactory | str) -> str:
+    package = connection_type.partition(".")[0]
+    if importlib.util.find_spec(package) is None:
+        return f"{package} is not installed"
+    try:
+        load_factory(factory)
+    except DriverNotFound as error:
+        return str(error.strerror)
+    return str(factory)
+
+
+def main() -> None:
+    """Print the report."""
+    parser = argparse.ArgumentParser(prog="python -m pg_lo_storage", description="What a bug report needs to know.")
+    parser.add_argument("--settings", metavar="MODULE", help="Django's settings; default: DJANGO_SETTINGS_MODULE")
+    parser.add_argument("--dsn", metavar="DSN", help="look at the server of this connection string as well")
+    options = parser.parse_args()
+    if options.settings:
+        os.environ["DJANGO_SETTINGS_MODULE"] = options.settings
+    # libpq's, for both drivers and under Django: a host that is silent must not hold up the report.
+    os.environ.setdefault("PGCONNECT_TIMEOUT", "5")
+    # django_databases() stands first in time: an application's start is where drivers are registered.
+    projects = list(django_databases())
+    lines = [*versions(), *drivers(), *projects, *(plain_database(options.dsn) if options.dsn else ())]
+    width = max(len(label) for label, _ in lines)
+    for label, value in lines:
+        sys.stdout.write(f"{label:{width}}  {value}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""For the tests of those who use the package, or write a driver for it.
+
+:class:`InMemoryDriver` keeps large objects without a server, :class:`DriverConformance` holds a driver to its
+contract, and the pytest plugin offers the fixtures ``no_orphaned_large_objects`` and ``clean_large_objects``.
+"""
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+from pg_lo_storage.testing.memory import InMemoryConnection, InMemoryDriver, InMemoryError, InMemoryServer
+
+if TYPE_CHECKING:
+    from pg_lo_storage.testing.conformance import DriverConformance, OpenSession, Session
+
+__all__ = [
+    "DriverConformance",
+    "InMemoryConnection",
+    "InMemoryDriver",
+    "InMemoryError",
+    "InMemoryServer",
+    "OpenSession",
+    "Session",
+]
+
+# Loaded on first use: the in-memory driver serves without pytest.
+_KIT = "pg_lo_storage.testing.conformance"
+_LAZY = {"DriverConformance", "OpenSession", "Session"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    if _KIT not in sys.modules:
+        import pytest
+
+        # So that a failing assertion of the kit shows its values, as those of a test module do.
+        pytest.register_assert_rewrite(_KIT)
+    value: object = getattr(importlib.import_module(_KIT), name)
+    return value

@@ -1,0 +1,42 @@
+"""The pytest plugin: fixtures for projects that keep files in Django's databases, with pytest-django.
+
+Django is imported by the test that asks for a fixture, and by no other.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+__all__ = ["clean_large_objects", "no_orphaned_large_objects"]
+
+
+@pytest.fixture
+def no_orphaned_large_objects(db: None) -> Iterator[None]:  # noqa: ARG001 -- it opens the databases
+    """Fail a test that leaves large objects which no file field's row names.
+
+    Counted are objects that were not there before, on the databases the test may use, as the test's own connections
+    see them when it ends: in its transaction, or before its tables are flushed. What of them is named is asked of
+    every file field on a ``DbFileStorage``, past custom managers; rows that hide from the role (row-level security)
+    name nothing.
+    """
+    from pg_lo_storage.testing.leftovers import Leftovers
+
+    leftovers = Leftovers()
+    yield
+    for alias, oids in leftovers.orphaned().items():
+        shown = ", ".join(map(str, sorted(oids)[:10])) + (", ..." if len(oids) > 10 else "")
+        pytest.fail(f"{len(oids)} orphaned large objects are left on the database {alias!r}: {shown}", pytrace=False)
+
+
+@pytest.fixture
+def clean_large_objects(db: None) -> Iterator[None]:  # noqa: ARG001 -- it opens the databases
+    """Unlink the large objects that were not there before the test, when it is over.
+
+    For tests whose transactions are real (``transactional_db``, ``TransactionTestCase``, live servers): flushing the
+    tables leaves the objects. In tests that are rolled back there is nothing to do.
+    """
+    from pg_lo_storage.testing.leftovers import Leftovers
+
+    leftovers = Leftovers()
+    yield
+    leftovers.unlink()

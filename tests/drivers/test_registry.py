@@ -1,0 +1,273 @@
+"""How the driver of a connection is found."""
+
+import importlib.metadata
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from django.db import connection as django_connection
+from django.db import connections
+from typing_extensions import override
+
+from pg_lo_storage import drivers
+from pg_lo_storage.drivers import DriverNotFound, get_driver, register_driver, registry
+from pg_lo_storage.drivers.sql import SQLDriver
+from pg_lo_storage.exceptions import LargeObjectError
+from tests.fixtures.connections import Connect, RawConnection
+
+BUILT_IN = {"psycopg": "Psycopg3Driver", "psycopg2": "Psycopg2Driver"}
+
+
+class Connection:
+    """A connection of a driver that nobody has heard of."""
+
+
+class PoolConnection(Connection):
+    """The same, of a connection pool."""
+
+
+class Proxy:
+    """Stands for an object, as tracing libraries have it around connections."""
+
+    def __init__(self, wrapped: object, told: type | None = None) -> None:
+        self.__dict__.update(wrapped=wrapped, told=told or type(wrapped))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.__dict__["wrapped"], name)
+
+    @property  # type: ignore[misc]  # mypy takes __class__ for an attribute that one may set
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
+        told: type = self.__dict__["told"]
+        return told
+
+
+class Driver(SQLDriver):
+    """A driver that can be made, which is all that the registry does with one."""
+
+    def __init__(self, connection: object) -> None:
+        self.connection = connection
+
+    @staticmethod
+    def made_otherwise(connection: object) -> "OtherDriver":
+        return OtherDriver(connection)
+
+    @override
+    def execute(self, query: str, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        raise AssertionError(query)
+
+    @override
+    def sqlstate(self, error: Exception) -> str | None:
+        raise AssertionError
+
+    @property
+    @override
+    def in_transaction(self) -> bool:
+        raise AssertionError
+
+    @property
+    @override
+    def autocommit(self) -> bool:
+        raise AssertionError
+
+
+class OtherDriver(Driver): ...
+
+
+class ThirdDriver(Driver): ...
+
+
+def make_driver(connection: object) -> Driver:
+    return Driver(connection)
+
+
+HERE = Driver.__module__
+DRIVER = f"{HERE}.Driver"
+
+
+@pytest.fixture(autouse=True)
+def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Leave the registry as it was: other tests have their own idea of it."""
+    monkeypatch.setattr(registry, "_registered", dict[str, Any]())
+    registry._factory_for.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    yield
+    registry._factory_for.cache_clear()  # pyright: ignore[reportPrivateUsage]
+
+
+def install_entry_points(monkeypatch: pytest.MonkeyPatch, **points: str) -> None:
+    """Have packages offer these drivers."""
+
+    def entry_points(*, group: str) -> importlib.metadata.EntryPoints:
+        assert group == "pg_lo_storage.drivers"
+        return importlib.metadata.EntryPoints(
+            importlib.metadata.EntryPoint(name, value, group) for name, value in points.items()
+        )
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
+
+
+def test_the_built_in_driver_is_picked_by_the_connections_type(connection: RawConnection, driver_name: str) -> None:
+    driver = get_driver(connection)
+    assert type(driver) is getattr(drivers, BUILT_IN[driver_name])
+    assert driver.exists(driver.create())
+
+
+def test_a_subclass_of_a_connection_has_the_same_driver(connection: RawConnection, driver_name: str) -> None:
+    subclass: type = type("Subclass", (type(connection),), {})
+    assert type(get_driver(Proxy(connection, subclass))).__name__ == BUILT_IN[driver_name]
+
+
+def test_a_transparent_proxy_has_the_driver_of_what_it_stands_for(connection: RawConnection, driver_name: str) -> None:
+    driver = get_driver(Proxy(connection))
+    assert type(driver) is getattr(drivers, BUILT_IN[driver_name])
+    assert driver.get(driver.from_bytes(b"content"), 0, 100) == b"content"
+
+
+@pytest.mark.parametrize("driver", [Driver, make_driver, DRIVER, f"{HERE}:Driver"])
+def test_an_explicit_driver_is_a_class_a_factory_or_a_dotted_name(driver: Any) -> None:
+    connection = Connection()
+    made = get_driver(connection, driver=driver)
+    assert type(made) is Driver
+    assert made.connection is connection
+
+
+@pytest.mark.parametrize("connection_type", [Connection, f"{HERE}.Connection"])
+@pytest.mark.parametrize("factory", [Driver, make_driver, DRIVER])
+@pytest.mark.parametrize("connection", [Connection(), PoolConnection()])
+def test_a_registered_driver_serves_its_type_and_subclasses(
+    connection_type: type | str, factory: Any, connection: Connection
+) -> None:
+    register_driver(connection_type, factory)
+    assert type(get_driver(connection)) is Driver
+
+
+def test_a_driver_may_be_registered_after_none_was_found() -> None:
+    with pytest.raises(DriverNotFound):
+        get_driver(Connection())
+    register_driver(Connection, Driver)
+    assert type(get_driver(Connection())) is Driver
+
+
+def test_the_later_registration_of_a_type_replaces_the_earlier() -> None:
+    register_driver(Connection, Driver)
+    assert type(get_driver(Connection())) is Driver
+    register_driver(f"{HERE}.Connection", OtherDriver)
+    assert type(get_driver(Connection())) is OtherDriver
+
+
+def test_the_driver_of_the_subclass_comes_first() -> None:
+    register_driver(PoolConnection, OtherDriver)
+    register_driver(Connection, Driver)
+    assert type(get_driver(PoolConnection())) is OtherDriver
+    assert type(get_driver(Connection())) is Driver
+
+
+def test_dotted_names_are_loaded_when_such_a_connection_appears(tmp_path: Any, monkeypatch: Any) -> None:
+    (tmp_path / "lazy_driver.py").write_text(f"from {HERE} import Driver\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    register_driver("lazy_connections.Connection", "lazy_driver.Driver")
+    register_driver(f"{HERE}.Connection", "lazy_driver.Driver")
+    assert "lazy_driver" not in sys.modules
+    assert type(get_driver(Connection())) is Driver
+    del sys.modules["lazy_driver"]
+    assert "lazy_connections" not in sys.modules
+
+
+@pytest.mark.parametrize("value", [f"{HERE}:Driver", f"{HERE}:Driver [extra]"])
+def test_an_entry_point_serves_the_class_it_is_named_after(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    install_entry_points(monkeypatch, **{f"{HERE}.Connection": value})
+    assert type(get_driver(PoolConnection())) is Driver
+
+
+def test_an_entry_point_may_name_a_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    install_entry_points(monkeypatch, **{f"{HERE}.Connection": f"{HERE}:Driver.made_otherwise"})
+    assert type(get_driver(Connection())) is OtherDriver
+
+
+def test_a_broken_entry_point_harms_only_those_who_need_it(
+    monkeypatch: pytest.MonkeyPatch, connection: RawConnection, driver_name: str
+) -> None:
+    install_entry_points(monkeypatch, **{f"{HERE}.Connection": "no_such_module:Driver"})
+    assert type(get_driver(connection)).__name__ == BUILT_IN[driver_name]
+    with pytest.raises(DriverNotFound, match="no_such_module"):
+        get_driver(Connection())
+
+
+def test_the_argument_comes_before_register_driver_before_entry_points_before_the_built_in(
+    connect: Connect, driver_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = connect()
+    name = "psycopg.Connection" if driver_name == "psycopg" else "psycopg2.extensions.connection"
+    assert type(get_driver(connection)).__name__ == BUILT_IN[driver_name]
+    registry._factory_for.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    install_entry_points(monkeypatch, **{name: f"{HERE}:Driver"})
+    assert type(get_driver(connection)) is Driver
+    register_driver(name, OtherDriver)
+    assert type(get_driver(connection)) is OtherDriver
+    assert type(get_driver(connection, driver=ThirdDriver)) is ThirdDriver
+
+
+def test_no_driver_says_what_was_tried_and_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    register_driver("registered.Connection", Driver)
+    install_entry_points(monkeypatch, **{"offered.Connection": f"{HERE}:Driver"})
+    with pytest.raises(DriverNotFound) as caught:
+        get_driver(Connection())
+    assert isinstance(caught.value, LookupError)
+    assert isinstance(caught.value, LargeObjectError)
+    for part in (
+        f"{HERE}.Connection",
+        "registered.Connection",
+        "offered.Connection",
+        "psycopg.Connection",
+        "psycopg2.extensions.connection",
+        "pg-lo-storage[psycopg]",
+        "pg-lo-storage[psycopg2]",
+        "register_driver",
+    ):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("wrapper", [connections["default"], django_connection], ids=["alias", "proxy"])
+def test_djangos_wrapper_is_told_from_the_connection_it_wraps(wrapper: object) -> None:
+    with pytest.raises(DriverNotFound, match=r"Django.*\.connection"):
+        get_driver(wrapper)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["no_such_module.Driver", f"{HERE}.NoSuchDriver", f"{HERE}:No.Such", "nothing", "", ".", ".relative.Driver"],
+)
+def test_a_name_that_cannot_be_imported_says_so(name: str) -> None:
+    with pytest.raises(DriverNotFound, match="imported") as caught:
+        get_driver(Connection(), driver=name)
+    assert repr(name) in str(caught.value)
+    assert caught.value.__cause__ is not None
+    register_driver(Connection, name)
+    with pytest.raises(DriverNotFound, match="imported"):
+        get_driver(Connection())
+
+
+def test_importing_the_package_imports_no_driver() -> None:
+    program = """
+import sys, pg_lo_storage.drivers, pg_lo_storage.io, pg_lo_storage.names, pg_lo_storage.exceptions
+print([name for name in sys.modules if name.startswith(("psycopg", "django"))])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_drivers_are_attributes_of_the_package_where_they_are_installed(driver_name: str) -> None:
+    name = BUILT_IN[driver_name]
+    assert getattr(drivers, name).__name__ == name
+    assert name in drivers.__all__
+    with pytest.raises(AttributeError, match="NoSuchDriver"):
+        drivers.NoSuchDriver  # noqa: B018
+
+
+@pytest.mark.parametrize(("name", "module"), [("psycopg", "psycopg3"), ("psycopg2", "psycopg2")])
+def test_a_driver_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch, name: str, module: str) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, f"pg_lo_storage.drivers.{module}", raising=False)
+    with pytest.raises(DriverNotFound, match=rf"{name}\b"):
+        getattr(drivers, BUILT_IN[name])

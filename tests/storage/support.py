@@ -1,0 +1,114 @@
+"""What the tests of the storage store, how they look at it, and the names that name nothing."""
+
+import random
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
+from typing import Final, cast
+
+from django.db import transaction
+from django.http import HttpResponseBase
+
+from pg_lo_storage.storage import SMALL, DbFileStorage, db_file_storage
+
+LARGE: Final = 3 * SMALL + 7
+SIZES: Final = [0, 1, 1000, SMALL - 1, SMALL, SMALL + 1, LARGE, 2_500_000]
+
+# "{loid}" stands for the oid of a file that exists; each of these names is another spelling of nothing.
+UNACCEPTABLE_NAMES: Final = [
+    "",
+    ".",
+    "..",
+    "/",
+    "x",
+    "x.pdf",
+    ".pdf",
+    "0",
+    "0.pdf",
+    "-{loid}",
+    "+{loid}",
+    "0{loid}",
+    "000{loid}.pdf",
+    " {loid}",
+    "{loid} ",
+    "{loid} .pdf",
+    "{loid}_0",
+    "{loid}.0/x",
+    "{loid}/",
+    "/{loid}",
+    "./{loid}",
+    "../{loid}",
+    "folder/{loid}",
+    "{loid}/../{loid}",
+    "..\\{loid}",
+    "{loid}.a\\b",
+    "{loid}.\x00",
+    "{loid}.pdf\n",
+    "\n{loid}.pdf",
+    "{loid}.a\x7fb",
+    "{loid}.a\x85b",
+    "{loid}.\ud800",
+    "{loid}." + "a" * 101,
+    "{loid}pdf",
+    "{loid},pdf",
+    "0x{loid}",
+    "{loid}e0",
+    "{arabic}",
+    "{arabic}.pdf",
+    "{fullwidth}.pdf",
+    "{wrapped}",
+    "-{complement}",
+    "4294967296",
+    "4294967296.pdf",
+    "9" * 21,
+    "9" * 5000,
+]
+UNACCEPTABLE_OBJECTS: Final = [None, 5, b"5", 5.0]
+
+
+def spelled(template: str, loid: int) -> str:
+    """Put the oid into one of UNACCEPTABLE_NAMES."""
+    digits = str(loid)
+    return (
+        template.replace("{loid}", digits)
+        .replace("{arabic}", digits.translate({48 + digit: 0x660 + digit for digit in range(10)}))
+        .replace("{fullwidth}", digits.translate({48 + digit: 0xFF10 + digit for digit in range(10)}))
+        .replace("{wrapped}", str(2**32 + loid))
+        .replace("{complement}", str(2**32 - loid))
+    )
+
+
+def content(size: int) -> bytes:
+    """Return bytes that do not repeat, so that no block can pass for another."""
+    return random.Random(size).randbytes(size)
+
+
+def loid_of(name: str) -> int:
+    """Return the oid that a name given by ``save`` stands for."""
+    return int(name.partition(".")[0])
+
+
+def stored(name: str, storage: DbFileStorage = db_file_storage) -> bytes:
+    """Return what the file holds."""
+    with storage.open(name) as file:
+        data: bytes = file.read()
+        return data
+
+
+def body(response: HttpResponseBase) -> bytes:
+    """Return what a server sends to the client, and end the response as a server does."""
+    try:
+        return b"".join(cast("Iterable[bytes]", response))
+    finally:
+        response.close()
+
+
+class Stop(Exception):
+    """What a block is left with, to roll it back."""
+
+
+@contextmanager
+def rolled_back() -> Generator[None]:
+    """Run the block in a transaction, or in a savepoint where there is one, and roll it back."""
+    with suppress(Stop), transaction.atomic():
+        yield
+        raise Stop

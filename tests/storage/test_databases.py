@@ -1,0 +1,244 @@
+"""Several databases: which one is asked, and that the same oid in two of them is never mixed up."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files.base import ContentFile
+from django.db import connections, transaction
+from django.test import Client, RequestFactory, override_settings
+
+from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.drivers import LargeObjectDriver, get_driver
+from pg_lo_storage.exceptions import DriverNotFound
+from pg_lo_storage.storage import DbFileIO, DbFileStorage, db_file_storage, db_for_read, db_for_write
+from pg_lo_storage.views import db_serve
+from tests.storage.support import body, loid_of, stored
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other", "replica"])
+
+OTHER = DbFileStorage("/others/", alias="other")
+READ_OTHER = override_settings(PG_LO_STORAGE_DB_FOR_READ="other")
+BOTH_OTHER = override_settings(PG_LO_STORAGE_DB_FOR_READ="other", PG_LO_STORAGE_DB_FOR_WRITE="other")
+
+
+def put_into_other(name: str) -> None:
+    """Make another file of the same oid in ``other``."""
+    with connections["other"].cursor() as cursor:
+        cursor.execute("select lo_from_bytea(%s, 'other')", [loid_of(name)])
+
+
+@pytest.fixture
+def name() -> str:
+    """The name of one file in ``default``, and of another of the same oid in ``other``."""
+    name = db_file_storage.save("a.txt", ContentFile(b"default"))
+    put_into_other(name)
+    return name
+
+
+@pytest.fixture
+def only_in_default() -> str:
+    return db_file_storage.save("a.txt", ContentFile(b"default"))
+
+
+def test_an_alias_is_what_was_asked_for_else_the_setting_else_the_default() -> None:
+    assert (db_for_read(), db_for_write()) == ("default", "default")
+    assert (db_for_read("other"), db_for_write("other")) == ("other", "other")
+    with override_settings(PG_LO_STORAGE_DB_FOR_READ="replica", PG_LO_STORAGE_DB_FOR_WRITE="other"):
+        assert (db_for_read(), db_for_write()) == ("replica", "other")
+        assert (db_for_read("default"), db_for_write("default")) == ("default", "default")
+
+
+def test_a_storage_of_an_alias_stays_there(name: str) -> None:
+    assert stored(name, OTHER) == b"other"
+    assert OTHER.size(name) == 5
+    OTHER.delete(name)
+    assert not OTHER.exists(name)
+    assert stored(name) == b"default"
+    saved = OTHER.save("b.txt", ContentFile(b"saved"))
+    assert stored(saved, OTHER) == b"saved"
+    assert OTHER.exists(saved)
+
+
+def test_a_missing_file_of_an_alias_is_looked_for_nowhere_else(only_in_default: str) -> None:
+    assert not OTHER.exists(only_in_default)
+    for call in (OTHER.open, OTHER.size):
+        with pytest.raises(FileNotFoundError):
+            call(only_in_default)
+
+
+def test_a_file_opened_again_stays_on_its_alias(name: str) -> None:
+    with OTHER.open(name) as file:
+        assert file.read() == b"other"
+        assert file.open().read() == b"other"
+        file.close()
+        assert file.open("rb").read() == b"other"
+        with transaction.atomic(using="other"):
+            file.open("rb+").write(b"OT")
+            file.open("ab").write(b"!")
+            file.close()
+        assert file.open("rb").read() == b"OTher!"
+    assert stored(name) == b"default"
+
+
+def test_db_file_io_takes_an_alias(name: str) -> None:
+    loid = loid_of(name)
+    with DbFileIO(loid, alias="other") as file:
+        assert file.alias == "other"
+        assert file.read() == b"other"
+    with transaction.atomic(using="other"), DbFileIO(loid, "wb", alias="other") as file:
+        file.write(b"OT")
+    with DbFileIO(loid) as file:
+        assert file.alias == "default"
+        assert file.read() == b"default"
+    assert stored(name, OTHER) == b"OTher"
+
+
+def test_db_file_io_makes_objects_on_its_alias(name: str) -> None:
+    with transaction.atomic(using="other"), DbFileIO(0, "wb", alias="other", name="a.txt") as file:
+        file.write(b"made")
+    assert stored(file.name, OTHER) == b"made"
+    assert stored(name) == b"default"
+
+
+def test_the_settings_choose_for_a_storage_without_alias(name: str) -> None:
+    with BOTH_OTHER:
+        assert stored(name) == b"other"
+        saved = db_file_storage.save("b.txt", ContentFile(b"saved"))
+        db_file_storage.delete(name)
+        assert not db_file_storage.exists(name)
+    assert stored(name) == b"default"
+    assert stored(saved, OTHER) == b"saved"
+
+
+@READ_OTHER
+def test_reading_uses_the_read_alias_and_writing_the_write_alias(name: str) -> None:
+    assert stored(name) == b"other"
+    assert db_file_storage.size(name) == 5
+    with db_file_storage.open(name) as file:
+        assert file.read() == b"other"
+        with transaction.atomic():
+            assert file.open("rb+").read() == b"default"
+            file.seek(0)
+            file.write(b"D")
+    with transaction.atomic(), db_file_storage.open(name, "ab") as file:
+        file.write(b"!")
+    assert stored(name) == b"other"
+    with override_settings(PG_LO_STORAGE_DB_FOR_READ="default"):
+        assert stored(name) == b"Default!"
+    db_file_storage.delete(name)
+    assert stored(name) == b"other"
+    assert not DbFileStorage(alias="default").exists(name)
+
+
+@READ_OTHER
+def test_a_file_found_on_the_write_alias_stays_there(only_in_default: str) -> None:
+    with db_file_storage.open(only_in_default) as file:
+        put_into_other(only_in_default)
+        assert file.open().read() == b"default"
+    assert stored(only_in_default) == b"other"
+
+
+@READ_OTHER
+def test_a_file_missing_on_the_read_alias_is_looked_for_on_the_write_alias(only_in_default: str) -> None:
+    assert db_file_storage.exists(only_in_default)
+    assert db_file_storage.size(only_in_default) == 7
+    with db_file_storage.open(only_in_default) as file:
+        assert file.read() == b"default"
+        assert file.open().read() == b"default"
+    with DbFileIO(loid_of(only_in_default)) as file:
+        assert file.alias == "default"
+        assert file.read() == b"default"
+    for request in (RequestFactory().get("/"), RequestFactory().get("/", headers={"range": "bytes=0-"})):
+        response = db_serve(request, only_in_default)
+        assert body(response) == b"default"
+    db_file_storage.delete(only_in_default)
+    assert not db_file_storage.exists(only_in_default)
+
+
+@override_settings(PG_LO_STORAGE_DB_FOR_READ="replica")
+def test_what_a_transaction_has_not_committed_is_read_where_it_was_written() -> None:
+    with transaction.atomic():
+        name = db_file_storage.save("a.txt", ContentFile(b"data"))
+        assert db_file_storage.exists(name)
+        assert stored(name) == b"data"
+    assert stored(name) == b"data"
+
+
+def test_a_view_serves_from_its_storage(name: str) -> None:
+    assert Client().get(f"/files/{name}").content == b"default"
+    assert Client().get(f"/others/{name}").content == b"other"
+    response = Client().get(f"/others/{name}", headers={"range": "bytes=1-2"})
+    assert body(response) == b"th"
+    assert Client().head(f"/others/{name}").headers["Content-Length"] == "5"
+    OTHER.delete(name)
+    assert Client().get(f"/others/{name}").status_code == 404
+    assert Client().get(f"/files/{name}").status_code == 200
+
+
+used: list[object] = []
+
+
+def recording_driver(raw: object) -> LargeObjectDriver:
+    used.append(raw)
+    return get_driver(raw)
+
+
+@pytest.fixture
+def recorded() -> Iterator[list[object]]:
+    """What connections were asked of ``recording_driver``."""
+    used.clear()
+    yield used
+    used.clear()
+
+
+@override_settings(PG_LO_STORAGE_DRIVER=f"{__name__}.recording_driver")
+def test_a_setting_names_the_driver(name: str, recorded: list[object]) -> None:
+    assert stored(name) == b"default"
+    assert stored(name, OTHER) == b"other"
+    assert {id(raw) for raw in recorded} == {id(connections[a].connection) for a in ("default", "other")}
+
+
+@override_settings(PG_LO_STORAGE_DRIVER={"other": f"{__name__}.recording_driver"})
+def test_a_setting_names_the_driver_of_an_alias(name: str, recorded: list[object]) -> None:
+    assert stored(name) == b"default"
+    assert not recorded
+    assert stored(name, OTHER) == b"other"
+    assert {id(raw) for raw in recorded} == {id(connections["other"].connection)}
+
+
+@override_settings(PG_LO_STORAGE_DRIVER="no_such_module.Driver")
+def test_a_driver_that_cannot_be_imported_is_named() -> None:
+    with pytest.raises((DriverNotFound, ImproperlyConfigured, ImportError), match="no_such_module"):
+        db_file_storage.exists("12.txt")
+
+
+@pytest.fixture
+def sqlite(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An alias of a database that is not PostgreSQL."""
+    databases = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+    monkeypatch.setitem(connections.settings, "sqlite", connections.configure_settings(databases)["default"])
+    yield "sqlite"
+    del connections["sqlite"]
+
+
+def test_a_database_that_is_not_postgresql_is_refused_with_the_fix(sqlite: str) -> None:
+    storage = DbFileStorage(alias=sqlite)
+    for call in (storage.exists, storage.open, storage.size, storage.delete):
+        with pytest.raises(ImproperlyConfigured, match="'sqlite' is SQLite") as caught:
+            call("12.txt")
+        assert "PG_LO_STORAGE_DB_FOR_" in str(caught.value)
+        assert "alias" in str(caught.value)
+        assert "PostgreSQL" in str(caught.value)
+    with pytest.raises(ImproperlyConfigured), transaction.atomic():
+        DbFileIO(12, "wb", alias=sqlite)
+    with pytest.raises(ImproperlyConfigured):
+        storage.save("a.txt", ContentFile(b""))
+
+
+def test_the_raw_transaction_state_is_the_aliass() -> None:
+    assert not DatabaseDriver("other").in_transaction
+    with transaction.atomic(using="other"):
+        DatabaseDriver("other").exists(12)
+        assert DatabaseDriver("other").in_transaction
+        assert not DatabaseDriver("default").in_transaction

@@ -1,0 +1,154 @@
+"""``db_serve`` and the Range header: RFC 9110, section 14."""
+
+import pytest
+from django.core.files.base import ContentFile
+from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pg_lo_storage.http import parse_range
+from pg_lo_storage.storage import SMALL, db_file_storage
+from tests.storage.support import LARGE, body, content
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SIZE = 10
+
+
+@pytest.fixture
+def url() -> str:
+    return db_file_storage.url(db_file_storage.save("a.pdf", ContentFile(b"0123456789")))
+
+
+@pytest.mark.parametrize(
+    ("header", "first", "last"),
+    [
+        ("bytes=0-0", 0, 0),
+        ("bytes=9-9", 9, 9),
+        ("bytes=0-9", 0, 9),
+        ("bytes=2-5", 2, 5),
+        ("bytes=2-", 2, 9),
+        ("bytes=9-", 9, 9),
+        ("bytes=0-", 0, 9),
+        ("bytes=-1", 9, 9),
+        ("bytes=-3", 7, 9),
+        ("bytes=-10", 0, 9),
+        ("bytes=-11", 0, 9),
+        ("bytes=5-999999999999", 5, 9),
+        ("bytes=0002-0005", 2, 5),
+        ("BYTES=2-5", 2, 5),
+        ("  bytes=2-5  ", 2, 5),
+    ],
+)
+def test_one_range_is_served(header: str, first: int, last: int, url: str) -> None:
+    response = Client().get(url, headers={"range": header})
+    assert response.status_code == 206
+    assert response.headers["Content-Range"] == f"bytes {first}-{last}/{SIZE}"
+    assert response.headers["Content-Length"] == str(last - first + 1)
+    assert response.headers["Content-Type"] == "application/pdf"
+    assert body(response) == b"0123456789"[first : last + 1]
+
+
+@pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-20", "bytes=999999999999-", "bytes=-0"])
+def test_a_range_past_the_end_cannot_be_satisfied(header: str, url: str) -> None:
+    response = Client().get(url, headers={"range": header})
+    assert response.status_code == 416
+    assert response.headers["Content-Range"] == f"bytes */{SIZE}"
+    assert body(response) == b""
+
+
+@pytest.mark.parametrize("header", ["bytes=0-", "bytes=0-0", "bytes=-1"])
+def test_no_range_of_an_empty_file_can_be_satisfied(header: str) -> None:
+    url = db_file_storage.url(db_file_storage.save("a.pdf", ContentFile(b"")))
+    response = Client().get(url, headers={"range": header})
+    assert response.status_code == 416
+    assert response.headers["Content-Range"] == "bytes */0"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "bytes",
+        "bytes=",
+        "bytes=-",
+        "bytes=--1",
+        "bytes=5-2",
+        "bytes=a-b",
+        "bytes=1.5-2",
+        "bytes=+1-2",
+        "bytes=1 - 2",
+        "bytes=1-2x",
+        "bytes=0x1-2",
+        "bytes=1_0-",
+        "bytes=\u0661-\u0662",
+        "bytes 1-2",
+        "bytes:1-2",
+        "bytes=" + "9" * 5000 + "-",
+        "bytes=-" + "9" * 5000,
+        "lines=1-2",
+        "items=0-0",
+        "none",
+        "\x00",
+    ],
+)
+def test_a_range_that_is_malformed_or_of_another_unit_is_ignored(header: str, url: str) -> None:
+    response = Client().get(url, headers={"range": header})
+    assert response.status_code == 200
+    assert "Content-Range" not in response.headers
+    assert body(response) == b"0123456789"
+
+
+@pytest.mark.parametrize(
+    "header", ["bytes=0-1,3-4", "bytes=0-1, 3-4", "bytes=0-1,bytes=3-4", "bytes=0-0,-1", "bytes=0-1,", "bytes=,0-1"]
+)
+def test_several_ranges_or_two_range_headers_are_ignored(header: str, url: str) -> None:
+    # A server joins two headers of one name by a comma.
+    response = Client().get(url, headers={"range": header})
+    assert response.status_code == 200
+    assert body(response) == b"0123456789"
+
+
+@pytest.mark.parametrize("validator", ['"abc"', 'W/"abc"', "Wed, 21 Oct 2015 07:28:00 GMT", "nonsense", ""])
+def test_with_if_range_the_whole_file_is_served(validator: str, url: str) -> None:
+    for header in ("bytes=2-5", "bytes=99-"):
+        response = Client().get(url, headers={"range": header, "if-range": validator})
+        assert response.status_code == 200
+        assert body(response) == b"0123456789"
+
+
+@pytest.mark.parametrize("header", ["bytes=2-5", "bytes=99-", "nonsense"])
+def test_a_range_means_something_to_get_only(header: str, url: str) -> None:
+    response = Client().head(url, headers={"range": header})
+    assert response.status_code == 200
+    assert response.headers["Content-Length"] == str(SIZE)
+    assert "Content-Range" not in response.headers
+
+
+@pytest.mark.parametrize("first", [0, 1, SMALL - 1, SMALL, SMALL + 1, LARGE - 1])
+@pytest.mark.parametrize("length", [1, SMALL, SMALL + 1, LARGE])
+def test_a_range_of_a_large_file_is_served(first: int, length: int) -> None:
+    data = content(LARGE)
+    url = db_file_storage.url(db_file_storage.save("a.pdf", ContentFile(data)))
+    last = min(first + length, LARGE) - 1
+    response = Client().get(url, headers={"range": f"bytes={first}-{first + length - 1}"})
+    assert response.status_code == 206
+    assert response.headers["Content-Range"] == f"bytes {first}-{last}/{LARGE}"
+    assert response.headers["Content-Length"] == str(last - first + 1)
+    assert body(response) == data[first : last + 1]
+
+
+@given(header=st.text(alphabet="bytes=-,0123456789 \t") | st.text(), size=st.integers(0, 2**42))
+def test_no_header_asks_for_bytes_that_there_are_not(header: str, size: int) -> None:
+    found = parse_range(header, size)
+    assert found is None or not found or (0 <= found.start < found.stop <= size and found.step == 1)
+
+
+@given(size=st.integers(1, 2**42), data=st.data())
+def test_every_well_formed_range_is_understood(size: int, data: st.DataObject) -> None:
+    first = data.draw(st.integers(0, size - 1))
+    last = data.draw(st.integers(first, 2**42))
+    assert parse_range(f"bytes={first}-{last}", size) == range(first, min(last + 1, size))
+    assert parse_range(f"bytes={first}-", size) == range(first, size)
+    assert parse_range(f"bytes=-{size - first}", size) == range(first, size)
+    assert parse_range(f"bytes={size}-", size) == range(size, size)

@@ -1,0 +1,104 @@
+"""What the common calls cost, counted in round trips to the server."""
+
+from collections.abc import Callable
+
+import pytest
+from django.core.files.base import ContentFile
+from django.db import connections, transaction
+from django.http import HttpResponseBase
+from django.test import RequestFactory
+
+from pg_lo_storage.storage import SMALL, DbFileStorage
+from pg_lo_storage.views import db_serve
+from tests.fixtures.proxy import Trips, Wire
+from tests.storage.support import (
+    LARGE,
+    UNACCEPTABLE_NAMES,
+    UNACCEPTABLE_OBJECTS,
+    content,
+    loid_of,
+    spelled,
+    stored,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "wired"])
+
+WIRED = DbFileStorage(alias="wired")
+SMALL_SIZES = [0, 1, 1000, SMALL]
+
+
+@pytest.fixture
+def counted(wire: Wire) -> Callable[[Callable[[], object]], int]:
+    """Count the round trips of a call; the connection is open already."""
+
+    def count(call: Callable[[], object]) -> int:
+        connections["wired"].ensure_connection()
+        trips: Trips
+        with wire.counting() as trips:
+            call()
+        return trips.count
+
+    return count
+
+
+Counted = Callable[[Callable[[], object]], int]
+
+
+def small_file(size: int) -> str:
+    return WIRED.save("a.pdf", ContentFile(content(size)))
+
+
+@pytest.mark.parametrize("size", SMALL_SIZES)
+def test_a_small_file_is_saved_by_one(size: int, counted: Counted) -> None:
+    file = ContentFile(content(size), name="a.pdf")
+    assert counted(lambda: WIRED.save("a.pdf", file)) == 1
+    with transaction.atomic(using="wired"):
+        assert WIRED.exists("12") is False  # begins the transaction
+        assert counted(lambda: WIRED.save("a.pdf", file)) == 1
+
+
+@pytest.mark.parametrize("size", SMALL_SIZES)
+def test_a_small_file_is_read_in_autocommit_by_two(size: int, counted: Counted) -> None:
+    name = small_file(size)
+    assert counted(lambda: stored(name, WIRED)) <= 2
+
+
+@pytest.mark.parametrize("size", SMALL_SIZES)
+def test_a_small_file_is_served_by_one(size: int, counted: Counted) -> None:
+    name = small_file(size)
+    responses: list[HttpResponseBase] = []
+    request = RequestFactory().get("/")
+    assert counted(lambda: responses.append(db_serve(request, name, storage=WIRED))) == 1
+    assert responses[0].headers["Content-Length"] == str(size)
+
+
+@pytest.mark.parametrize("size", [*SMALL_SIZES, LARGE])
+def test_head_takes_one_whatever_the_size(size: int, counted: Counted) -> None:
+    name = small_file(size)
+    request = RequestFactory().head("/")
+    assert counted(lambda: db_serve(request, name, storage=WIRED)) == 1
+
+
+def test_existence_size_and_deletion_take_one_each(counted: Counted) -> None:
+    name = small_file(1000)
+    assert counted(lambda: WIRED.exists(name)) == 1
+    assert counted(lambda: WIRED.size(name)) == 1
+    assert counted(lambda: WIRED.delete(name)) == 1
+
+
+def test_an_unacceptable_name_takes_none(counted: Counted) -> None:
+    name = small_file(10)
+    names = [spelled(template, loid_of(name)) for template in UNACCEPTABLE_NAMES]
+    request = RequestFactory().get("/")
+
+    def ask_for_all() -> None:
+        for unacceptable in [*names, *UNACCEPTABLE_OBJECTS]:
+            WIRED.exists(unacceptable)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  not only strings
+            WIRED.delete(unacceptable)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  not only strings
+            db_serve(request, unacceptable, storage=WIRED)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  not only strings
+
+    assert counted(ask_for_all) == 0
+
+
+def test_a_url_takes_none(counted: Counted) -> None:
+    assert counted(lambda: WIRED.url("12.pdf")) == 0

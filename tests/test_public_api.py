@@ -1,0 +1,118 @@
+"""What may be imported from where, and with what absent."""
+
+import hashlib
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import pg_lo_storage
+from pg_lo_storage import exceptions
+
+ROOT = Path(__file__).parents[1]
+API = ROOT / "docs" / "api.md"
+INTERNAL = {"__main__", "buffered", "databases", "http", "modes"}
+
+WITHOUT_DJANGO = ["drivers", "exceptions", "io", "names"]
+EXCEPTIONS = [
+    "DriverNotFound",
+    "LargeObjectConflict",
+    "LargeObjectError",
+    "LargeObjectNotFound",
+    "LargeObjectPermissionDenied",
+    "LargeObjectReadOnly",
+    "LargeObjectTooLarge",
+    "NoTransactionError",
+    "StaleLargeObject",
+]
+BLOCKER = """
+import importlib, sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+importlib.import_module({module!r})
+"""
+
+
+def import_without(module: str, *blocked: str) -> str:
+    """Import a module where others cannot be; return what Python says on its standard error."""
+    program = BLOCKER.format(module=module, blocked=blocked)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    return done.stderr
+
+
+@pytest.mark.parametrize("module", WITHOUT_DJANGO)
+def test_plain_users_need_neither_django_nor_a_driver(module: str) -> None:
+    assert import_without(f"pg_lo_storage.{module}", "django", "psycopg", "psycopg2") == ""
+
+
+@pytest.mark.parametrize("module", ["storage", "fields", "views", "databases"])
+def test_what_is_for_django_needs_it(module: str) -> None:
+    assert import_without(f"pg_lo_storage.{module}") == ""
+    assert "No module named 'django" in import_without(f"pg_lo_storage.{module}", "django")
+
+
+@pytest.mark.parametrize("name", EXCEPTIONS)
+def test_every_promised_exception_exists(name: str) -> None:
+    assert issubclass(getattr(exceptions, name), exceptions.LargeObjectError)
+    assert name in exceptions.__all__
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("drivers", ["AccessMode", "DriverNotFound", "LargeObject", "LargeObjectDriver", "SQLExecutor"]),
+        ("drivers", ["get_driver", "register_driver"]),
+        ("io", ["LargeObjectIO"]),
+        ("names", ["make_name", "parse_name"]),
+    ],
+)
+def test_every_promised_name_is_exported(module: str, names: list[str]) -> None:
+    found = importlib.import_module(f"pg_lo_storage.{module}")
+    for name in names:
+        assert name in found.__all__
+        assert hasattr(found, name)
+
+
+def documented() -> dict[str, list[str]]:
+    """Return the names that docs/api.md lists, by module."""
+    sections = re.split(r"^## `pg_lo_storage\.(\w+)`$", API.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    names = [re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE) for section in sections[1::2]]
+    return dict(zip(sections[::2], names, strict=True))
+
+
+@pytest.mark.parametrize("module", documented())
+def test_what_a_module_exports_is_what_is_documented(module: str) -> None:
+    found = importlib.import_module(f"pg_lo_storage.{module}")
+    assert sorted(documented()[module]) == sorted(found.__all__)
+    missing = {"Psycopg3Driver": "psycopg", "Psycopg2Driver": "psycopg2"}
+    for name in found.__all__:
+        assert not find_spec(missing.get(name, "pg_lo_storage")) or hasattr(found, name)
+
+
+def test_every_module_is_documented_or_internal() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(pg_lo_storage.__path__)}
+    assert modules == INTERNAL | set(documented())
+
+
+def test_the_api_does_not_change_without_a_line_in_the_changelog() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.split(r"^## ", changelog, flags=re.MULTILINE)[1]
+    lines = sorted(f"{module}.{name}\n" for module, names in documented().items() for name in names)
+    digest = hashlib.sha256("".join(lines).encode()).hexdigest()[:8]
+    assert f"`{digest}`" in newest, f"say what changed, and that the API of docs/api.md is now `{digest}`"
+
+
+def test_every_public_name_is_explained_to_users() -> None:
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CHANGELOG.md")]
+    words = set(re.findall(r"\w+", " ".join(texts)))
+    assert {name for names in documented().values() for name in names} - words == set()
