@@ -1,8 +1,9 @@
 """Large objects over Django's connections: alias -> connection -> driver, with Django's rules about errors."""
 
 import contextlib
-from collections.abc import Generator, Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, LiteralString
 
 from django.conf import settings
 from django.core import checks
@@ -53,9 +54,9 @@ class DatabaseDriver:
 
     @property
     def sql(self) -> SQLExecutor | None:
-        """See :attr:`LargeObjectDriver.sql`; not guarded by Django's rules."""
+        """See :attr:`LargeObjectDriver.sql`."""
         with self._session() as driver:
-            return driver.sql
+            return None if driver.sql is None else _DatabaseSQL(self._session)
 
     def create(self, oid: int = 0) -> int:
         """See :meth:`LargeObjectDriver.create`."""
@@ -106,12 +107,21 @@ class DatabaseDriver:
                 " another in PG_LO_STORAGE_DB_FOR_READ and PG_LO_STORAGE_DB_FOR_WRITE, or pass alias="
             )
             raise ImproperlyConfigured(message)
-        wrapper.validate_thread_sharing()
-        # What Django does before each cursor: a persistent connection may have died since the last request.
-        wrapper.close_if_health_check_failed()
-        wrapper.ensure_connection()
+        # Sends nothing, but checks what Django checks before a query: threads, health, a test case's block.
+        wrapper.cursor().close()
         with _guarded(wrapper):
             yield _driver_of(self.alias, wrapper.connection)
+
+
+class _DatabaseSQL:
+    """SQL by the driver's own rules, errors by Django's."""
+
+    def __init__(self, session: Callable[[], AbstractContextManager[LargeObjectDriver]]) -> None:
+        self._session = session
+
+    def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        with self._session() as driver:
+            return driver.sql.execute(query, params) if driver.sql else []
 
 
 class _DatabaseLargeObject:

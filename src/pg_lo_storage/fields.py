@@ -1,10 +1,11 @@
 """Model fields whose files are large objects: https://docs.djangoproject.com/en/stable/ref/models/fields/#filefield."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Self, cast
 
 from django.core.files import File
+from django.core.files.storage import Storage, default_storage
 from django.db import models, transaction
 from django.db.models.fields.files import FieldFile, FileDescriptor, ImageFieldFile, ImageFileDescriptor
 from typing_extensions import override
@@ -23,6 +24,7 @@ class DbFieldFile(FieldFile):
 
     if TYPE_CHECKING:  # used as Django's own subclasses use them, and missing from its stubs
         _committed: bool
+        name: str | None
         file: File[bytes]
 
         def _require_file(self) -> None: ...
@@ -46,7 +48,7 @@ class DbFieldFile(FieldFile):
             super().open(mode)
             return self
         current: File[bytes] | None = getattr(self, "_file", None)
-        if isinstance(current, DbFile):
+        if isinstance(current, DbFile) and current.loid == self.loid:
             current.open(mode)
         else:
             if current is not None:
@@ -66,14 +68,27 @@ class DbFieldFile(FieldFile):
         with self._one_transaction(save):
             super().delete(save)
 
-    def _one_transaction(self, save: bool) -> AbstractContextManager[object]:
-        if save and isinstance(self.storage, DbFileStorage):
-            return transaction.atomic(using=self.storage.write_alias)
-        return nullcontext()
+    @contextmanager
+    def _one_transaction(self, save: bool) -> Generator[None]:
+        before, storage = (self.name, self._committed), self.storage
+        alias = storage.write_alias if isinstance(storage, DbFileStorage) else None
+        try:
+            with transaction.atomic(using=alias) if save and alias else nullcontext():
+                yield
+        except BaseException:
+            # The instance is as its row again, or saving it later would store the name of what was rolled back.
+            self.name, self._committed = before
+            setattr(self.instance, self.field.attname, self)
+            raise
 
 
 class DbImageFieldFile(DbFieldFile, ImageFieldFile):
     """The image of one row."""
+
+
+def get_default_storage() -> Storage:
+    """Return Django's own default storage: what a migration names where a field was given just that."""
+    return default_storage
 
 
 if TYPE_CHECKING:
@@ -86,15 +101,16 @@ else:
         """What both fields add to Django's: the storage they default to."""
 
         def __init__(self, *args: object, **kwargs: object) -> None:
-            if len(args) <= self._storage_position:
-                kwargs["storage"] = kwargs.get("storage") or db_file_storage
-            super().__init__(*args, **kwargs)
+            *before, storage = args if len(args) > self._storage_position else (*args, kwargs.pop("storage", None))
+            super().__init__(*before, storage=storage or db_file_storage, **kwargs)
 
         def deconstruct(self) -> tuple[str, str, list[object], dict[str, object]]:
             name, path, args, kwargs = super().deconstruct()
-            # FileField leaves out its own default, which is not this one's.
-            if kwargs.setdefault("storage", self.storage) is db_file_storage:
-                del kwargs["storage"]
+            if self.storage is db_file_storage:
+                kwargs.pop("storage", None)
+            elif self.storage is default_storage:
+                # FileField leaves out its own default, which is not this one's.
+                kwargs["storage"] = get_default_storage
             return name, path, args, kwargs
 
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, NoReturn, Self, SupportsIndex
+from typing import TYPE_CHECKING, Final, NoReturn, Self, SupportsIndex
 
 from typing_extensions import Buffer, override
 
@@ -30,6 +30,10 @@ else:
     _Base = io.RawIOBase
 
 __all__ = ["BinaryMode", "LargeObjectIO"]
+
+
+# The first key of the advisory locks on oids: any number, but always the same.
+_APPEND_LOCK: Final = 0x706C6F73
 
 
 class LargeObjectIO(_Base):
@@ -69,7 +73,11 @@ class LargeObjectIO(_Base):
             _require_transaction(driver)
             oid = driver.create(oid)
         if mode.writable:
-            return oid, driver.open(oid, AccessMode.READ_WRITE if mode.readable else AccessMode.WRITE)
+            descriptor = driver.open(oid, AccessMode.READ_WRITE if mode.readable else AccessMode.WRITE)
+            if mode.kind == "a" and driver.sql is not None:
+                # Finding the end and writing there are two steps: who appends comes after who appended.
+                driver.sql.execute("select pg_advisory_xact_lock(%s::int4, %s::int4)", append_lock(oid))
+            return oid, descriptor
         try:
             return oid, driver.open(oid, AccessMode.READ)
         except NoTransactionError:
@@ -140,7 +148,7 @@ class LargeObjectIO(_Base):
         return self.read()
 
     def read1(self, size: SupportsIndex | None = -1, /) -> bytes:
-        """Return what is buffered, or one block, up to ``size`` bytes: at most one query."""
+        """Return what is buffered, or else of one block, up to ``size`` bytes."""
         limit = -1 if size is None else operator.index(size)
         with self._lock:
             self._check_readable("read1")
@@ -156,7 +164,7 @@ class LargeObjectIO(_Base):
         return len(data)
 
     def readinto1(self, buffer: Buffer, /) -> int:
-        """Read into ``buffer`` with at most one query; return the number of bytes."""
+        """Read into ``buffer`` what is buffered, or else of one block; return the number of bytes."""
         target = self._target("readinto1", buffer)
         data = self.read1(len(target))
         target[: len(data)] = data
@@ -212,9 +220,13 @@ class LargeObjectIO(_Base):
                 if len(block) >= BLOCK:
                     pending, block = block, bytearray()
                     self.write(pending)
-        finally:
-            if block:
+        except BaseException as error:
+            try:
                 self.write(block)
+            except Exception as second:  # noqa: BLE001 -- the first error is the one to raise
+                error.add_note(f"writing the lines before failed as well: {second}")
+            raise
+        self.write(block)
 
     @override
     def seek(self, offset: SupportsIndex, whence: int = os.SEEK_SET, /) -> int:
@@ -296,7 +308,9 @@ class LargeObjectIO(_Base):
         if self._pid != os.getpid():
             message = f"large object {self._oid} was opened by another process: open it again in this one"
             raise StaleLargeObject(message, oid=self._oid)
-        if self._object.descriptor is not None and not self._abandoned and not self._driver.in_transaction:
+        if self._abandoned:
+            return
+        if self._object.descriptor is not None and not self._driver.in_transaction:
             message = f"the transaction that large object {self._oid} was opened in is over: open it again"
             raise StaleLargeObject(message, oid=self._oid)
 
@@ -326,6 +340,11 @@ class LargeObjectIO(_Base):
         if position > MAX_SIZE:
             message = f"position {position} exceeds what a large object can hold, {MAX_SIZE} bytes"
             raise LargeObjectTooLarge(message, oid=self._oid)
+
+
+def append_lock(oid: int) -> tuple[int, int]:
+    """Return the two keys of the advisory lock that keeps those apart who append to the object."""
+    return _APPEND_LOCK, oid - 2**31
 
 
 def _require_transaction(driver: "LargeObjectDriver") -> None:

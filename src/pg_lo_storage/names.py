@@ -4,8 +4,9 @@ A name is made once, narrowly (:func:`make_name`), and read back generously enou
 pg-lo-storage 0.2 stored (:func:`parse_name`).
 """
 
+import os
 import re
-from typing import Final
+from typing import Final, cast
 
 __all__ = ["MAX_OID", "make_name", "parse_name"]
 
@@ -28,18 +29,21 @@ def parse_name(name: object) -> int | None:
     return loid if loid <= MAX_OID else None
 
 
-def make_name(loid: int, original: str | None = None, *, max_length: int | None = None) -> str:
+def make_name(loid: int, original: object = None, *, max_length: int | None = None) -> str:
     """Return the name under which object ``loid`` is stored, keeping the extension of ``original``.
 
     The extension is at most 20 ASCII letters, digits, ``_``, ``+`` or ``-``, with ``tar.`` before ``gz``,
     ``bz2``, ``xz`` and ``zst``. It is left out where there is none, where it is of another kind, and
-    where the name would exceed ``max_length`` characters.
+    where the name would exceed ``max_length`` characters. ``original`` is a string or a path; whatever else a file
+    may have for a name (a descriptor's number) has no extension.
     """
     if not 0 < loid <= MAX_OID:
         message = f"an oid is between 1 and {MAX_OID}, not {loid}"
         raise ValueError(message)
     stem = str(loid)
-    basename = (original or "").replace("\\", "/").rpartition("/")[2].strip()
+    if isinstance(original, os.PathLike):
+        original = os.fspath(cast("os.PathLike[str]", original))
+    basename = (original if isinstance(original, str) else "").replace("\\", "/").rpartition("/")[2].strip()
     match = _EXTENSION.search(basename)
     # A leading dot marks a hidden file, not an extension.
     if match is None or not match.start():

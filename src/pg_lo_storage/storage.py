@@ -191,7 +191,7 @@ class DbFileStorage(Storage):
         return db_for_write(self._alias)
 
     @override
-    def save(self, name: str | None, content: "IO[bytes] | Iterable[bytes]", max_length: int | None = None) -> str:
+    def save(self, name: str | None, content: "IO[bytes] | IO[str]", max_length: int | None = None) -> str:
         """Store ``content`` as a new object and return its name, all or nothing; text is encoded as UTF-8.
 
         Up to 256 KB take one statement, more a transaction, or a savepoint where one is open.
@@ -205,7 +205,7 @@ class DbFileStorage(Storage):
             name = cast("str | None", getattr(content, "name", None))
         if not hasattr(content, "chunks"):
             content = File(cast("IO[bytes]", content), name)
-        stored = self._save(name or "", cast("_BinaryFile", content))
+        stored = self._save(cast("str", name), cast("_BinaryFile", content))
         return make_name(int(stored.partition(".")[0]), stored, max_length=max_length)
 
     def _save(self, name: str, content: "_BinaryFile") -> str:

@@ -86,9 +86,21 @@ def test_file() -> None:
 def test_without_django(
     heading: str, on_the_server: Callable[[str], str], count_large_objects: Callable[..., int]
 ) -> None:
-    (snippet,) = snippets_of(heading)
-    run(on_the_server(snippet), {})
+    run(on_the_server(snippets_of(heading)[0]), {})
     assert count_large_objects() == 1
+
+
+def test_conformance(on_the_server: Callable[[str], str]) -> None:
+    driver, kit = snippets_of("Quickstart: a driver of your own")
+    namespace: dict[str, Any] = {}
+    run(on_the_server(driver) + kit, namespace)
+    tests = [name for name in dir(namespace["TestLoggingDriver"]) if name.startswith("test_")]
+    assert len(tests) > 50
+
+
+def test_testing() -> None:
+    (snippet,) = snippets_of("Testing your code")
+    run(snippet, {})
 
 
 def test_no_snippet_is_left_out() -> None:
@@ -97,5 +109,6 @@ def test_no_snippet_is_left_out() -> None:
         "Quickstart: the file",
         "Quickstart: psycopg without Django",
         "Quickstart: a driver of your own",
+        "Testing your code",
     ]
     assert README.read_text(encoding="utf-8").count("```python") == sum(len(snippets_of(name)) for name in tested)

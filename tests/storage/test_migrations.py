@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.files.storage import default_storage
 from django.core.management import call_command
 from django.db import models
@@ -66,9 +67,21 @@ def test_a_callable_is_kept_uncalled() -> None:
 
 
 def test_djangos_default_storage_is_kept() -> None:
-    assert DbFileField(storage=default_storage).deconstruct()[3] == ALWAYS | {"storage": default_storage}
-    text, _imports = serialized(DbFileField(storage=default_storage))
+    field = DbFileField(storage=default_storage)
+    assert field.clone().storage is default_storage
+    text, _imports = serialized(field)
     assert text != serialized(DbFileField())[0]
+    assert "FileSystemStorage" not in text  # which it is in these settings, not in all
+
+
+def test_djangos_default_storage_is_written_as_what_the_settings_say_when_it_is_read() -> None:
+    text, imports = serialized(DbFileField(storage=default_storage))
+    namespace: dict[str, Any] = {}
+    backend = {"BACKEND": "pg_lo_storage.storage.DbFileStorage", "OPTIONS": {"base_url": "/configured/"}}
+    with override_settings(STORAGES=settings.STORAGES | {"default": backend}):
+        exec("\n".join([*imports, f"field = {text}"]), namespace)
+        assert namespace["field"].storage.base_url == "/configured/"
+    assert not isinstance(namespace["field"].storage, DbFileStorage)
 
 
 def test_the_lazy_default_storage_is_written_as_a_storage_without_arguments() -> None:

@@ -79,6 +79,6 @@ def test_what_a_test_created_is_unlinked_and_nothing_else(
 def test_without_the_fixtures_the_plugin_imports_no_django(tmp_path: Path) -> None:
     test = tmp_path / "test_it.py"
     test.write_text("import sys\ndef test_it(): assert not {'django', 'psycopg', 'psycopg2'} & sys.modules.keys()\n")
-    command = [sys.executable, "-m", "pytest", "-p", "pg_lo_storage.testing.plugin", "-p", "no:django", str(test)]
+    command = [sys.executable, "-m", "pytest", "-p", "no:django", str(test)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "1 passed" in done.stdout, done.stdout + done.stderr

@@ -50,8 +50,10 @@ class SQLExecutor(Protocol):
 class LargeObject(Protocol):
     """An open descriptor, valid until its transaction, or the savepoint it was opened under, ends.
 
-    Used after that, every method but ``close`` raises :exc:`StaleLargeObject`, and the transaction that is
-    current then stays usable: it never reaches another object through a reused descriptor number.
+    Used after that, or after its own transaction unlinked the object, every method but ``close`` raises
+    :exc:`StaleLargeObject`, and the transaction that is current then stays usable: it never reaches another object
+    through a reused descriptor number. A position out of range (ValueError before the start, LargeObjectTooLarge past
+    the end) and writing to what is open for reading (:exc:`io.UnsupportedOperation`) leave it usable as well.
     Offsets and sizes are in bytes, up to :data:`MAX_SIZE`. Errors: see :mod:`pg_lo_storage.exceptions`;
     what none of them fits is the driver's own exception.
     """

@@ -8,14 +8,14 @@ _BY_SQLSTATE: dict[str, tuple[type[e.LargeObjectError], str]] = {
     # Every statement looks for the object first, so that only a concurrent unlink can still say "undefined".
     "42704": (
         e.LargeObjectConflict,
-        "another session unlinked large object {oid} at the same time; try again",
+        "another session unlinked {subject} at the same time; try again",
     ),
     "42501": (
         e.LargeObjectPermissionDenied,
-        "permission denied for large object {oid}: the role must own it or be granted SELECT, UPDATE on it",
+        "permission denied for {subject}: the role must own it or be granted SELECT, UPDATE on it",
     ),
-    "25006": (e.LargeObjectReadOnly, "large object {oid} cannot be written: the transaction is read-only"),
-    "22023": (e.LargeObjectTooLarge, "position out of range for large object {oid}: between 0 and 4 TiB"),
+    "25006": (e.LargeObjectReadOnly, "{subject} cannot be written: the transaction is read-only"),
+    "22023": (e.LargeObjectTooLarge, "position out of range for {subject}: between 0 and 4 TiB"),
 }
 # "tuple concurrently updated|deleted", and two sessions creating the same page.
 _CONFLICTS_OF_A_WRITE = {"XX000", "23505"}
@@ -32,9 +32,10 @@ def translate(
     if descriptor and sqlstate == "42704":
         message = f"large object {oid} was unlinked, or its savepoint rolled back, behind its open file: open it again"
         return e.StaleLargeObject(message, oid=oid)
+    subject = f"large object {oid}" if oid else "a large object"
     if writing and sqlstate in _CONFLICTS_OF_A_WRITE:
-        return e.LargeObjectConflict(f"another session wrote large object {oid} at the same time; try again", oid=oid)
+        return e.LargeObjectConflict(f"another session wrote {subject} at the same time; try again", oid=oid)
     if sqlstate is None or (found := _BY_SQLSTATE.get(sqlstate)) is None:
         return None
     kind, message = found
-    return kind(message.format(oid=oid), oid=oid)
+    return kind(message.format(subject=subject), oid=oid)

@@ -4,6 +4,8 @@ import contextlib
 import ctypes
 import io
 import struct
+import threading
+import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, LiteralString, Protocol, cast
 
@@ -11,7 +13,7 @@ import psycopg2
 from psycopg2 import extensions as ext
 from typing_extensions import override
 
-from pg_lo_storage.drivers.base import AccessMode
+from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode
 from pg_lo_storage.drivers.errors import translate
 from pg_lo_storage.drivers.sql import GUARD, SQLDriver, SQLLargeObject
 from pg_lo_storage.exceptions import LargeObjectConflict
@@ -27,6 +29,8 @@ _kept: "list[tuple[ext.connection, ext.lobject[bytes]]]" = []
 # The list itself is never freed: a forked child that ends must not close the descriptors of its parent.
 ctypes.pythonapi.Py_IncRef(ctypes.py_object(_kept))
 
+_locks: "weakref.WeakKeyDictionary[ext.connection, threading.RLock]" = weakref.WeakKeyDictionary()
+_locks_lock = threading.Lock()
 _IN_TRANSACTION = {ext.TRANSACTION_STATUS_INTRANS, ext.TRANSACTION_STATUS_INERROR, ext.TRANSACTION_STATUS_ACTIVE}
 _BROKEN = 2  # of connection.closed
 # Two sessions that change a page, and two that create it.
@@ -89,11 +93,15 @@ class Psycopg2Driver(SQLDriver):
             return super().open(oid, mode)
         # psycopg2 tells neither the number of a lobject's descriptor nor SQLSTATEs: a guarded open by SQL finds
         # both out, and leaves the number free for the lobject to take.
-        fd, token = self.open_descriptor(oid, mode, keep=False)
+        with lock_of(self._connection):
+            return self._open_native(oid, mode)
+
+    def _open_native(self, oid: int, mode: AccessMode) -> "Psycopg2LargeObject":
+        descriptor = self.open_descriptor(oid, mode, keep=False)
         # Permission has been checked: only "large object {oid} does not exist", in any language, has the oid in it.
         with _conflicts(oid, str(oid)):
             native = self._connection.lobject(oid, "rwb" if AccessMode.WRITE & mode else "rb")
-        return Psycopg2LargeObject(self, self._connection, native, fd, token)
+        return Psycopg2LargeObject(self, self._connection, native, mode, descriptor)
 
     def copy_blocks(self, fd: int, size: int, count: int, guard: tuple[str, str]) -> list[bytes]:
         """Return ``count`` blocks of ``size`` bytes read by COPY; an empty list where the guard says stale."""
@@ -104,7 +112,7 @@ class Psycopg2Driver(SQLDriver):
             f" where current_setting('{name}', true) = '{token}') to stdout (format binary)"
         )
         target = io.BytesIO()
-        with self._connection.cursor(cursor_factory=ext.cursor) as cursor:
+        with lock_of(self._connection), self._connection.cursor(cursor_factory=ext.cursor) as cursor:
             cursor.copy_expert(query, target)
         return list(_copied_fields(target.getbuffer()))
 
@@ -117,10 +125,10 @@ class Psycopg2LargeObject(SQLLargeObject):
         driver: Psycopg2Driver,
         connection: ext.connection,
         native: "ext.lobject[bytes]",
-        fd: int,
-        token: str,
+        mode: AccessMode,
+        descriptor: tuple[int, str],
     ) -> None:
-        super().__init__(driver, native.oid, fd, token)
+        super().__init__(driver, native.oid, mode, descriptor)
         self._copy = driver.copy_blocks
         self._connection = connection
         self._native = native
@@ -145,11 +153,12 @@ class Psycopg2LargeObject(SQLLargeObject):
 
     @override
     def _write_block(self, block: memoryview) -> None:
-        self.check_usable()
-        if not self._guard_holds():
-            raise self.stale()
-        with _conflicts(self.oid):
-            self._native.write(bytes(block))
+        with lock_of(self._connection):
+            [(position,)] = self._run(f"select lo_tell64(%s::int4) {GUARD}", self.fd)
+            if cast("int", position) + len(block) > MAX_SIZE:
+                raise self._too_large(len(block))
+            with _conflicts(self.oid):
+                self._native.write(bytes(block))
 
     @override
     def close(self) -> None:
@@ -158,9 +167,10 @@ class Psycopg2LargeObject(SQLLargeObject):
         self._closed = True
         released = False
         try:
-            if self._connection.info.transaction_status == ext.TRANSACTION_STATUS_INTRANS and self._guard_holds():
-                self._native.close()
-                released = True
+            with lock_of(self._connection):
+                if self._connection.info.transaction_status == ext.TRANSACTION_STATUS_INTRANS and self._guard_holds():
+                    self._native.close()
+                    released = True
         finally:
             if not released:
                 _kept.append((self._connection, self._native))
@@ -169,11 +179,22 @@ class Psycopg2LargeObject(SQLLargeObject):
         return bool(self._driver.run(f"select 1 {GUARD}", self._guard, oid=self.oid))
 
 
+def lock_of(connection: ext.connection) -> threading.RLock:
+    """Return the lock that keeps threads on one connection apart.
+
+    A native call and the guard before it are two steps, and psycopg2 does not lock COPY.
+    """
+    with _locks_lock:
+        return _locks.setdefault(connection, threading.RLock())
+
+
 def _release_kept() -> None:
-    for connection, _ in _kept:
+    for pair in _kept.copy():
+        connection, native = pair
         if connection.closed == _BROKEN:
             connection.close()  # or the lobject would print an error when it is collected
-    _kept[:] = [pair for pair in _kept if not _is_over(pair[1])]
+        if _is_over(native):
+            _kept.remove(pair)  # not a new list: the collector may append meanwhile
 
 
 def _is_over(native: "ext.lobject[bytes]") -> bool:

@@ -1,6 +1,8 @@
 """The driver for psycopg 3: SQL functions, server-side parameters, binary results."""
 
+import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, LiteralString
 
 import psycopg
@@ -32,6 +34,12 @@ class Psycopg3Driver(SQLDriver):
 
     @override
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        if self._connection.lock.locked() and _is_inside_a_query_of(self._connection):
+            message = (
+                "a large object cannot be used while this thread is in a query on its connection: in stream() or"
+                " copy(), in a signal handler, or in a finaliser called by the garbage collector (of a ZipFile)"
+            )
+            raise RuntimeError(message)
         # One type for all integers, or each size of value would be prepared as a statement of its own.
         values = [Int8(value) if type(value) is int else value for value in params]
         with psycopg.Cursor(self._connection, row_factory=tuple_row) as cursor:
@@ -61,6 +69,18 @@ class Psycopg3Driver(SQLDriver):
     @override
     def autocommit(self) -> bool:
         return self._connection.autocommit
+
+
+def _is_inside_a_query_of(connection: psycopg.Connection[object]) -> bool:
+    """Tell whether this thread holds the connection's lock, for which it would wait for ever."""
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 -- of this thread only, and its documented use
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] == "psycopg":
+            user = frame.f_locals.get("self")
+            if user is connection or getattr(user, "_conn", None) is connection:
+                return True
+        frame = frame.f_back
+    return False
 
 
 if TYPE_CHECKING:

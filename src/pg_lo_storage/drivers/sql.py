@@ -6,6 +6,8 @@ alone would raise and abort the transaction.
 """
 
 import abc
+import io
+import operator
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, LiteralString, cast
@@ -23,13 +25,16 @@ from pg_lo_storage.exceptions import (
 )
 from pg_lo_storage.names import MAX_OID
 
-__all__ = ["BATCH", "BLOCK", "GUARD", "SQLDriver", "SQLLargeObject", "byte_view", "check_offset"]
+__all__ = ["BATCH", "BLOCK", "GUARD", "SQLDriver", "SQLLargeObject", "byte_view", "check_mode", "check_offset"]
 
 BLOCK: Final = 256 * 1024
 """Bytes a row when an object is read in bulk: larger blocks gain nothing, smaller ones cost the server calls."""
 
 BATCH: Final = 2 * 1024 * 1024
 """Bytes fetched by one statement in :meth:`LargeObject.chunks`: what memory an iteration takes."""
+
+# What the server can also send as text, two characters a byte, in its 1 GB.
+_LARGEST_BLOCK: Final = 1 << 28
 
 # The most rows one statement asks for when blocks are tiny.
 _MOST_ROWS: Final = 4096
@@ -50,14 +55,24 @@ def guard_name(fd: int) -> str:
 
 def check_oid(oid: int) -> int:
     """Return ``oid`` where an object can have it; raises LargeObjectNotFound, before the server would abort."""
+    oid = operator.index(oid)
     if not 0 < oid <= MAX_OID:
         message = f"no large object has oid {oid}: it is between 1 and {MAX_OID}"
         raise LargeObjectNotFound(message, oid=None)
     return oid
 
 
+def check_mode(mode: AccessMode) -> AccessMode:
+    """Return ``mode`` where it is one of the three; raises ValueError."""
+    if mode not in {AccessMode.READ, AccessMode.WRITE, AccessMode.READ_WRITE}:
+        message = f"a descriptor is opened for READ, WRITE or READ_WRITE, not {mode!r}"
+        raise ValueError(message)
+    return mode
+
+
 def check_offset(offset: int, oid: int) -> int:
     """Return ``offset`` where an object can reach it; raises ValueError or LargeObjectTooLarge."""
+    offset = operator.index(offset)
     if offset < 0:
         message = f"negative position {offset}"
         raise ValueError(message)
@@ -137,7 +152,7 @@ class SQLDriver(abc.ABC):
 
     def unlink(self, oid: int) -> bool:
         """See :meth:`LargeObjectDriver.unlink`."""
-        if not 0 < oid <= MAX_OID:
+        if not 0 < operator.index(oid) <= MAX_OID:
             return False
         # lo_unlink closes the session's own descriptors of the object: their guards are to say so.
         query: LiteralString = (
@@ -150,7 +165,7 @@ class SQLDriver(abc.ABC):
 
     def exists(self, oid: int) -> bool:
         """See :meth:`LargeObjectDriver.exists`."""
-        if not 0 < oid <= MAX_OID:
+        if not 0 < operator.index(oid) <= MAX_OID:
             return False
         return bool(self.run("select 1 from pg_largeobject_metadata where oid = %s::oid", (oid,), oid=oid))
 
@@ -180,8 +195,7 @@ class SQLDriver(abc.ABC):
 
     def open(self, oid: int, mode: AccessMode) -> "SQLLargeObject":
         """See :meth:`LargeObjectDriver.open`."""
-        fd, token = self.open_descriptor(oid, mode, keep=True)
-        return SQLLargeObject(self, oid, fd, token)
+        return SQLLargeObject(self, oid, mode, self.open_descriptor(oid, mode, keep=True))
 
     def open_descriptor(self, oid: int, mode: AccessMode, *, keep: bool) -> tuple[int, str]:
         """Open a guarded descriptor and return its number and token; ``keep=False`` closes it again.
@@ -189,6 +203,7 @@ class SQLDriver(abc.ABC):
         Closed again, its number is the lowest free one, which the next open in this session is given.
         """
         check_oid(oid)
+        check_mode(mode)
         if self.autocommit and not self.in_transaction:
             message = (
                 f"large object {oid} is opened outside a transaction: turn autocommit off, or begin a transaction"
@@ -203,7 +218,7 @@ class SQLDriver(abc.ABC):
             " (select oid, lo_open(oid, %s::int4) as fd from pg_largeobject_metadata where oid = %s::oid offset 0)"
             " as opened"
         )
-        rows = self.run(query, (token, int(keep), int(AccessMode(mode)), oid), oid=oid)
+        rows = self.run(query, (token, int(keep), int(mode), oid), oid=oid)
         return _integer(self._found(rows, oid)), token
 
     def _found(self, rows: list[tuple[object, ...]], oid: int) -> list[tuple[object, ...]]:
@@ -216,11 +231,13 @@ class SQLDriver(abc.ABC):
 class SQLLargeObject:
     """A descriptor of the current transaction, driven by SQL; see :class:`LargeObject`."""
 
-    def __init__(self, driver: SQLDriver, oid: int, fd: int, token: str) -> None:
+    def __init__(self, driver: SQLDriver, oid: int, mode: AccessMode, descriptor: tuple[int, str]) -> None:
         self._driver = driver
         self._oid = oid
-        self.fd = fd
-        self._guard = (guard_name(fd), token)
+        self._writable = bool(AccessMode.WRITE & mode)
+        fd, token = descriptor
+        self.fd: int = fd
+        self._guard = (guard_name(self.fd), token)
         self._closed = False
 
     @property
@@ -253,6 +270,7 @@ class SQLLargeObject:
 
     def write(self, data: Buffer) -> int:
         """See :meth:`LargeObject.write`."""
+        self._check_writable()
         view = byte_view(data)
         if not view:
             self.tell()  # nothing to send, but a stale descriptor must not go unnoticed
@@ -269,8 +287,22 @@ class SQLLargeObject:
         if whence not in {0, 1, 2}:
             message = f"whence value {whence} unsupported"
             raise ValueError(message)
+        offset = operator.index(offset)
         if whence == 0:
-            check_offset(offset, self._oid)
+            return self._seek(check_offset(offset, self._oid), 0)
+        if not offset:
+            return self._seek(0, whence)
+        # Where it would end is found out first: out of range, the server would abort the transaction.
+        position = self.tell()
+        base = position if whence == 1 else self._seek(0, 2)
+        try:
+            target = check_offset(base + offset, self._oid)
+        except (ValueError, LargeObjectTooLarge):
+            self._seek(position, 0)
+            raise
+        return self._seek(target, 0)
+
+    def _seek(self, offset: int, whence: int) -> int:
         query: LiteralString = f"select lo_lseek64(%s::int4, %s::int8, %s::int4) {GUARD}"
         return _integer(self._run(query, self.fd, offset, whence))
 
@@ -282,6 +314,7 @@ class SQLLargeObject:
     def truncate(self, size: int) -> None:
         """See :meth:`LargeObject.truncate`."""
         query: LiteralString = f"select lo_truncate64(%s::int4, %s::int8) {GUARD}"
+        self._check_writable()
         self._run(query, self.fd, check_offset(size, self._oid), writing=True)
 
     def close(self) -> None:
@@ -306,8 +339,21 @@ class SQLLargeObject:
         return (as_bytes(row[0]) for row in self._run(query, self.fd, size, count))
 
     def _write_block(self, block: memoryview) -> None:
-        query: LiteralString = f"select lowrite(%s::int4, %s::bytea) {GUARD}"
-        self._run(query, self.fd, block, writing=True)
+        query: LiteralString = (
+            f"select case when lo_tell64(%s::int4) <= %s::int8 then lowrite(%s::int4, %s::bytea) end {GUARD}"
+        )
+        if self._run(query, self.fd, MAX_SIZE - len(block), self.fd, block, writing=True)[0][0] is None:
+            raise self._too_large(len(block))
+
+    def _check_writable(self) -> None:
+        if not self._writable:
+            self.tell()  # stale comes first
+            message = f"large object {self._oid} is not open for writing"
+            raise io.UnsupportedOperation(message)
+
+    def _too_large(self, size: int) -> LargeObjectTooLarge:
+        message = f"{size} bytes more exceed what large object {self._oid} can hold, {MAX_SIZE} bytes"
+        return LargeObjectTooLarge(message, oid=self._oid)
 
     def _run(self, query: LiteralString, *params: object, writing: bool = False) -> list[tuple[object, ...]]:
         self.check_usable()
@@ -349,7 +395,8 @@ def _integer(rows: list[tuple[object, ...]]) -> int:
 
 
 def _block_size(size: int) -> int:
-    if not 0 <= size <= 1 << 29:
-        message = f"a block is between 0 and {1 << 29} bytes, not {size}"
+    size = operator.index(size)
+    if not 0 <= size <= _LARGEST_BLOCK:
+        message = f"a block is between 0 and {_LARGEST_BLOCK} bytes, not {size}"
         raise ValueError(message)
     return size

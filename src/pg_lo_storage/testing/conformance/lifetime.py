@@ -158,6 +158,15 @@ class LifetimeTests(KitBase[D]):
             _assert_stale(closed)
         assert (fourth.read(100), fifth.read(100)) == (b"fourth", b"fifth")
 
+    def test_a_descriptor_is_stale_once_its_own_transaction_unlinked_the_object(
+        self, driver: LargeObjectDriver
+    ) -> None:
+        unlinked, other = opened(driver, b"content"), opened(driver, b"other")
+        assert driver.unlink(unlinked.oid)
+        _assert_stale(unlinked)
+        assert other.read(100) == b"other"
+        assert not driver.exists(unlinked.oid)
+
     def test_a_forgotten_descriptor_closes_no_other(self, session: Session[LargeObjectDriver]) -> None:
         forgotten = opened(session.driver, b"forgotten")
         session.rollback()

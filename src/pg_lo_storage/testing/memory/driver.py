@@ -1,18 +1,18 @@
 """The driver over large objects in memory: tests without a server, and an oracle for other drivers."""
 
 import contextlib
+import io
 from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from typing_extensions import Buffer
 
-from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode
-from pg_lo_storage.drivers.sql import byte_view, check_offset, check_oid
+from pg_lo_storage.drivers.base import AccessMode
+from pg_lo_storage.drivers.sql import byte_view, check_mode, check_offset, check_oid
 from pg_lo_storage.exceptions import (
     LargeObjectConflict,
     LargeObjectExists,
     LargeObjectNotFound,
-    LargeObjectTooLarge,
     NoTransactionError,
     StaleLargeObject,
 )
@@ -71,6 +71,7 @@ class InMemoryDriver:
     def open(self, oid: int, mode: AccessMode) -> "InMemoryLargeObject":
         """See :meth:`LargeObjectDriver.open`."""
         check_oid(oid)
+        check_mode(mode)
         if self.connection.autocommit and not self.in_transaction:
             message = f"large object {oid} is opened outside a transaction: turn autocommit off, or begin a transaction"
             raise NoTransactionError(message, oid=oid)
@@ -150,9 +151,10 @@ class InMemoryLargeObject:
         """See :meth:`LargeObject.write`."""
         view = byte_view(data)
         with self._used() as transaction:
+            current = self._current(transaction)
             if view:
-                end = self._checked(self._position + len(view))
-                transaction.change(self._oid, self._current(transaction).written(self._position, view))
+                end = check_offset(self._position + len(view), self._oid)
+                transaction.change(self._oid, current.written(self._position, view))
                 self._position = end
             return len(view)
 
@@ -169,7 +171,7 @@ class InMemoryLargeObject:
             check_offset(offset, self._oid)
         with self._used() as transaction:
             base = (0, self._position, self._content(transaction).size)[whence]
-            self._position = self._checked(base + offset)
+            self._position = check_offset(base + offset, self._oid)
             return self._position
 
     def tell(self) -> int:
@@ -202,18 +204,12 @@ class InMemoryLargeObject:
     def _current(self, transaction: Transaction) -> Content:
         """Return what is to be changed."""
         if not self._writable:
-            message = f"the descriptor of large object {self._oid} was not opened for writing"
-            raise InMemoryError(message)
+            message = f"large object {self._oid} is not open for writing"
+            raise io.UnsupportedOperation(message)
         if (content := transaction.find(self._oid)) is None:
             message = f"another session unlinked large object {self._oid} at the same time; try again"
             raise LargeObjectConflict(message, oid=self._oid) from InMemoryError("tuple concurrently deleted")
         return content
-
-    def _checked(self, position: int) -> int:
-        if not 0 <= position <= MAX_SIZE:
-            message = f"position out of range for large object {self._oid}: it holds {MAX_SIZE} bytes at most"
-            raise LargeObjectTooLarge(message, oid=self._oid) from InMemoryError("invalid large-object position")
-        return position
 
     def _stale(self) -> StaleLargeObject:
         message = (
