@@ -14,6 +14,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -52,13 +53,24 @@ class Stage:
     skipped: int = 0
     seconds: float = 0
 
-    def run(self, junit: Path, pytest_arguments: list[str]) -> None:
-        """Run the command, its output streaming, and count."""
-        print(f"\n=== {self.name}: {' '.join(self.argv)}", flush=True)
+    def run(self, junit: Path, pytest_arguments: list[str], *, streaming: bool = True) -> None:
+        """Run the command and count; its output streams, or follows when it is done."""
+        title = f"\n=== {self.name}: {' '.join(self.argv)}"
+        if streaming:
+            print(title, flush=True)
         extra = [f"--junit-xml={junit}"] if self.pytest else []
         extra += pytest_arguments if self.pytest and self.takes_arguments else []
         start = time.monotonic()
-        result = subprocess.run([*self.argv, *extra], cwd=ROOT, env=os.environ | self.environment, check=False)
+        result = subprocess.run(
+            [*self.argv, *extra],
+            cwd=ROOT,
+            env=os.environ | self.environment,
+            check=False,
+            stdout=None if streaming else subprocess.PIPE,
+            stderr=None if streaming else subprocess.STDOUT,
+        )
+        if not streaming:
+            print(f"{title}\n{result.stdout.decode(errors='replace')}", flush=True)
         self.seconds = time.monotonic() - start
         if self.pytest and junit.exists():
             self._count(junit)
@@ -215,8 +227,14 @@ def main() -> int:
 
     folder = Path(tempfile.mkdtemp(prefix="pg-lo-junit-"))
     try:
-        for number, stage in enumerate(stages):
-            stage.run(folder / f"{number}.xml", pytest_arguments)
+        # The rows of the matrix wait for their servers half of the time.
+        with ThreadPoolExecutor(max_workers=2 if options.matrix else 1) as pool:
+            runs = [
+                pool.submit(stage.run, folder / f"{number}.xml", pytest_arguments, streaming=not options.matrix)
+                for number, stage in enumerate(stages)
+            ]
+            for run in runs:
+                run.result()
     finally:
         shutil.rmtree(folder)
     return report(stages, missing, left_out)

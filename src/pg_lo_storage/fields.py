@@ -71,6 +71,8 @@ class DbFieldFile(FieldFile):
     @contextmanager
     def _one_transaction(self, save: bool) -> Generator[None]:
         before, storage = (self.name, self._committed), self.storage
+        dimensions = (getattr(self.field, "width_field", None), getattr(self.field, "height_field", None))
+        attributes = {name: getattr(self.instance, name) for name in dimensions if name}
         alias = storage.write_alias if isinstance(storage, DbFileStorage) else None
         try:
             with transaction.atomic(using=alias) if save and alias else nullcontext():
@@ -78,7 +80,8 @@ class DbFieldFile(FieldFile):
         except BaseException:
             # The instance is as its row again, or saving it later would store the name of what was rolled back.
             self.name, self._committed = before
-            setattr(self.instance, self.field.attname, self)
+            # Past the descriptor, which would open an image for its dimensions, in a transaction that may be broken.
+            vars(self.instance).update(attributes | {self.field.attname: self})
             raise
 
 

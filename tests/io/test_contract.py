@@ -6,7 +6,7 @@ import io
 import os
 import pickle
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, cast
 
 import pytest
@@ -253,3 +253,28 @@ def test_a_block_has_at_least_one_byte(files: Files) -> None:
         assert list(file.chunks(2)) == [b"ab", b"cd", b"e"]
         with pytest.raises(ValueError, match="block"):
             next(file.chunks(0))
+
+
+def test_an_iterable_that_raises_is_heard_though_what_it_gave_cannot_be_written(files: Files) -> None:
+    file = files.open(0, "wb")
+
+    def lines() -> Iterator[bytes]:
+        yield b"line\n"
+        file.close()
+        raise LookupError
+
+    with pytest.raises(LookupError) as caught:
+        file.writelines(lines())
+    [note] = caught.value.__notes__
+    assert "closed file" in note
+
+
+def test_what_an_iterable_gave_before_it_raised_is_written(files: Files) -> None:
+    def lines() -> Iterator[bytes]:
+        yield b"line\n"
+        raise LookupError
+
+    with files.open(0, "wb") as file:
+        with pytest.raises(LookupError):
+            file.writelines(lines())
+        assert files.content(file.oid) == b"line\n"

@@ -183,6 +183,7 @@ def test_the_storage_that_is_given_comes_before_the_fields_own() -> None:
         assert isinstance(field_class(storage=choose_storage).storage, DbFileStorage)
         assert field_class(storage=default_storage).storage is default_storage
     assert DbFileField("data", None, "ignored/", given).storage is given
+    assert DbFileField("data", None, "", None).storage is db_file_storage
     assert DbImageField("scan", None, "width", "height", storage=given).storage is given
 
 

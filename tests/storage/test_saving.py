@@ -2,7 +2,9 @@
 
 import io
 import re
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 import pytest
@@ -18,7 +20,7 @@ from django.core.files.uploadedfile import (
 from django.db import connections, transaction
 from typing_extensions import Buffer
 
-from pg_lo_storage.storage import SMALL, DbFile, DbFileStorage, db_file_storage
+from pg_lo_storage.storage import SMALL, DbFile, DbFileIO, DbFileStorage, db_file_storage
 from tests.invoices.models import Note
 from tests.storage.support import LARGE, SIZES, content, stored
 
@@ -263,3 +265,24 @@ def test_there_is_nothing_to_make_available(name: str) -> None:
 def test_djangos_valid_names_keep_their_extension() -> None:
     name = DbFileStorage().get_valid_name("John's portrait in 2004.tar.gz")
     assert db_file_storage.save(name, ContentFile(b"")).endswith(".tar.gz")
+
+
+def test_a_path_is_a_name() -> None:
+    path = cast("str", Path("folder/a.tar.gz"))
+    assert re.fullmatch(r"\d+\.tar\.gz", db_file_storage.save(path, ContentFile(b"data")))
+    assert re.fullmatch(r"\d+\.tar\.gz", db_file_storage.save(None, File(io.BytesIO(b"data"), path)))
+    with transaction.atomic(), DbFileIO(0, "wb", name=path) as file:
+        assert file.name == f"{file.loid}.tar.gz"
+
+
+def test_a_file_whose_name_is_a_number_is_saved_without_an_extension() -> None:
+    with tempfile.TemporaryFile() as file:
+        assert isinstance(file.name, int)
+        for given in (file, File(file)):
+            file.write(b"data")
+            file.seek(0)
+            name = db_file_storage.save(None, given)
+            assert name.isdecimal()
+            assert stored(name) == b"data"
+            file.seek(0)
+            file.truncate()

@@ -66,7 +66,7 @@ class Psycopg2Driver(SQLDriver):
 
     @override
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with self._connection.cursor(cursor_factory=ext.cursor) as cursor:
+        with lock_of(self._connection), self._connection.cursor(cursor_factory=ext.cursor) as cursor:
             cursor.execute(query, params)
             return cursor.fetchall() if cursor.description else []
 

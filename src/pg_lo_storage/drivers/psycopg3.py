@@ -1,8 +1,7 @@
 """The driver for psycopg 3: SQL functions, server-side parameters, binary results."""
 
-import sys
+import inspect
 from collections.abc import Sequence
-from types import FrameType
 from typing import TYPE_CHECKING, LiteralString
 
 import psycopg
@@ -36,8 +35,8 @@ class Psycopg3Driver(SQLDriver):
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
         if self._connection.lock.locked() and _is_inside_a_query_of(self._connection):
             message = (
-                "a large object cannot be used while this thread is in a query on its connection: in stream() or"
-                " copy(), in a signal handler, or in a finaliser called by the garbage collector (of a ZipFile)"
+                "a large object cannot be used while this thread is in a query on its connection: in a signal handler,"
+                " or in a finaliser that the garbage collector calls, of a forgotten ZipFile for example"
             )
             raise RuntimeError(message)
         # One type for all integers, or each size of value would be prepared as a statement of its own.
@@ -73,7 +72,7 @@ class Psycopg3Driver(SQLDriver):
 
 def _is_inside_a_query_of(connection: psycopg.Connection[object]) -> bool:
     """Tell whether this thread holds the connection's lock, for which it would wait for ever."""
-    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 -- of this thread only, and its documented use
+    frame = inspect.currentframe()
     while frame is not None:
         if frame.f_globals.get("__name__", "").partition(".")[0] == "psycopg":
             user = frame.f_locals.get("self")
