@@ -1,5 +1,11 @@
 """The fixtures are in ``tests/fixtures``, one module for each of the things that tests ask for."""
 
+from hypothesis import settings
+
+# The same examples on every machine, however slow.
+settings.register_profile("suite", derandomize=True, deadline=None, database=None)
+settings.load_profile("suite")
+
 # Each stands below those that it imports: pytest warns of plugins that were imported before it saw them.
 pytest_plugins = [
     "tests.fixtures.connections",

@@ -16,9 +16,9 @@ from pg_lo_storage import exceptions
 
 ROOT = Path(__file__).parents[1]
 API = ROOT / "docs" / "api.md"
-INTERNAL = {"__main__", "buffered", "databases", "http", "modes"}
+INTERNAL = {"__main__", "buffered", "databases", "http", "modes", "opening"}
 
-WITHOUT_DJANGO = ["drivers", "exceptions", "io", "names"]
+WITHOUT_DJANGO = ["drivers", "exceptions", "io", "names", "testing"]
 EXCEPTIONS = [
     "DriverNotFound",
     "LargeObjectConflict",

@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from pg_lo_storage.drivers.base import MAX_BLOCK
-from pg_lo_storage.drivers.sql import BLOCK
+from pg_lo_storage.drivers.values import BLOCK
 
 if TYPE_CHECKING:
     from pg_lo_storage.drivers.base import LargeObject, LargeObjectDriver

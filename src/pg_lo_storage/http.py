@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 from django.http import StreamingHttpResponse
 from typing_extensions import override
 
-from pg_lo_storage.drivers.sql import BLOCK
+from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.exceptions import LargeObjectError
 
 if TYPE_CHECKING:

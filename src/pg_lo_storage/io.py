@@ -8,16 +8,16 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Final, NoReturn, Self, SupportsIndex
+from typing import TYPE_CHECKING, NoReturn, Self, SupportsIndex
 
 from typing_extensions import Buffer, override
 
 from pg_lo_storage.buffered import BufferedLargeObject
-from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode
-from pg_lo_storage.drivers.sql import BLOCK, byte_view
-from pg_lo_storage.exceptions import LargeObjectTooLarge, NoTransactionError, StaleLargeObject
+from pg_lo_storage.drivers.base import MAX_SIZE
+from pg_lo_storage.drivers.values import BLOCK, byte_view
+from pg_lo_storage.exceptions import LargeObjectTooLarge, StaleLargeObject
 from pg_lo_storage.modes import BinaryMode, parse_mode
-from pg_lo_storage.names import MAX_OID
+from pg_lo_storage.opening import open_large_object
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -30,10 +30,6 @@ else:
     _Base = io.RawIOBase
 
 __all__ = ["BinaryMode", "LargeObjectIO"]
-
-
-# The first key of the advisory locks on oids: any number, but always the same.
-_APPEND_LOCK: Final = 0x706C6F73
 
 
 class LargeObjectIO(_Base):
@@ -58,31 +54,11 @@ class LargeObjectIO(_Base):
         self._driver = driver
         self._lock = threading.RLock()
         self._pid = os.getpid()
-        self._oid, descriptor = self._open(operator.index(oid))
+        self._oid, descriptor = open_large_object(driver, operator.index(oid), self._mode)
         self._object = BufferedLargeObject(driver, self._oid, descriptor)
         if self._mode.kind == "a":
             self._object.position = self._object.end()
         self._opened = True
-
-    def _open(self, oid: int) -> "tuple[int, LargeObject | None]":
-        mode, driver = self._mode, self._driver
-        if not oid and not mode.creates:
-            message = f"mode {mode.name!r} cannot create a large object: pass its oid, or use 'wb', 'ab' or 'xb'"
-            raise ValueError(message)
-        if mode.kind == "x" or not oid:
-            _require_transaction(driver)
-            oid = driver.create(oid)
-        if mode.writable:
-            descriptor = driver.open(oid, AccessMode.READ_WRITE if mode.readable else AccessMode.WRITE)
-            if mode.kind == "a" and driver.sql is not None:
-                # Finding the end and writing there are two steps: who appends comes after who appended.
-                driver.sql.execute("select pg_advisory_xact_lock(%s::int4, %s::int4)", append_lock(oid))
-            return oid, descriptor
-        try:
-            return oid, driver.open(oid, AccessMode.READ)
-        except NoTransactionError:
-            driver.size(oid)  # open() is where a missing or forbidden file must show
-            return oid, None
 
     @property
     def oid(self) -> int:
@@ -340,22 +316,3 @@ class LargeObjectIO(_Base):
         if position > MAX_SIZE:
             message = f"position {position} exceeds what a large object can hold, {MAX_SIZE} bytes"
             raise LargeObjectTooLarge(message, oid=self._oid)
-
-
-def append_lock(oid: int) -> tuple[int, int]:
-    """Return the two keys of the advisory lock that keeps those apart who append to the object."""
-    return _APPEND_LOCK, oid - 2**31
-
-
-def _require_transaction(driver: "LargeObjectDriver") -> None:
-    """Raise NoTransactionError before an object is created that would be committed, and orphaned, at once."""
-    if driver.in_transaction:
-        return
-    # With autocommit off any statement begins the transaction; only trying tells.
-    driver.exists(MAX_OID)
-    if not driver.in_transaction:
-        message = (
-            "a large object is written in a transaction: turn autocommit off, or begin a transaction"
-            " (in Django, wrap the code in transaction.atomic())"
-        )
-        raise NoTransactionError(message)

@@ -21,7 +21,7 @@ from typing_extensions import Buffer, override
 from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
 from pg_lo_storage.drivers import AccessMode
 from pg_lo_storage.drivers.base import MAX_BLOCK
-from pg_lo_storage.drivers.sql import BLOCK, byte_view
+from pg_lo_storage.drivers.values import BLOCK, byte_view
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.io import LargeObjectIO
 from pg_lo_storage.modes import BinaryMode, parse_mode

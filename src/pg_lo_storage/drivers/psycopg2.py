@@ -14,8 +14,9 @@ from psycopg2 import extensions as ext
 from typing_extensions import override
 
 from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode
+from pg_lo_storage.drivers.descriptor import GUARD, SQLLargeObject
 from pg_lo_storage.drivers.errors import translate
-from pg_lo_storage.drivers.sql import GUARD, SQLDriver, SQLLargeObject
+from pg_lo_storage.drivers.sql import SQLDriver
 from pg_lo_storage.exceptions import LargeObjectConflict
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import Buffer
 
 from pg_lo_storage.drivers.base import AccessMode
-from pg_lo_storage.drivers.sql import byte_view, check_mode, check_offset, check_oid
+from pg_lo_storage.drivers.values import byte_view, check_mode, check_offset, check_oid
 from pg_lo_storage.exceptions import (
     LargeObjectConflict,
     LargeObjectExists,
