@@ -35,6 +35,8 @@ MATRIX = [
     ("3.13", "6.x", "16", "psycopg2"),
     ("3.13", "6.x", "18", "psycopg"),
 ]
+# What hardly depends on versions and takes long is left to the suite proper.
+NOT_IN_MATRIX = ["--ignore=tests/test_demo.py", "--ignore=tests/testing/test_mutants.py"]
 DJANGO = {"5.2": "django>=5.2,<6", "6.x": "django>=6,<7"}
 
 
@@ -162,7 +164,7 @@ def matrix(missing: set[str]) -> Iterator[Stage]:
         for requirement in requirements(django, driver):
             argv += ["--with", requirement]
         name = f"Python {version}, Django {django}, PostgreSQL {found}, {driver}"
-        yield Stage(name, [*argv, "pytest", "-m", "not server_tools"], variables)
+        yield Stage(name, [*argv, "pytest", "-m", "not server_tools", *NOT_IN_MATRIX], variables)
     for version, python in pythons.items():
         yield without_driver(f"Python {version}, no driver", python)
 

@@ -181,7 +181,8 @@ class InMemoryLargeObject:
 
     def truncate(self, size: int) -> None:
         """See :meth:`LargeObject.truncate`."""
-        check_offset(size, self._oid)
+        if self._writable:
+            check_offset(size, self._oid)
         with self._used() as transaction:
             transaction.change(self._oid, self._current(transaction).truncated(size))
 
