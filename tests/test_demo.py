@@ -166,7 +166,9 @@ def test_an_interrupted_demo_leaves_nothing_behind(
         os.killpg(process.pid, number)
         # Standard error ends with the last process that has it: PostgreSQL's supervisor.
         _, errors = process.communicate()
-    assert (process.returncode, errors) == (128 + number, "")
+    assert process.returncode == 128 + number
+    # Where the signal came inside a finaliser, Python says so and the demo ends by itself.
+    assert errors == "" or errors.startswith("Exception ignored in")
     assert list(temporary_folder.iterdir()) == []
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(line.rpartition(":")[2])))

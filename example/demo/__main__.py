@@ -33,8 +33,13 @@ class Interrupted(KeyboardInterrupt):
         self.status = 128 + number
 
 
+# What is raised inside a finaliser Python prints and drops; the exit status is to tell of it all the same.
+received: list[int] = []
+
+
 def interrupt(number: int, _frame: FrameType | None) -> None:
     """Stop once: stopping the servers is not to be interrupted again."""
+    received.append(128 + number)
     for other in SIGNALS:
         signal.signal(other, signal.SIG_IGN)
     raise Interrupted(number)
@@ -101,7 +106,8 @@ def main() -> int:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
             signal.signal(number, interrupt)
     try:
-        return run(options)
+        status = run(options)
+        return received[0] if received else status
     except Interrupted as interruption:
         if not options.driver:  # else whoever started this says so
             print("\ndemo: interrupted", file=sys.stderr)
