@@ -266,6 +266,8 @@ class LargeObjectIO(_Base):
         if self._abandoned:
             return
         self._abandoned = True
+        if self._pid != os.getpid():
+            return  # the parent's file, and its pending bytes, are no concern of a child's
         warnings.warn(f"unclosed file {source!r}", ResourceWarning, stacklevel=2, source=source)
 
     @override
@@ -281,11 +283,11 @@ class LargeObjectIO(_Base):
     def _check(self) -> None:
         """Raise ValueError where the file is closed, or shows without a query to be stale."""
         self._check_open()
+        if self._abandoned:
+            return
         if self._pid != os.getpid():
             message = f"large object {self._oid} was opened by another process: open it again in this one"
             raise StaleLargeObject(message, oid=self._oid)
-        if self._abandoned:
-            return
         if self._object.descriptor is not None and not self._driver.in_transaction:
             message = f"the transaction that large object {self._oid} was opened in is over: open it again"
             raise StaleLargeObject(message, oid=self._oid)
