@@ -64,6 +64,13 @@ class TestNoOrphans:
         connection.set_rollback(True)
 
 
+@pytest.mark.usefixtures("no_orphaned_large_objects", "clean_large_objects")
+class TestBoth:
+    @pytest.mark.django_db(transaction=True)
+    def test_without_a_row(self) -> None:
+        leave_objects(1)
+
+
 @pytest.mark.usefixtures("clean_large_objects")
 class TestClean:
     @pytest.mark.django_db(transaction=True)

@@ -66,6 +66,13 @@ def test_a_test_that_leaves_orphans_fails_and_says_where(leave: Callable[[str], 
     assert leave(f"TestNoOrphans::test_{name}").startswith(f"teardown: {message}")
 
 
+def test_orphans_are_seen_before_they_are_cleaned_up(
+    leave: Callable[[str], str], large_objects: Callable[[], set[int]]
+) -> None:
+    assert leave("TestBoth::test_without_a_row").startswith("teardown: 1 orphaned large objects")
+    assert len(large_objects()) == 1
+
+
 @pytest.mark.parametrize("name", ["committed", "many", "rolled_back"])
 def test_what_a_test_created_is_unlinked_and_nothing_else(
     leave: Callable[[str], str], large_objects: Callable[[], set[int]], name: str

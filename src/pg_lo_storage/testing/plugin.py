@@ -11,7 +11,10 @@ __all__ = ["clean_large_objects", "no_orphaned_large_objects"]
 
 
 @pytest.fixture
-def no_orphaned_large_objects(db: None) -> Iterator[None]:  # noqa: ARG001 -- it opens the databases
+def no_orphaned_large_objects(
+    request: pytest.FixtureRequest,
+    db: None,  # noqa: ARG001 -- it opens the databases
+) -> Iterator[None]:
     """Fail a test that leaves large objects which no file field's row names.
 
     Counted are objects that were not there before, on the databases the test may use, as the test's own connections
@@ -21,6 +24,9 @@ def no_orphaned_large_objects(db: None) -> Iterator[None]:  # noqa: ARG001 -- it
     """
     from pg_lo_storage.testing.leftovers import Leftovers
 
+    # Fixtures end in the reverse of their order: what cleans up must not come before what looks.
+    if "clean_large_objects" in request.fixturenames:
+        request.getfixturevalue("clean_large_objects")
     leftovers = Leftovers()
     yield
     for alias, oids in leftovers.orphaned().items():
