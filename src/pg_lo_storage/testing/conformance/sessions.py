@@ -103,7 +103,7 @@ class KitBase(Generic[D]):
     def open_session(self) -> OpenSession[D]:
         """Open a session; a subclass of the kit overrides this."""
         message = f"{type(self).__name__} has to override the fixture open_session"
-        raise NotImplementedError(message)
+        pytest.fail(message)
 
     @pytest.fixture
     def sessions(self, open_session: OpenSession[D]) -> Iterator[Sessions]:
