@@ -191,7 +191,12 @@ class DbFileStorage(Storage):
         return db_for_write(self._alias)
 
     @override
-    def save(self, name: str | None, content: "IO[bytes] | IO[str]", max_length: int | None = None) -> str:
+    def save(
+        self,
+        name: str | None,
+        content: "File[bytes] | File[str] | IO[bytes] | IO[str]",  # Django's File is IO to its stubs only
+        max_length: int | None = None,
+    ) -> str:
         """Store ``content`` as a new object and return its name, all or nothing; text is encoded as UTF-8.
 
         Up to 256 KB take one statement, more a transaction, or a savepoint where one is open.
