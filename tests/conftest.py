@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.fixtures.connections",
     "tests.fixtures.server",
     "tests.fixtures.wire",
+    "tests.fixtures.catalogue",
     "tests.fixtures.large_objects",
 ]
 

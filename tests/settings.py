@@ -18,6 +18,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.messages",
     "django.contrib.sessions",
+    "pg_lo_storage",
     "tests.invoices",
     "tests.readme",
 ]

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, LiteralString
+from typing import TYPE_CHECKING, LiteralString, cast
 
 from django.conf import settings
 from django.core import checks
@@ -12,6 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, Error, connections
 from typing_extensions import Buffer
 
 from pg_lo_storage.drivers import AccessMode, LargeObject, LargeObjectDriver, SQLExecutor, get_driver
+from pg_lo_storage.drivers.errors import translate
 from pg_lo_storage.exceptions import LargeObjectError, StaleLargeObject
 
 if TYPE_CHECKING:
@@ -98,6 +99,23 @@ class DatabaseDriver:
         with self._session() as driver:
             driver.put(oid, offset, data)
 
+    def run(
+        self, query: LiteralString, params: Sequence[object], *, oid: int | None = None, writing: bool = False
+    ) -> list[tuple[object, ...]]:
+        """Run SQL that calls large-object functions; errors as those of the other methods.
+
+        Of a driver without SQL, it is Django's cursor that runs it.
+        """
+        with self._session() as driver:
+            try:
+                return (driver.sql or _DjangoSQL(self.alias)).execute(query, params)
+            except Exception as error:
+                sqlstate = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+                translated = translate(sqlstate, oid, writing=writing)
+                if translated is None:
+                    raise
+                raise translated from error
+
     @contextlib.contextmanager
     def _session(self) -> Generator[LargeObjectDriver]:
         wrapper = connections[self.alias]
@@ -122,6 +140,18 @@ class _DatabaseSQL:
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
         with self._session() as driver:
             return driver.sql.execute(query, params) if driver.sql else []
+
+
+class _DjangoSQL:
+    """SQL over Django's own cursor."""
+
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+
+    def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        with connections[self._alias].cursor() as cursor:
+            cursor.execute(query, cast("Sequence[str | int | bytes | None]", params))
+            return cast("list[tuple[object, ...]]", cursor.fetchall())
 
 
 class _DatabaseLargeObject:

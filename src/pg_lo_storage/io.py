@@ -181,6 +181,7 @@ class LargeObjectIO(_Base):
             if position + len(view) > MAX_SIZE:
                 message = f"{len(view)} bytes at {position} exceed what a large object can hold, {MAX_SIZE} bytes"
                 raise LargeObjectTooLarge(message, oid=self._oid)
+            self._before_change()
             self._object.write(descriptor, view)
             return len(view)
 
@@ -233,6 +234,7 @@ class LargeObjectIO(_Base):
             length = self._object.position if size is None else operator.index(size)
             self._check_position(length)
             self._object.drop()
+            self._before_change()
             descriptor.truncate(length)
             return length
 
@@ -291,6 +293,9 @@ class LargeObjectIO(_Base):
         if self._object.descriptor is not None and not self._driver.in_transaction:
             message = f"the transaction that large object {self._oid} was opened in is over: open it again"
             raise StaleLargeObject(message, oid=self._oid)
+
+    def _before_change(self) -> None:
+        """Called before what is sent to the server changes the object."""
 
     def _check_readable(self, operation: str) -> None:
         self._check()

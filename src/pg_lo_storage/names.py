@@ -15,6 +15,7 @@ MAX_OID: Final = 2**32 - 1
 # No sign, spaces, underscores, leading zeros or other scripts' digits: one file, one spelling.
 # Lone surrogates cannot be sent to PostgreSQL nor put in a URL.
 _NAME = re.compile(r"([1-9][0-9]{0,9})(?:\.[^/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]{0,100})?")
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 _EXTENSION = re.compile(r"\.((?:tar\.(?=(?:gz|bz2|xz|zst)\Z))?[a-z0-9][a-z0-9_+-]{0,19})\Z", re.ASCII | re.IGNORECASE)
 
 
@@ -41,12 +42,26 @@ def make_name(loid: int, original: object = None, *, max_length: int | None = No
         message = f"an oid is between 1 and {MAX_OID}, not {loid}"
         raise ValueError(message)
     stem = str(loid)
-    if isinstance(original, os.PathLike):
-        original = os.fspath(cast("os.PathLike[str]", original))
-    basename = (original if isinstance(original, str) else "").replace("\\", "/").rpartition("/")[2].strip()
+    basename = _basename(original)
     match = _EXTENSION.search(basename)
     # A leading dot marks a hidden file, not an extension.
     if match is None or not match.start():
         return stem
     name = f"{stem}{match[0]}"
     return stem if max_length is not None and len(name) > max_length else name
+
+
+def original_name_of(original: object) -> str:
+    """Return the last part of a name or a path, without what PostgreSQL's text cannot hold."""
+    return _UNSTORABLE.sub("", _basename(original))
+
+
+def extension_of(name: str) -> str:
+    """Return what follows the oid in a stored file's name, with its dot."""
+    return name.lstrip("0123456789")
+
+
+def _basename(original: object) -> str:
+    if isinstance(original, os.PathLike):
+        original = os.fspath(cast("os.PathLike[str]", original))
+    return (original if isinstance(original, str) else "").replace("\\", "/").rpartition("/")[2].strip()

@@ -1,36 +1,33 @@
-"""Django's side of a large object: the file, and the storage that keeps and finds files by name.
+"""The storage that keeps large objects by name, and finds them again.
 
 Storage API: https://docs.djangoproject.com/en/stable/ref/files/storage/
 """
 
-import itertools
+import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 from urllib.parse import quote
 
 from django.conf import settings
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
 from django.core.files.storage import Storage
-from django.db import transaction
 from django.utils.deconstruct import deconstructible
 from django.utils.functional import LazyObject
-from typing_extensions import Buffer, override
+from django.utils.timezone import make_naive
+from typing_extensions import override
 
+from pg_lo_storage import catalogue, saving
+from pg_lo_storage.catalogue import Entry
 from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
-from pg_lo_storage.drivers import AccessMode
-from pg_lo_storage.drivers.base import MAX_BLOCK
-from pg_lo_storage.drivers.values import BLOCK, byte_view
 from pg_lo_storage.exceptions import LargeObjectNotFound
-from pg_lo_storage.io import LargeObjectIO
-from pg_lo_storage.modes import BinaryMode, parse_mode
-from pg_lo_storage.names import MAX_OID, make_name, parse_name
+from pg_lo_storage.files import DbFile, DbFileIO, open_stored, upload_of
+from pg_lo_storage.names import MAX_OID, extension_of, make_name, parse_name
 
 if TYPE_CHECKING:
     from typing import IO
-
-    from pg_lo_storage.drivers import LargeObjectDriver
 
     _BinaryFile = File[bytes]
     _LazyStorage = LazyObject["DbFileStorage"]
@@ -40,131 +37,15 @@ else:
 
 __all__ = ["DbFile", "DbFileIO", "DbFileStorage", "db_file_storage", "db_for_read", "db_for_write"]
 
-SMALL: Final = BLOCK
-"""Up to so many bytes are saved, and served, by one statement."""
-
 _T = TypeVar("_T")
 
 
-class DbFileIO(LargeObjectIO):
-    """A large object as a binary file, on one of Django's databases; see :class:`LargeObjectIO`.
+class Located(NamedTuple):
+    """Where a file is; ``entry`` is ``None`` without the catalogue."""
 
-    ``loid=0`` with a mode that creates makes a new object, named after ``name``'s extension. Modes that write use
-    the write alias, ``rb`` the read alias, and the write alias for an object that is missing there (a replica may
-    lag behind); ``alias`` replaces both. ``driver`` is used instead of Django's connections where it is given.
-    """
-
-    def __init__(
-        self,
-        loid: int = 0,
-        mode: BinaryMode = "rb",
-        name: str = "",
-        alias: str | None = None,
-        *,
-        driver: "LargeObjectDriver | None" = None,
-    ) -> None:
-        self._requested_alias = alias
-        writing = parse_mode(mode).writable
-        used = driver or DatabaseDriver((db_for_write if writing else db_for_read)(alias))
-        try:
-            super().__init__(used, loid, mode)
-        except LargeObjectNotFound:
-            fallback = db_for_write(alias)
-            if not isinstance(used, DatabaseDriver) or used.alias == fallback:
-                raise
-            used = DatabaseDriver(fallback)
-            super().__init__(used, loid, mode)
-        self._database = used if isinstance(used, DatabaseDriver) else None
-        self._marker = self._database.transaction_marker if self._database else None
-        self._name = make_name(self.oid, name) if not loid else name or str(self.oid)
-
-    @property
-    def loid(self) -> int:
-        """The large object's oid."""
-        return self.oid
-
-    @property
-    def alias(self) -> str | None:
-        """The database the file was opened on; ``None`` where a driver was given."""
-        return self._database.alias if self._database else None
-
-    @property
-    @override
-    def name(self) -> str:
-        """The name it was opened by; of a new object ``<loid>.<extension>``."""
-        return self._name
-
-    def __str__(self) -> str:
-        return self._name
-
-    def reopened(self, mode: BinaryMode) -> "DbFileIO":
-        """Return a fresh file on the same object: for reading on the same database, else on the write alias."""
-        if self._database is None:
-            return DbFileIO(self.oid, mode, self._name, driver=self._driver)
-        alias = self._requested_alias if parse_mode(mode).writable else self._database.alias
-        return DbFileIO(self.oid, mode, self._name, alias)
-
-    @override
-    def _check(self) -> None:
-        super()._check()
-        descriptor = self._object.descriptor
-        if descriptor is None or self._database is None or self._abandoned:
-            return
-        marker = self._database.transaction_marker
-        if marker is not self._marker:
-            # A transaction or a savepoint ended since: what is buffered may be of neither. The server knows.
-            self._object.drop()
-            descriptor.tell()
-            self._marker = marker
-
-
-class DbFile(_BinaryFile):
-    """What :meth:`DbFileStorage.open` gives: Django's :class:`File` around a :class:`DbFileIO`."""
-
-    file: "IO[bytes] | None"
-
-    if TYPE_CHECKING:  # Django's proxies, which its stubs give no type
-
-        def __enter__(self) -> Self: ...
-        def __iter__(self) -> Iterator[bytes]: ...
-        @property
-        def read(self) -> Callable[..., bytes]:
-            """Return the file's bytes."""
-            ...
-
-    def __init__(self, file: DbFileIO, name: str | None = None) -> None:
-        super().__init__(file, name or file.name)
-        self.mode = file.mode
-
-    @property
-    def _stored(self) -> DbFileIO:
-        return cast("DbFileIO", self.file)
-
-    @property
-    def loid(self) -> int:
-        """The large object's oid."""
-        return self._stored.loid
-
-    @property
-    def size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]  # a file grows: not cached
-        """The object's size in bytes, as the server has it now."""
-        return self._stored.size
-
-    @override
-    def open(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # no path, no text
-        self, mode: str | None = None
-    ) -> Self:
-        """Close this handle and open a fresh one, at the start, on the same database; ``w`` truncates."""
-        self.close()
-        self.file = file = _open_stored(self._stored.reopened, mode or self.mode)
-        self.mode = file.mode
-        return self
-
-    @override
-    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """Yield the whole file in blocks of ``chunk_size`` bytes."""
-        self._stored.seek(0)
-        return self._stored.chunks(chunk_size or BLOCK)
+    database: DatabaseDriver
+    loid: int
+    entry: Entry | None
 
 
 @deconstructible(path="pg_lo_storage.storage.DbFileStorage")
@@ -210,21 +91,13 @@ class DbFileStorage(Storage):
             name = cast("str | None", getattr(content, "name", None))
         if not hasattr(content, "chunks"):
             content = File(cast("IO[bytes]", content), name)
-        stored = self._save(cast("str", name), cast("_BinaryFile", content))
-        return make_name(int(stored.partition(".")[0]), stored, max_length=max_length)
-
-    def _save(self, name: str, content: "_BinaryFile") -> str:
         database = DatabaseDriver(self.write_alias)
-        blocks = _in_blocks(content.chunks())
-        first, second = next(blocks, b""), next(blocks, None)
-        if second is None:
-            return make_name(database.from_bytes(first), name)
-        with transaction.atomic(using=database.alias):
-            loid = database.create()
-            large_object = database.open(loid, AccessMode.WRITE)
-            large_object.write_all(itertools.chain((first, second), blocks))
-            large_object.close()
-        return make_name(loid, name)
+        blocks = saving.in_blocks(cast("_BinaryFile", content).chunks())
+        if not catalogue.is_installed():
+            return make_name(saving.save(database, blocks), name, max_length=max_length)
+        upload = upload_of(name or "", getattr(content, "content_type", None), max_length)
+        loid, extension = saving.save_catalogued(database, blocks, upload)
+        return f"{loid}{extension}"
 
     @override
     def open(self, name: str, mode: str = "rb") -> DbFile:
@@ -237,23 +110,79 @@ class DbFileStorage(Storage):
 
     def _open(self, name: str, mode: str = "rb") -> DbFile:
         loid = self._loid(name)
-        return DbFile(_open_stored(lambda binary: DbFileIO(loid, binary, name, self._alias), mode), name)
+        if catalogue.is_installed():
+            self._check_catalogued(name, writing=mode.strip("bt") != "r")
+        return DbFile(open_stored(lambda binary: DbFileIO(loid, binary, name, self._alias), mode), name)
 
     @override
     def delete(self, name: str) -> None:
         """Delete the file in the current transaction; does nothing where there is none."""
-        if (loid := parse_name(name)) is not None:
-            DatabaseDriver(self.write_alias).unlink(loid)
+        if (loid := parse_name(name)) is None:
+            return
+        database = DatabaseDriver(self.write_alias)
+        if catalogue.is_installed():
+            catalogue.remove(database, loid, extension_of(name))
+        else:
+            database.unlink(loid)
 
     @override
     def exists(self, name: str) -> bool:
         """Tell whether there is such a file."""
-        return (loid := parse_name(name)) is not None and any(db.exists(loid) for db in self._reading())
+        if (loid := parse_name(name)) is None:
+            return False
+        if catalogue.is_installed():
+            return any(catalogue.find(database, loid, extension_of(name)) for database in self._reading())
+        return any(database.exists(loid) for database in self._reading())
 
     @override
     def size(self, name: str) -> int:
         """Return the file's size in bytes."""
-        return self.locate(name)[2]
+        return self.locate(name)[1]
+
+    @override
+    def get_created_time(self, name: str) -> datetime:
+        """Return when the file was saved, as the catalogue has it."""
+        return _in_settings_zone(self.entry(name).created_at)
+
+    @override
+    def get_modified_time(self, name: str) -> datetime:
+        """Return when the file was saved, or last written to in place, as the catalogue has it."""
+        return _in_settings_zone(self.entry(name).modified_at)
+
+    @override
+    def listdir(self, path: str) -> tuple[list[str], list[str]]:
+        """Return no folders and the names of all catalogued files, for ``""``, the only folder there is."""
+        if path.strip("./"):
+            message = f"there is no folder {path!r}: all files are in {''!r}"
+            raise FileNotFoundError(message)
+        _require_catalogue()
+        return [], catalogue.names(DatabaseDriver(db_for_read(self._alias)))
+
+    def entry(self, name: str) -> Entry:
+        """Return what the catalogue says of the file.
+
+        :raises FileNotFoundError: there is no such file.
+        :raises NotImplementedError: as Django's storages do for what they cannot tell; there is no catalogue.
+        """
+        _require_catalogue()
+        loid = self._loid(name)
+        return self._found(lambda database: _known(catalogue.find(database, loid, extension_of(name)), name))
+
+    def verify(self, name: str) -> bool | None:
+        """Tell whether the stored bytes are those that were saved, by their sha256; reads the whole file.
+
+        ``None`` where the catalogue has no digest: after a write in place, or of an adopted file.
+
+        :raises FileNotFoundError: there is no such file.
+        """
+        entry = self.entry(name)
+        if entry.sha256 is None:
+            return None
+        digest = hashlib.sha256()
+        with self.open(name) as file:
+            for block in file.chunks():
+                digest.update(block)
+        return digest.hexdigest() == entry.sha256
 
     @override
     def url(self, name: str | None) -> str:
@@ -279,20 +208,39 @@ class DbFileStorage(Storage):
         """Tell whether ``name`` has the form of a stored name; no query."""
         return parse_name(name) is not None
 
-    def read_block(self, name: str, size: int) -> tuple[DatabaseDriver, int, bytes]:
-        """Return where the file is, its oid, and up to ``size`` bytes from its start, in one statement."""
+    def read_block(self, name: str, size: int) -> tuple[Located, bytes]:
+        """Return where the file is and up to ``size`` bytes from its start, in one statement."""
         loid = self._loid(name)
-        return self._found(lambda database: (database, loid, database.get(loid, 0, size)))
 
-    def locate(self, name: str) -> tuple[DatabaseDriver, int, int]:
-        """Return where the file is, its oid, and its size in bytes, in one statement."""
+        def read(database: DatabaseDriver) -> tuple[Located, bytes]:
+            if not catalogue.is_installed():
+                return Located(database, loid, None), database.get(loid, 0, size)
+            entry, data = _known(catalogue.read(database, loid, extension_of(name), size), name)
+            return Located(database, loid, entry), data
+
+        return self._found(read)
+
+    def locate(self, name: str) -> tuple[Located, int]:
+        """Return where the file is and its size in bytes, in one statement."""
         loid = self._loid(name)
-        return self._found(lambda database: (database, loid, database.size(loid)))
+
+        def find(database: DatabaseDriver) -> tuple[Located, int]:
+            if not catalogue.is_installed():
+                return Located(database, loid, None), database.size(loid)
+            entry, size = _known(catalogue.find_sized(database, loid, extension_of(name)), name)
+            return Located(database, loid, entry), size
+
+        return self._found(find)
+
+    def _check_catalogued(self, name: str, *, writing: bool) -> None:
+        loid = self._loid(name)
+        databases = [DatabaseDriver(self.write_alias)] if writing else self._reading()
+        if not any(catalogue.find(database, loid, extension_of(name)) for database in databases):
+            raise _missing(name, loid)
 
     def _loid(self, name: object) -> int:
         if (loid := parse_name(name)) is None:
-            message = f"no stored file is named {name!r}"
-            raise LargeObjectNotFound(message)
+            raise _missing(name)
         return loid
 
     def _reading(self) -> list[DatabaseDriver]:
@@ -320,31 +268,21 @@ db_file_storage: DbFileStorage = cast("DbFileStorage", DefaultDbFileStorage())
 """The default storage, on the settings' databases and ``MEDIA_URL``."""
 
 
-def _open_stored(open_: Callable[[BinaryMode], DbFileIO], mode: str) -> DbFileIO:
-    """Open by a storage's rules: ``w`` empties the file, ``x`` is refused."""
-    parsed = parse_mode(mode)
-    if parsed.kind == "x":
-        message = f"mode {mode!r} cannot be used with a stored name: save() makes a new file and its name"
-        raise ValueError(message)
-    file = open_(parsed.name)
-    if parsed.kind == "w":
-        try:
-            file.truncate(0)
-        except BaseException:
-            file.close()
-            raise
-    return file
+def _known(found: _T | None, name: str) -> _T:
+    if found is None:
+        raise _missing(name, parse_name(name))
+    return found
 
 
-def _in_blocks(chunks: Iterable[Buffer | str]) -> Iterator[bytes]:
-    """Yield the same bytes in one block of SMALL, then blocks of MAX_BLOCK; the last is shorter."""
-    block, size = bytearray(), SMALL
-    for chunk in chunks:
-        view = byte_view(chunk.encode() if isinstance(chunk, str) else chunk)
-        while len(block) + len(view) >= size:
-            room = size - len(block)
-            yield bytes(block) + bytes(view[:room]) if block else bytes(view[:room])
-            block, view, size = bytearray(), view[room:], MAX_BLOCK
-        block += view
-    if block:
-        yield bytes(block)
+def _missing(name: object, loid: int | None = None) -> LargeObjectNotFound:
+    return LargeObjectNotFound(f"no stored file is named {name!r}", oid=loid)
+
+
+def _require_catalogue() -> None:
+    if not catalogue.is_installed():
+        message = "this needs the catalogue of stored files: add 'pg_lo_storage' to INSTALLED_APPS, and migrate"
+        raise NotImplementedError(message)
+
+
+def _in_settings_zone(moment: datetime) -> datetime:
+    return moment if settings.USE_TZ else make_naive(moment)

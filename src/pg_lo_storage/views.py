@@ -1,7 +1,6 @@
 """Views that serve stored files; who may read them is for the caller to decide, before."""
 
 import itertools
-import mimetypes
 from typing import Final
 
 from django.http import (
@@ -13,9 +12,11 @@ from django.http import (
 )
 from django.utils.http import content_disposition_header
 
+from pg_lo_storage.content_types import content_type_of
 from pg_lo_storage.exceptions import LargeObjectNotFound, LargeObjectPermissionDenied
 from pg_lo_storage.http import DbFileResponse, parse_range, read_blocks
-from pg_lo_storage.storage import SMALL, DbFileStorage, db_file_storage
+from pg_lo_storage.saving import SMALL
+from pg_lo_storage.storage import DbFileStorage, db_file_storage
 
 __all__ = ["db_serve"]
 
@@ -30,7 +31,6 @@ _INLINE: Final = {
     "image/png",
 }
 _INLINE_PREFIXES: Final = ("audio/", "video/")
-_COMPRESSED: Final = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
 
 
 def db_serve(
@@ -52,7 +52,7 @@ def db_serve(
         response = _respond(request, storage, filename)
     except (LargeObjectNotFound, LargeObjectPermissionDenied):
         return HttpResponseNotFound()
-    content_type = _content_type(filename)
+    content_type = content_type_of(filename)
     if as_attachment is None:
         as_attachment = content_type not in _INLINE and not content_type.startswith(_INLINE_PREFIXES)
     shown_name = "".join(character for character in download_name or filename if character.isprintable())
@@ -68,12 +68,12 @@ def _respond(request: HttpRequest, storage: DbFileStorage, filename: str) -> Htt
     head = b""
     if request.method == "GET" and "Range" not in request.headers:
         # One byte more than is needed tells a small file from the start of a larger one.
-        database, loid, head = storage.read_block(filename, SMALL + 1)
+        located, head = storage.read_block(filename, SMALL + 1)
         if len(head) <= SMALL:
             return HttpResponse(head, headers={"Content-Length": str(len(head))})
-        size = database.size(loid)
+        size = located.database.size(located.loid)
     else:
-        database, loid, size = storage.locate(filename)
+        located, size = storage.locate(filename)
     wanted, status, headers = range(size), 200, {}
     # If-Range never matches: without a catalogue there is no validator to compare.
     if request.method == "GET" and "If-Range" not in request.headers:
@@ -86,12 +86,5 @@ def _respond(request: HttpRequest, storage: DbFileStorage, filename: str) -> Htt
     headers["Content-Length"] = str(len(wanted))
     if request.method == "HEAD":
         return HttpResponse(headers=headers)
-    blocks = itertools.chain([head] if head else [], read_blocks(database, loid, wanted[len(head) :]))
+    blocks = itertools.chain([head] if head else [], read_blocks(located.database, located.loid, wanted[len(head) :]))
     return DbFileResponse(blocks, status=status, headers=headers)
-
-
-def _content_type(filename: str) -> str:
-    content_type, encoding = mimetypes.guess_type(filename)
-    if encoding:
-        return _COMPRESSED.get(encoding, "application/octet-stream")
-    return content_type or "application/octet-stream"

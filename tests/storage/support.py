@@ -8,7 +8,8 @@ from typing import Final, cast
 from django.db import transaction
 from django.http import HttpResponseBase
 
-from pg_lo_storage.storage import SMALL, DbFileStorage, db_file_storage
+from pg_lo_storage.saving import SMALL
+from pg_lo_storage.storage import DbFileStorage, db_file_storage
 
 LARGE: Final = 3 * SMALL + 7
 SIZES: Final = [0, 1, 1000, SMALL - 1, SMALL, SMALL + 1, LARGE, 2_500_000]

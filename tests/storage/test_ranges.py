@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pg_lo_storage.http import parse_range
-from pg_lo_storage.storage import SMALL, db_file_storage
+from pg_lo_storage.saving import SMALL
+from pg_lo_storage.storage import db_file_storage
 from tests.storage.support import LARGE, body, content
 
 pytestmark = pytest.mark.django_db(transaction=True)

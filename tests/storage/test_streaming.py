@@ -15,7 +15,8 @@ from django.test import AsyncClient, AsyncRequestFactory, Client, override_setti
 
 from pg_lo_storage.exceptions import LargeObjectError
 from pg_lo_storage.http import DbFileResponse
-from pg_lo_storage.storage import SMALL, DbFileIO, DbFileStorage, db_file_storage
+from pg_lo_storage.saving import SMALL
+from pg_lo_storage.storage import DbFileIO, DbFileStorage, db_file_storage
 from pg_lo_storage.views import db_serve
 from tests.fixtures.proxy import Wire
 from tests.storage.support import LARGE, body, content, loid_of

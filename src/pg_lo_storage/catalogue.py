@@ -1,0 +1,191 @@
+"""The SQL of catalogued files: each has a row in ``pg_lo_storage_file``, written in the object's own transaction.
+
+The catalogue is in use where ``"pg_lo_storage"`` is in ``INSTALLED_APPS``. Statements join
+``pg_largeobject_metadata``, so that an object which somebody unlinked behind the catalogue is a missing file, and
+aborts nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, LiteralString, Self, cast
+
+from django.apps import apps
+
+from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.drivers.values import as_bytes, byte_view
+
+__all__ = ["Entry", "Upload", "is_installed"]
+
+MAX_LENGTH: Final = 2**31 - 1
+"""Of a name whose length nothing limits."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+# Drivers give and take integers, strings and bytea. xmin is the version: every change of the row, whoever makes it,
+# moves it.
+_COLUMNS: Final = (
+    "f.loid::int8, f.extension, f.original_name, f.content_type, f.size, f.sha256,"
+    " (extract(epoch from f.created_at) * 1000000)::int8, (extract(epoch from f.modified_at) * 1000000)::int8,"
+    " f.xmin::text"
+)
+_SIZE: Final = (
+    "(select lo_lseek64(fd, 0, 2) + lo_close(fd) from (select lo_open(m.oid, 262144) as fd offset 0) as opened)"
+)
+_FOUND: Final = (
+    " from pg_lo_storage_file as f join pg_largeobject_metadata as m on m.oid = f.loid"
+    " where f.loid = %s::oid and coalesce(f.extension = %s::text, true)"
+)
+# Takes the oid from "made". The extension is left out where the name would be longer than its field. An object that was
+# made just now cannot be the one that an older row of its oid was about.
+_ENTER: Final = (
+    " insert into pg_lo_storage_file"
+    " (loid, extension, original_name, content_type, size, sha256, created_at, modified_at)"
+    " select made.loid,"
+    " case when length(made.loid::text) + length(%s::text) <= %s::int4 then %s::text else %s::text end,"
+    " %s::text, %s::text, %s::int8, %s::text, moment, moment from made, clock_timestamp() as moment"
+    " on conflict (loid) do update set extension = excluded.extension, original_name = excluded.original_name,"
+    " content_type = excluded.content_type, size = excluded.size, sha256 = excluded.sha256,"
+    " created_at = excluded.created_at, modified_at = excluded.modified_at"
+    " returning loid::int8, coalesce(extension, '')"
+)
+# lo_unlink closes the session's own descriptors of the object: their guards are to say so.
+_UNLINK_GONE: Final = (
+    " select lo_unlink(m.oid), (select count(set_config('pg_lo_storage.fd' || fd, '', true))"
+    " from string_to_table(current_setting('pg_lo_storage.of' || m.oid, true), ' ') as fd"
+    " where current_setting('pg_lo_storage.fd' || fd, true) like '%%-' || m.oid)"
+    " from gone join pg_largeobject_metadata as m on m.oid = gone.loid"
+)
+
+
+def is_installed() -> bool:
+    """Tell whether the project has the catalogue."""
+    return apps.is_installed("pg_lo_storage")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What is known of a file before it has an oid.
+
+    ``extension`` has its dot; ``None`` is any. ``max_length`` is the field's: a longer name loses its extension.
+    """
+
+    extension: str | None
+    original_name: str
+    content_type: str
+    max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the catalogue says of a file; ``size`` in bytes and ``sha256`` in hexadecimal are unknown after a write.
+
+    ``version`` is another one after every committed change.
+    """
+
+    loid: int
+    extension: str | None
+    original_name: str
+    content_type: str
+    size: int | None
+    sha256: str | None
+    created_at: datetime
+    modified_at: datetime
+    version: str
+
+    @classmethod
+    def of(cls, row: tuple[object, ...]) -> Self:
+        """Make one of a row of _COLUMNS."""
+        loid, extension, original_name, content_type, size, sha256, created, modified, version = row
+        return cls(
+            cast("int", loid),
+            cast("str | None", extension),
+            cast("str", original_name),
+            cast("str", content_type),
+            cast("int | None", size),
+            cast("str | None", sha256),
+            _EPOCH + timedelta(microseconds=cast("int", created)),
+            _EPOCH + timedelta(microseconds=cast("int", modified)),
+            cast("str", version),
+        )
+
+
+def save(database: DatabaseDriver, upload: Upload, data: bytes, sha256: str) -> tuple[int, str]:
+    """Make an object of ``data`` and its entry, in one statement; return the oid and the extension it was given."""
+    query: LiteralString = "with made as (select lo_from_bytea(0, %s::bytea) as loid)" + _ENTER
+    params = (byte_view(data), *_values(upload, len(data), sha256))
+    [(loid, extension)] = database.run(query, params, writing=True)
+    return cast("int", loid), cast("str", extension)
+
+
+def add(
+    database: DatabaseDriver, loid: int, upload: Upload, *, size: int | None = None, sha256: str | None = None
+) -> str:
+    """Enter an object that was made in this transaction; return the extension it was given."""
+    query: LiteralString = "with made as (select %s::oid as loid)" + _ENTER
+    [(_, extension)] = database.run(query, (loid, *_values(upload, size, sha256)), oid=loid, writing=True)
+    return cast("str", extension)
+
+
+def find(database: DatabaseDriver, loid: int, extension: str) -> Entry | None:
+    """Return the entry of the file that is so named, ``None`` where there is none."""
+    query: LiteralString = "select " + _COLUMNS + _FOUND
+    rows = database.run(query, (loid, extension), oid=loid)
+    return Entry.of(rows[0]) if rows else None
+
+
+def find_sized(database: DatabaseDriver, loid: int, extension: str) -> tuple[Entry, int] | None:
+    """Return the entry and the size in bytes of the file that is so named."""
+    query: LiteralString = "select " + _COLUMNS + ", coalesce(f.size, " + _SIZE + ")" + _FOUND
+    rows = database.run(query, (loid, extension), oid=loid)
+    return (Entry.of(rows[0][:-1]), cast("int", rows[0][-1])) if rows else None
+
+
+def read(database: DatabaseDriver, loid: int, extension: str, size: int) -> tuple[Entry, bytes] | None:
+    """Return the entry and the first ``size`` bytes of the file that is so named."""
+    query: LiteralString = "select " + _COLUMNS + ", lo_get(m.oid, 0, %s::int4)" + _FOUND
+    rows = database.run(query, (size, loid, extension), oid=loid)
+    return (Entry.of(rows[0][:-1]), as_bytes(rows[0][-1])) if rows else None
+
+
+def read_version(database: DatabaseDriver, entry: Entry, offset: int, size: int) -> bytes | None:
+    """Return ``size`` bytes at ``offset``, ``None`` where the file is not the version any more that ``entry`` tells."""
+    query: LiteralString = (
+        "select lo_get(m.oid, %s::int8, %s::int4) from pg_lo_storage_file as f"
+        " join pg_largeobject_metadata as m on m.oid = f.loid where f.loid = %s::oid and f.xmin::text = %s::text"
+    )
+    rows = database.run(query, (offset, size, entry.loid, entry.version), oid=entry.loid)
+    return as_bytes(rows[0][0]) if rows else None
+
+
+def mark_written(database: DatabaseDriver, loid: int) -> None:
+    """Make the entry say that its object is being changed in place; nothing where the object has none."""
+    query: LiteralString = (
+        "update pg_lo_storage_file set size = null, sha256 = null, modified_at = clock_timestamp()"
+        " where loid = %s::oid returning 1"
+    )
+    database.run(query, (loid,), oid=loid, writing=True)
+
+
+def remove(database: DatabaseDriver, loid: int, extension: str) -> bool:
+    """Delete the entry and unlink its object, in one statement; ``False`` where no file is so named.
+
+    Of two sessions that do so the second waits for the first, and finds none.
+    """
+    query: LiteralString = (
+        "with gone as (delete from pg_lo_storage_file"  # noqa: S608 -- of constants
+        " where loid = %s::oid and coalesce(extension = %s::text, true) returning loid)" + _UNLINK_GONE
+    )
+    return bool(database.run(query, (loid, extension), oid=loid, writing=True))
+
+
+def names(database: DatabaseDriver) -> list[str]:
+    """Return the name of each file, in the order of their oids."""
+    rows = database.run("select loid::text || coalesce(extension, '') from pg_lo_storage_file order by loid", ())
+    return [cast("str", name) for (name,) in rows]
+
+
+def _values(upload: Upload, size: int | None, sha256: str | None) -> tuple[object, ...]:
+    limit = MAX_LENGTH if upload.max_length is None else upload.max_length
+    too_long = None if upload.extension is None else ""
+    extension = (upload.extension or "", limit, upload.extension, too_long)
+    return (*extension, upload.original_name, upload.content_type, size, sha256)

@@ -1,0 +1,187 @@
+"""A large object as a file on one of Django's databases, and Django's :class:`File` around it."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Self, cast
+
+from django.core.files import File
+from typing_extensions import override
+
+from pg_lo_storage import catalogue
+from pg_lo_storage.content_types import content_type_of
+from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
+from pg_lo_storage.drivers.values import BLOCK
+from pg_lo_storage.exceptions import LargeObjectNotFound
+from pg_lo_storage.io import LargeObjectIO
+from pg_lo_storage.modes import BinaryMode, parse_mode
+from pg_lo_storage.names import make_name, original_name_of
+
+if TYPE_CHECKING:
+    from typing import IO
+
+    from pg_lo_storage.drivers import LargeObjectDriver
+
+    _BinaryFile = File[bytes]
+else:
+    _BinaryFile = File
+
+__all__ = ["DbFile", "DbFileIO", "open_stored"]
+
+
+class DbFileIO(LargeObjectIO):
+    """A large object as a binary file, on one of Django's databases; see :class:`LargeObjectIO`.
+
+    ``loid=0`` with a mode that creates makes a new object, named after ``name``'s extension. Modes that write use
+    the write alias, ``rb`` the read alias, and the write alias for an object that is missing there (a replica may
+    lag behind); ``alias`` replaces both. ``driver`` is used instead of Django's connections where it is given.
+
+    With the catalogue, what is created on an alias is entered there, and the first write to an object makes its size
+    and digest unknown.
+    """
+
+    _marked: object = None
+
+    def __init__(
+        self,
+        loid: int = 0,
+        mode: BinaryMode = "rb",
+        name: str = "",
+        alias: str | None = None,
+        *,
+        driver: "LargeObjectDriver | None" = None,
+    ) -> None:
+        self._requested_alias = alias
+        writing = parse_mode(mode).writable
+        used = driver or DatabaseDriver((db_for_write if writing else db_for_read)(alias))
+        try:
+            super().__init__(used, loid, mode)
+        except LargeObjectNotFound:
+            fallback = db_for_write(alias)
+            if not isinstance(used, DatabaseDriver) or used.alias == fallback:
+                raise
+            used = DatabaseDriver(fallback)
+            super().__init__(used, loid, mode)
+        self._database = used if isinstance(used, DatabaseDriver) else None
+        self._marker = self._database.transaction_marker if self._database else None
+        self._name = make_name(self.oid, name) if not loid else name or str(self.oid)
+        if self._database is not None and (not loid or parse_mode(mode).kind == "x") and catalogue.is_installed():
+            catalogue.add(self._database, self.oid, upload_of(name or None))
+            self._marked = self._marker
+
+    @property
+    def loid(self) -> int:
+        """The large object's oid."""
+        return self.oid
+
+    @property
+    def alias(self) -> str | None:
+        """The database the file was opened on; ``None`` where a driver was given."""
+        return self._database.alias if self._database else None
+
+    @property
+    @override
+    def name(self) -> str:
+        """The name it was opened by; of a new object ``<loid>.<extension>``."""
+        return self._name
+
+    def __str__(self) -> str:
+        return self._name
+
+    def reopened(self, mode: BinaryMode) -> "DbFileIO":
+        """Return a fresh file on the same object: for reading on the same database, else on the write alias."""
+        if self._database is None:
+            return DbFileIO(self.oid, mode, self._name, driver=self._driver)
+        alias = self._requested_alias if parse_mode(mode).writable else self._database.alias
+        return DbFileIO(self.oid, mode, self._name, alias)
+
+    @override
+    def _before_change(self) -> None:
+        # Once in each transaction, and again where a savepoint may have taken it back.
+        if self._database is not None and self._marked is not (marker := self._database.transaction_marker):
+            if catalogue.is_installed():
+                catalogue.mark_written(self._database, self.oid)
+            self._marked = marker
+
+    @override
+    def _check(self) -> None:
+        super()._check()
+        descriptor = self._object.descriptor
+        if descriptor is None or self._database is None or self._abandoned:
+            return
+        marker = self._database.transaction_marker
+        if marker is not self._marker:
+            # A transaction or a savepoint ended since: what is buffered may be of neither. The server knows.
+            self._object.drop()
+            descriptor.tell()
+            self._marker = marker
+
+
+class DbFile(_BinaryFile):
+    """What :meth:`DbFileStorage.open` gives: Django's :class:`File` around a :class:`DbFileIO`."""
+
+    file: "IO[bytes] | None"
+
+    if TYPE_CHECKING:  # Django's proxies, which its stubs give no type
+
+        def __enter__(self) -> Self: ...
+        def __iter__(self) -> Iterator[bytes]: ...
+        @property
+        def read(self) -> Callable[..., bytes]:
+            """Return the file's bytes."""
+            ...
+
+    def __init__(self, file: DbFileIO, name: str | None = None) -> None:
+        super().__init__(file, name or file.name)
+        self.mode = file.mode
+
+    @property
+    def _stored(self) -> DbFileIO:
+        return cast("DbFileIO", self.file)
+
+    @property
+    def loid(self) -> int:
+        """The large object's oid."""
+        return self._stored.loid
+
+    @property
+    def size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]  # a file grows: not cached
+        """The object's size in bytes, as the server has it now."""
+        return self._stored.size
+
+    @override
+    def open(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # no path, no text
+        self, mode: str | None = None
+    ) -> Self:
+        """Close this handle and open a fresh one, at the start, on the same database; ``w`` truncates."""
+        self.close()
+        self.file = file = open_stored(self._stored.reopened, mode or self.mode)
+        self.mode = file.mode
+        return self
+
+    @override
+    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """Yield the whole file in blocks of ``chunk_size`` bytes."""
+        self._stored.seek(0)
+        return self._stored.chunks(chunk_size or BLOCK)
+
+
+def open_stored(open_: Callable[[BinaryMode], DbFileIO], mode: str) -> DbFileIO:
+    """Open by a storage's rules: ``w`` empties the file, ``x`` is refused."""
+    parsed = parse_mode(mode)
+    if parsed.kind == "x":
+        message = f"mode {mode!r} cannot be used with a stored name: save() makes a new file and its name"
+        raise ValueError(message)
+    file = open_(parsed.name)
+    if parsed.kind == "w":
+        try:
+            file.truncate(0)
+        except BaseException:
+            file.close()
+            raise
+    return file
+
+
+def upload_of(name: object, declared_type: object = None, max_length: int | None = None) -> catalogue.Upload:
+    """Return what the catalogue is to keep of a file saved under ``name``; without one, it has any extension."""
+    original = original_name_of(name)
+    extension = None if name is None else make_name(1, name)[1:]
+    return catalogue.Upload(extension, original, content_type_of(original, declared_type), max_length)

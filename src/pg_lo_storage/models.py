@@ -1,0 +1,80 @@
+"""The catalogue as a model; what is written to it is in :mod:`pg_lo_storage.catalogue`."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    _IntegerField = models.BigIntegerField[int, int]
+else:
+    _IntegerField = models.BigIntegerField
+
+__all__ = ["OidField", "StoredFile"]
+
+
+class OidField(_IntegerField):
+    """A column of type ``oid``: 0 to 4294967295, and what tells ``vacuumlo`` that an object is in use."""
+
+    description = _("Object identifier")
+
+    @override
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        return "oid"
+
+    @override
+    def rel_db_type(self, connection: BaseDatabaseWrapper) -> str:
+        return "oid"
+
+    @override
+    def cast_db_type(self, connection: BaseDatabaseWrapper) -> str:
+        return "oid"
+
+
+class StoredFile(models.Model):
+    """A large object that is a file: its name, type, size, digest and times."""
+
+    loid = OidField(_("large object"), primary_key=True)
+    extension: "models.CharField[str | None, str | None]" = models.CharField(  # noqa: DJ001 -- NULL is unknown
+        _("extension"),
+        max_length=101,
+        null=True,
+        blank=True,
+        help_text=_("What follows the oid in the file's name, with its dot; NULL where any extension does."),
+    )
+    original_name: "models.TextField[str, str]" = models.TextField(_("original name"), blank=True, default="")
+    content_type: "models.TextField[str, str]" = models.TextField(
+        _("content type"), blank=True, default="application/octet-stream"
+    )
+    size: "models.BigIntegerField[int | None, int | None]" = models.BigIntegerField(
+        _("size in bytes"), null=True, blank=True, help_text=_("NULL after a write in place: the object tells.")
+    )
+    sha256: "models.CharField[str | None, str | None]" = models.CharField(  # noqa: DJ001 -- NULL is unknown
+        _("SHA-256"), max_length=64, null=True, blank=True, help_text=_("Hexadecimal; NULL after a write in place.")
+    )
+    created_at: "models.DateTimeField[datetime, datetime]" = models.DateTimeField(
+        _("created at"), db_default=Now(), editable=False
+    )
+    modified_at: "models.DateTimeField[datetime, datetime]" = models.DateTimeField(
+        _("modified at"), db_default=Now(), editable=False
+    )
+
+    class Meta:
+        """The table's name is part of the public contract."""
+
+        db_table = "pg_lo_storage_file"
+        verbose_name = _("stored file")
+        verbose_name_plural = _("stored files")
+
+    @override
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """The name that file fields hold and the storage takes."""
+        return f"{self.loid}{self.extension or ''}"

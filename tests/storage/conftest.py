@@ -1,0 +1,12 @@
+import pytest
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test with the catalogue and without: but for what only it can tell, the storage is the same."""
+    if "catalogue" in metafunc.fixturenames:
+        metafunc.parametrize("catalogue", [False, True], ids=["bare", "catalogue"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def _with_and_without(catalogue: bool) -> None:
+    """Each test of this folder asks for the fixture."""
