@@ -5,6 +5,7 @@ The catalogue is in use where ``"pg_lo_storage"`` is in ``INSTALLED_APPS``. Stat
 aborts nothing.
 """
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, LiteralString, Self, cast
@@ -31,10 +32,9 @@ _COLUMNS: Final = (
 _SIZE: Final = (
     "(select lo_lseek64(fd, 0, 2) + lo_close(fd) from (select lo_open(m.oid, 262144) as fd offset 0) as opened)"
 )
-_FOUND: Final = (
-    " from pg_lo_storage_file as f join pg_largeobject_metadata as m on m.oid = f.loid"
-    " where f.loid = %s::oid and coalesce(f.extension = %s::text, true)"
-)
+_FROM: Final = " from pg_lo_storage_file as f join pg_largeobject_metadata as m on m.oid = f.loid"
+_FOUND: Final = _FROM + " where f.loid = %s::oid and coalesce(f.extension = %s::text, true)"
+_AMONG: Final = " where f.loid = any(%s::text::oid[])"
 # Takes the oid from "made". The extension is left out where the name would be longer than its field. An object that was
 # made just now cannot be the one that an older row of its oid was about.
 _ENTER: Final = (
@@ -49,7 +49,7 @@ _ENTER: Final = (
     " returning loid::int8, coalesce(extension, '')"
 )
 # lo_unlink closes the session's own descriptors of the object: their guards are to say so.
-_UNLINK_GONE: Final = (
+UNLINK_GONE: Final = (
     " select lo_unlink(m.oid), (select count(set_config('pg_lo_storage.fd' || fd, '', true))"
     " from string_to_table(current_setting('pg_lo_storage.of' || m.oid, true), ' ') as fd"
     " where current_setting('pg_lo_storage.fd' || fd, true) like '%%-' || m.oid)"
@@ -92,6 +92,10 @@ class Entry:
     modified_at: datetime
     version: str
 
+    def is_named(self, name: str) -> bool:
+        """Tell whether the file has that name."""
+        return self.extension is None or name == f"{self.loid}{self.extension}"
+
     @classmethod
     def of(cls, row: tuple[object, ...]) -> Self:
         """Make one of a row of _COLUMNS."""
@@ -133,6 +137,13 @@ def find(database: DatabaseDriver, loid: int, extension: str) -> Entry | None:
     return Entry.of(rows[0]) if rows else None
 
 
+def find_all(database: DatabaseDriver, loids: Collection[int]) -> dict[int, Entry]:
+    """Return the entries of those of the objects that are files, by oid."""
+    query: LiteralString = "select " + _COLUMNS + _FROM + _AMONG
+    entries = (Entry.of(row) for row in database.run(query, (as_array(loids),)))
+    return {entry.loid: entry for entry in entries}
+
+
 def find_sized(database: DatabaseDriver, loid: int, extension: str) -> tuple[Entry, int] | None:
     """Return the entry and the size in bytes of the file that is so named."""
     query: LiteralString = "select " + _COLUMNS + ", coalesce(f.size, " + _SIZE + ")" + _FOUND
@@ -150,8 +161,7 @@ def read(database: DatabaseDriver, loid: int, extension: str, size: int) -> tupl
 def read_version(database: DatabaseDriver, entry: Entry, offset: int, size: int) -> bytes | None:
     """Return ``size`` bytes at ``offset``, ``None`` where the file is not the version any more that ``entry`` tells."""
     query: LiteralString = (
-        "select lo_get(m.oid, %s::int8, %s::int4) from pg_lo_storage_file as f"
-        " join pg_largeobject_metadata as m on m.oid = f.loid where f.loid = %s::oid and f.xmin::text = %s::text"
+        "select lo_get(m.oid, %s::int8, %s::int4)" + _FROM + " where f.loid = %s::oid and f.xmin::text = %s::text"
     )
     rows = database.run(query, (offset, size, entry.loid, entry.version), oid=entry.loid)
     return as_bytes(rows[0][0]) if rows else None
@@ -173,9 +183,47 @@ def remove(database: DatabaseDriver, loid: int, extension: str) -> bool:
     """
     query: LiteralString = (
         "with gone as (delete from pg_lo_storage_file"  # noqa: S608 -- of constants
-        " where loid = %s::oid and coalesce(extension = %s::text, true) returning loid)" + _UNLINK_GONE
+        " where loid = %s::oid and coalesce(extension = %s::text, true) returning loid)" + UNLINK_GONE
     )
     return bool(database.run(query, (loid, extension), oid=loid, writing=True))
+
+
+def hold(database: DatabaseDriver, loids: Collection[int]) -> tuple[set[int], dict[int, str | None]]:
+    """Lock the entries against being deleted; return the oids that had one before, and extensions by oid now."""
+    query: LiteralString = (
+        "with held as materialized (select loid, extension from pg_lo_storage_file where loid = any(%s::text::oid[])"
+        " order by loid for key share)"
+        " select f.loid::int8, held.loid is not null and m.oid is not null, held.extension from pg_lo_storage_file as f"
+        " left join held on held.loid = f.loid left join pg_largeobject_metadata as m on m.oid = f.loid"
+        " where f.loid = any(%s::text::oid[])"
+    )
+    rows = database.run(query, (as_array(loids), as_array(loids)))
+    held = {cast("int", loid): cast("str | None", extension) for loid, is_held, extension in rows if is_held}
+    return {cast("int", row[0]) for row in rows}, held
+
+
+def lock(database: DatabaseDriver, loids: Collection[int]) -> tuple[str, dict[int, str | None]]:
+    """Lock the entries for deleting them; return the transaction's isolation level, and extensions by oid."""
+    query: LiteralString = (
+        "select loid::int8, extension, current_setting('transaction_isolation') from pg_lo_storage_file"
+        " where loid = any(%s::text::oid[]) order by loid for update"
+    )
+    rows = database.run(query, (as_array(loids),))
+    isolation = cast("str", rows[0][2]) if rows else ""
+    return isolation, {cast("int", loid): cast("str | None", extension) for loid, extension, _ in rows}
+
+
+def unlink(database: DatabaseDriver, loids: Collection[int]) -> None:
+    """Delete the entries and unlink their objects, in one statement."""
+    query: LiteralString = (
+        "with gone as (delete from pg_lo_storage_file where loid = any(%s::text::oid[]) returning loid)" + UNLINK_GONE  # noqa: S608 -- of constants
+    )
+    database.run(query, (as_array(loids),), writing=True)
+
+
+def as_array(loids: Iterable[int]) -> str:
+    """Return the oids as one parameter: drivers take integers and strings."""
+    return "{" + ",".join(map(str, loids)) + "}"
 
 
 def names(database: DatabaseDriver) -> list[str]:

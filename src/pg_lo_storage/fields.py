@@ -1,26 +1,44 @@
 """Model fields whose files are large objects: https://docs.djangoproject.com/en/stable/ref/models/fields/#filefield."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import datetime
 from typing import TYPE_CHECKING, Self, cast
 
 from django.core.files import File
 from django.core.files.storage import Storage, default_storage
 from django.db import models, transaction
+from django.db.models import F
 from django.db.models.fields.files import FieldFile, FileDescriptor, ImageFieldFile, ImageFileDescriptor
+from django.db.models.signals import class_prepared, post_save
 from typing_extensions import override
 
+from pg_lo_storage import catalogue
+from pg_lo_storage.catalogue import Entry
+from pg_lo_storage.content_types import content_type_of
+from pg_lo_storage.deletions import follow_deletions
+from pg_lo_storage.known import RememberingFileDescriptor, RememberingImageFileDescriptor, is_committed, known, learn
+from pg_lo_storage.lifecycle import cleans, current_save, finish_save, follow_saves, give_up, hold_with_next
 from pg_lo_storage.names import parse_name
+from pg_lo_storage.references import write_alias_of
 from pg_lo_storage.storage import DbFile, DbFileStorage, db_file_storage
 
 if TYPE_CHECKING:
     from typing import overload
 
-__all__ = ["DbFieldFile", "DbFileField", "DbImageField", "DbImageFieldFile"]
+__all__ = ["DbFieldFile", "DbFileField", "DbImageField", "DbImageFieldFile", "prefetch_stored_files"]
 
 
 class DbFieldFile(FieldFile):
-    """The file of one row."""
+    """The file of one row.
+
+    What the catalogue says of it is asked for once; see :func:`prefetch_stored_files`. It raises
+    :exc:`FileNotFoundError` where the file is missing.
+    """
+
+    entry: Entry | None = None
+    """What the catalogue was found to say; ``None`` where it has not been asked."""
 
     if TYPE_CHECKING:  # used as Django's own subclasses use them, and missing from its stubs
         _committed: bool
@@ -40,6 +58,39 @@ class DbFieldFile(FieldFile):
         """The oid of the stored file; ``None`` where the field is empty or the upload is not saved yet."""
         return parse_name(self.name) if self._committed else None
 
+    @property
+    def original_name(self) -> str | None:
+        """The name that the file was saved under; without the catalogue, or empty, ``None``."""
+        entry = self._catalogued
+        return entry.original_name if entry else None
+
+    @property
+    def content_type(self) -> str | None:
+        """The media type that the catalogue has; without one, what the extension means; empty, ``None``."""
+        entry = self._catalogued
+        return entry.content_type if entry else content_type_of(self.name) if self.name else None
+
+    @property
+    def sha256(self) -> str | None:
+        """The content's digest in hexadecimal; ``None`` after a write in place, of an adopted file, or as above."""
+        entry = self._catalogued
+        return entry.sha256 if entry else None
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When the file was saved; without the catalogue, or empty, ``None``."""
+        entry = self._catalogued
+        return entry.created_at if entry else None
+
+    @property
+    def _catalogued(self) -> Entry | None:
+        storage = cast("object", self.storage)
+        if not (self.name and self._committed and isinstance(storage, DbFileStorage) and catalogue.is_installed()):
+            return None
+        if self.entry is None or not self.entry.is_named(self.name):
+            self.entry = storage.entry(self.name)
+        return self.entry
+
     @override
     def open(self, mode: str = "rb") -> Self:  # type: ignore[override]  # FieldFile's signature, not File's
         """Open the stored file with a fresh handle, at its start; an upload not saved yet is rewound."""
@@ -47,6 +98,8 @@ class DbFieldFile(FieldFile):
         if not self._committed:
             super().open(mode)
             return self
+        if mode not in {"rb", "r"}:
+            self.entry = None  # writing makes it say something else
         current: File[bytes] | None = getattr(self, "_file", None)
         if isinstance(current, DbFile) and current.loid == self.loid:
             current.open(mode)
@@ -60,13 +113,34 @@ class DbFieldFile(FieldFile):
     def save(self, name: str, content: "File[bytes] | File[str]", save: bool = True) -> None:
         """Store ``content`` and, with ``save``, its row: both or neither."""
         with self._one_transaction(save):
-            super().save(name, content, save)
+            super().save(name, content, save=False)
+            if write_alias_of(self.field) is not None:
+                # Should another take its place before the row is saved, no row will ever have named it.
+                learn(self.instance, self.field, left=(*known(self.instance, self.field).left, cast("str", self.name)))
+            if save:
+                self.instance.save()
 
     @override
     def delete(self, save: bool = True) -> None:
-        """Delete the file and, with ``save``, save the row without it: both or neither."""
+        """Delete the file and, with ``save``, save the row without it: both or neither.
+
+        Of a field with ``cleanup`` a file that another row names stays.
+        """
+        if not self or not cleans(self.field) or write_alias_of(self.field) is None:
+            with self._one_transaction(save):
+                super().delete(save)
+            return
         with self._one_transaction(save):
-            super().delete(save)
+            if hasattr(self, "_file"):
+                self.close()
+                del self.file
+            if self._committed:
+                give_up(self.instance, self.field, cast("str", self.name), now=not save)
+            self.name = None
+            setattr(self.instance, self.field.attname, None)
+            self._committed = False
+            if save:
+                self.instance.save()
 
     @contextmanager
     def _one_transaction(self, save: bool) -> Generator[None]:
@@ -89,6 +163,26 @@ class DbImageFieldFile(DbFieldFile, ImageFieldFile):
     """The image of one row."""
 
 
+def prefetch_stored_files(instances: Iterable[models.Model], *fields: str) -> None:
+    """Load what the catalogue says of the files of many rows, in one query a storage.
+
+    ``fields`` are the names of their file fields. Files that are missing are left out; without the catalogue this does
+    nothing.
+    """
+    if not catalogue.is_installed():
+        return
+    files: defaultdict[DbFileStorage, list[DbFieldFile]] = defaultdict(list)
+    for instance in instances:
+        for field in fields:
+            file: object = getattr(instance, field)
+            if isinstance(file, DbFieldFile) and file.loid and isinstance(file.storage, DbFileStorage):
+                files[file.storage].append(file)
+    for storage, some in files.items():
+        entries = storage.entries({cast("str", file.name) for file in some})
+        for file in some:
+            file.entry = entries.get(cast("str", file.name))
+
+
 def get_default_storage() -> Storage:
     """Return Django's own default storage: what a migration names where a field was given just that."""
     return default_storage
@@ -101,11 +195,41 @@ if TYPE_CHECKING:
 else:
 
     class _DefaultStorage:
-        """What both fields add to Django's: the storage they default to."""
+        """What both fields add to Django's: the storage they default to, and the files' life with their rows."""
 
-        def __init__(self, *args: object, **kwargs: object) -> None:
+        def __init__(self, *args: object, cleanup: bool = True, **kwargs: object) -> None:
             *before, storage = args if len(args) > self._storage_position else (*args, kwargs.pop("storage", None))
             super().__init__(*before, storage=storage or db_file_storage, **kwargs)
+            self.cleanup = cleanup
+
+        def contribute_to_class(self, cls: type[models.Model], name: str, **kwargs: object) -> None:
+            super().contribute_to_class(cls, name, **kwargs)
+            if not cls._meta.abstract:
+                follow_saves(cls)
+
+        def pre_save(self, model_instance: models.Model, add: bool) -> object:
+            if write_alias_of(self) is None:
+                return super().pre_save(model_instance, add)
+            file = getattr(model_instance, self.attname)
+            save = current_save(model_instance)
+            if save is not None:
+                # What did not change is not written: another session may have replaced the file since it was read.
+                return super().pre_save(model_instance, add) if save.changes(self, file, add=add) else F(self.name)
+            if not is_committed(file):
+                return self.get_prep_value(file)  # which refuses it
+            if file.name:
+                hold_with_next(self, model_instance, file.name)
+            return super().pre_save(model_instance, add)
+
+        def get_prep_value(self, value: object) -> object:
+            if isinstance(value, File) and not getattr(value, "_committed", False):
+                message = (
+                    f"{self.model.__name__}.{self.name}: an upload has no stored name yet, and bulk_create(),"
+                    f" bulk_update() and update() store no files: save() the rows one by one, or store each file first,"
+                    f" with instance.{self.name}.save(name, content, save=False)"
+                )
+                raise ValueError(message)
+            return super().get_prep_value(value)
 
         def deconstruct(self) -> tuple[str, str, list[object], dict[str, object]]:
             name, path, args, kwargs = super().deconstruct()
@@ -114,6 +238,8 @@ else:
             elif self.storage is default_storage:
                 # FileField leaves out its own default, which is not this one's.
                 kwargs["storage"] = get_default_storage
+            if not self.cleanup:
+                kwargs["cleanup"] = False
             return name, path, args, kwargs
 
 
@@ -124,6 +250,7 @@ class DbFileField(_DefaultStorage, models.FileField):
     """
 
     attr_class: type[FieldFile] = DbFieldFile
+    descriptor_class = RememberingFileDescriptor
     _storage_position = 3
 
     if TYPE_CHECKING:
@@ -142,6 +269,7 @@ class DbImageField(_DefaultStorage, models.ImageField):
     """An :class:`~django.db.models.ImageField` whose ``storage`` defaults to :data:`db_file_storage`."""
 
     attr_class: type[ImageFieldFile] = DbImageFieldFile
+    descriptor_class = RememberingImageFileDescriptor
     _storage_position = 4
 
     if TYPE_CHECKING:
@@ -154,3 +282,13 @@ class DbImageField(_DefaultStorage, models.ImageField):
         def __get__(self, instance: object, owner: object) -> Self: ...
         def __get__(self, instance: object, owner: object) -> object: ...
         def __set__(self, instance: models.Model, value: "File[bytes] | str | None") -> None: ...
+
+
+def _follow(sender: type[models.Model], **_signal: object) -> None:
+    if any(isinstance(field, DbFileField | DbImageField) for field in sender._meta.concrete_fields):
+        # Before any receiver of the project's own: the class was not there to be named.
+        post_save.connect(finish_save, sender=sender)
+        follow_deletions(sender)
+
+
+class_prepared.connect(_follow)

@@ -1,24 +1,25 @@
-"""Which columns hold the names of stored files, and which of some files they name.
+"""Which columns hold the names of stored files, and which files they name.
 
-A name refers to an object by its oid, whatever its extension. Rows are looked for in SQL, past any manager; where
-row-level security may hide some, or a row that is not committed yet could name the file, see :func:`unreferenced`.
+A name refers to an object by its oid, whatever its extension.
 """
 
-from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, LiteralString, NamedTuple, cast
+import logging
+from collections.abc import Collection
+from typing import Final, NamedTuple, cast
 
 from django.apps import apps
 from django.apps.registry import Apps
 from django.db import connections, models
+from django.db.models.query import QuerySet
 
 from pg_lo_storage.storage import DbFileStorage
 
-if TYPE_CHECKING:
-    AnyFileField = models.FileField
-else:
-    AnyFileField = models.FileField
+__all__ = ["FileColumn", "Row", "concrete", "file_columns", "referenced", "rows_of", "stored_fields", "write_alias_of"]
 
-__all__ = ["FileColumn", "file_columns", "stored_fields"]
+logger = logging.getLogger("pg_lo_storage")
+
+# More than these are looked for in one pass over the table, fewer by an index where the column has one.
+_FEW: Final = 20
 
 
 class FileColumn(NamedTuple):
@@ -28,32 +29,107 @@ class FileColumn(NamedTuple):
     column: str
 
 
-def stored_fields(model: type[models.Model], alias: str | None = None) -> list[models.FileField]:
-    """Return the model's own file fields whose files are large objects (of that alias)."""
+class Row(NamedTuple):
+    """A row of a table by its primary key, as the database has it."""
+
+    table: str
+    column: str
+    value: object
+
+
+def write_alias_of(field: "models.FileField") -> str | None:
+    """Return the database that a field's files are large objects of; ``None`` where they are none."""
+    # A lazy storage is of the class that it stands for.
+    storage = cast("object", field.storage)
+    return storage.write_alias if isinstance(storage, DbFileStorage) else None
+
+
+def concrete(model: type[models.Model]) -> type[models.Model]:
+    """Return the model itself, of a proxy the one it stands for."""
+    return cast("type[models.Model]", model._meta.concrete_model)
+
+
+def stored_fields(model: type[models.Model]) -> "list[models.FileField]":
+    """Return the file fields of the model's own table whose files are large objects."""
     return [
         field
-        for field in model._meta.concrete_model._meta.local_concrete_fields
-        if isinstance(field, models.FileField) and is_stored(field, alias)
+        for field in concrete(model)._meta.local_concrete_fields
+        if isinstance(field, models.FileField) and write_alias_of(field) is not None
     ]
 
 
-def is_stored(field: models.FileField, alias: str | None = None) -> bool:
-    """Tell whether a field's files are large objects (of that alias)."""
-    # A lazy storage is of the class that it stands for.
-    storage = cast("object", field.storage)
-    return isinstance(storage, DbFileStorage) and alias in {None, storage.write_alias}
+def rows_of(model: type[models.Model], using: str) -> "models.QuerySet[models.Model]":
+    """Return all rows of the model's table, past its managers."""
+    return QuerySet[models.Model](model, using=using)
 
 
 def file_columns(alias: str, *registries: Apps) -> list[FileColumn]:
-    """Return every column that holds names of files on ``alias``, of all models of the project and ``registries``.
+    """Return every column that holds names of files on ``alias``, of the project's models and of ``registries``.
 
-    Models of a migration's state are in a registry of their own.
+    The models of a migration's state are in a registry of their own.
     """
     return sorted(
         {
-            FileColumn(model._meta.db_table, field.column)
-            for registry in (apps, *registries)
+            FileColumn(model._meta.db_table, str(field.column))
+            for registry in {apps, *registries}
             for model in registry.get_models(include_auto_created=True, include_swapped=True)
-            for field in stored_fields(model, alias)
+            for field in stored_fields(model)
+            if write_alias_of(field) == alias
         }
     )
+
+
+def referenced(alias: str, loids: Collection[int], *registries: Apps, besides: Row | None = None) -> set[int]:
+    """Return those of the objects that some row names, or may name where row-level security hides rows.
+
+    Asked in SQL, past any manager, of all tables that there are; ``besides`` is a row that does not count.
+    """
+    columns = _existing(alias, file_columns(alias, *registries))
+    hidden = sorted(column.table for column, hides in columns if hides)
+    if hidden:
+        logger.warning("kept large objects %s: row-level security may hide rows of %s", sorted(loids), hidden)
+        return set(loids)
+    if not columns:
+        return set()
+    quote = connections[alias].ops.quote_name
+    selects: list[str] = []
+    params: list[object] = []
+    for column, _ in columns:
+        name = quote(column.column)
+        condition, values = _naming(name, loids)
+        if besides and besides.table == column.table:
+            condition, values = f"({condition}) and {quote(besides.column)} <> %s", [*values, besides.value]
+        selects.append(f"select split_part({name}, '.', 1) from {quote(column.table)} where {condition}")  # noqa: S608 -- quoted
+        params += values
+    with connections[alias].cursor() as cursor:
+        cursor.execute(" union ".join(selects), cast("list[str]", params))
+        return {int(loid) for (loid,) in cursor.fetchall()} & set(loids)
+
+
+def _existing(alias: str, columns: list[FileColumn]) -> list[tuple[FileColumn, bool]]:
+    """Return the columns that the database has: some may be of tables that are still to be migrated.
+
+    With each, whether row-level security is active for the role that asks.
+    """
+    quote = connections[alias].ops.quote_name
+    query = (
+        "select n, row_security_active(attrelid)"
+        " from unnest(%s::text[], %s::text[]) with ordinality as wanted (relation, attribute, n)"
+        " join pg_catalog.pg_attribute on attrelid = to_regclass(relation) and attname = attribute"
+        " where attnum > 0 and not attisdropped"
+    )
+    with connections[alias].cursor() as cursor:
+        cursor.execute(query, ([quote(table) for table, _ in columns], [column for _, column in columns]))
+        return [(columns[n - 1], hides) for n, hides in cursor.fetchall()]
+
+
+def _naming(name: str, loids: Collection[int]) -> tuple[str, list[object]]:
+    """Return the condition that the column names one of the objects, and its parameters."""
+    if len(loids) > _FEW:
+        return f"split_part({name}, '.', 1) = any(%s)", [[str(loid) for loid in loids]]
+    # The operators of varchar_pattern_ops, of which is the second index that Django makes for db_index=True.
+    one = f"{name} = %s or {name} ~>=~ %s and {name} ~<~ %s"
+    values: list[object] = []
+    for loid in loids:
+        values += [str(loid), f"{loid}.", f"{loid}/"]  # "/" is what follows "."
+    return " or ".join([one] * len(loids)), values

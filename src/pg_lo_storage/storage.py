@@ -5,7 +5,7 @@ Storage API: https://docs.djangoproject.com/en/stable/ref/files/storage/
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 from urllib.parse import quote
@@ -167,6 +167,17 @@ class DbFileStorage(Storage):
         _require_catalogue()
         loid = self._loid(name)
         return self._found(lambda database: _known(catalogue.find(database, loid, extension_of(name)), name))
+
+    def entries(self, names: Iterable[str]) -> dict[str, Entry]:
+        """Return what the catalogue says of those of the names that are files, in one query a database."""
+        _require_catalogue()
+        wanted = {name: loid for name in names if (loid := parse_name(name)) is not None}
+        found: dict[str, Entry] = {}
+        for database in self._reading():
+            if missing := {loid for name, loid in wanted.items() if name not in found}:
+                entries = catalogue.find_all(database, missing)
+                found |= {name: entries[loid] for name, loid in wanted.items() if loid in entries}
+        return {name: entry for name, entry in found.items() if entry.is_named(name)}
 
     def verify(self, name: str) -> bool | None:
         """Tell whether the stored bytes are those that were saved, by their sha256; reads the whole file.

@@ -1,14 +1,15 @@
 """A descriptor of the current transaction, driven by the server's SQL functions."""
 
-import io
 import operator
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Final, LiteralString
+from typing import TYPE_CHECKING, LiteralString, TypeVar
 
 from typing_extensions import Buffer
 
-from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE, AccessMode
-from pg_lo_storage.drivers.values import BLOCK, as_bytes, byte_view, check_block, check_offset, integer
+from pg_lo_storage.drivers.base import MAX_BLOCK, AccessMode
+from pg_lo_storage.drivers.guarded import BATCH, GUARD, IN_FAILED_TRANSACTION, GuardedDescriptor, rows_of_batch
+from pg_lo_storage.drivers.queries import Rows, Statement
+from pg_lo_storage.drivers.values import BLOCK, byte_view, check_block, check_offset
 from pg_lo_storage.exceptions import LargeObjectTooLarge, StaleLargeObject
 
 if TYPE_CHECKING:
@@ -16,18 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BATCH", "GUARD", "SQLLargeObject"]
 
-BATCH: Final = 2 * 1024 * 1024
-"""Bytes fetched by one statement in :meth:`LargeObject.chunks`: what memory an iteration takes."""
-
-# The most rows one statement asks for when blocks are tiny.
-_MOST_ROWS: Final = 4096
-
-# A setting that is local to the transaction lives exactly as long as a descriptor opened beside it: it is gone
-# at commit, rollback and ROLLBACK TO, and stays at RELEASE. Each use of the descriptor asks for its token.
-GUARD: Final = "where current_setting(%s::text, true) = %s::text"
-
-# Where the transaction has failed already, its descriptors are gone with it.
-_IN_FAILED_TRANSACTION: Final = "25P02"
+T = TypeVar("T")
 
 
 class SQLLargeObject:
@@ -37,9 +27,9 @@ class SQLLargeObject:
         self._driver = driver
         self._oid = oid
         self._writable = bool(AccessMode.WRITE & mode)
-        fd, token = descriptor
-        self.fd: int = fd
-        self._guard = (f"pg_lo_storage.fd{self.fd}", token)
+        self._statements = GuardedDescriptor(oid, *descriptor)
+        self.fd: int = self._statements.fd
+        self._guard = self._statements.guard
         self._closed = False
 
     @property
@@ -59,7 +49,7 @@ class SQLLargeObject:
 
     def chunks(self, size: int, count: int | None = None) -> Iterator[bytes]:
         """See :meth:`LargeObject.chunks`."""
-        batch = max(1, min(BATCH // check_block(size), _MOST_ROWS)) if size else 1
+        batch = rows_of_batch(size)
         done = 0
         while count is None or done < count:
             rows = batch if count is None else min(batch, count - done)
@@ -105,19 +95,16 @@ class SQLLargeObject:
         return self._seek(target, 0)
 
     def _seek(self, offset: int, whence: int) -> int:
-        query: LiteralString = f"select lo_lseek64(%s::int4, %s::int8, %s::int4) {GUARD}"
-        return integer(self._run(query, self.fd, offset, whence))
+        return self._perform(self._statements.seek(offset, whence))
 
     def tell(self) -> int:
         """See :meth:`LargeObject.tell`."""
-        query: LiteralString = f"select lo_tell64(%s::int4) {GUARD}"
-        return integer(self._run(query, self.fd))
+        return self._perform(self._statements.tell())
 
     def truncate(self, size: int) -> None:
         """See :meth:`LargeObject.truncate`."""
-        query: LiteralString = f"select lo_truncate64(%s::int4, %s::int8) {GUARD}"
         self._check_writable()
-        self._run(query, self.fd, check_offset(size, self._oid), writing=True)
+        self._perform(self._statements.truncate(size))
 
     def close(self) -> None:
         """See :meth:`LargeObject.close`."""
@@ -129,40 +116,31 @@ class SQLLargeObject:
 
     def _close_descriptor(self) -> None:
         try:
-            self._driver.run(
-                f"select lo_close(%s::int4) {GUARD}", (self.fd, *self._guard), oid=self._oid, descriptor=True
-            )
+            self._driver.perform(self._statements.close())
         except Exception as error:
-            if self._driver.sqlstate(error) != _IN_FAILED_TRANSACTION:
+            if self._driver.sqlstate(error) != IN_FAILED_TRANSACTION:
                 raise
 
     def _blocks(self, size: int, count: int) -> Iterator[bytes]:
-        query: LiteralString = "select loread(%s::int4, %s::int4) from generate_series(1, %s::int4) " + GUARD  # noqa: S608
-        return (as_bytes(row[0]) for row in self._run(query, self.fd, size, count))
+        return iter(self._perform(self._statements.read(size, count)))
 
     def _write_block(self, block: memoryview) -> None:
-        query: LiteralString = (
-            f"select case when lo_tell64(%s::int4) <= %s::int8 then lowrite(%s::int4, %s::bytea) end {GUARD}"
-        )
-        if self._run(query, self.fd, MAX_SIZE - len(block), self.fd, block, writing=True)[0][0] is None:
-            raise self._too_large(len(block))
+        self._perform(self._statements.write(block))
 
     def _check_writable(self) -> None:
         if not self._writable:
             self.tell()  # stale comes first
-            message = f"large object {self._oid} is not open for writing"
-            raise io.UnsupportedOperation(message)
+            raise self._statements.not_writable()
 
     def _too_large(self, size: int) -> LargeObjectTooLarge:
-        message = f"{size} bytes more exceed what large object {self._oid} can hold, {MAX_SIZE} bytes"
-        return LargeObjectTooLarge(message, oid=self._oid)
+        return self._statements.too_large(size)
 
-    def _run(self, query: LiteralString, *params: object, writing: bool = False) -> list[tuple[object, ...]]:
+    def _run(self, query: LiteralString, *params: object, writing: bool = False) -> Rows:
+        return self._perform(self._statements.guarded(query, params, lambda rows: rows, writing=writing))
+
+    def _perform(self, statement: Statement[T]) -> T:
         self.check_usable()
-        rows = self._driver.run(query, (*params, *self._guard), oid=self._oid, writing=writing, descriptor=True)
-        if not rows:
-            raise self.stale()
-        return rows
+        return self._driver.perform(statement)
 
     def check_usable(self) -> None:
         """Raise StaleLargeObject where it shows without asking the server."""
@@ -171,8 +149,4 @@ class SQLLargeObject:
 
     def stale(self) -> StaleLargeObject:
         """Return the error of a descriptor that is closed or whose transaction is over."""
-        message = (
-            f"large object {self._oid} was closed, or opened in a transaction or savepoint that is over:"
-            " open it again in this one"
-        )
-        return StaleLargeObject(message, oid=self._oid)
+        return self._statements.stale()

@@ -1,0 +1,169 @@
+"""The large-object statements: text, parameters and what the rows mean, for drivers of either kind.
+
+Functions: https://www.postgresql.org/docs/current/lo-funcs.html. Each statement joins
+``pg_largeobject_metadata``, readable by every role, so that a missing object gives no row where the function
+alone would raise and abort the transaction.
+"""
+
+import operator
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Generic, LiteralString, TypeAlias, TypeVar
+
+from typing_extensions import Buffer
+
+from pg_lo_storage.drivers.base import AccessMode
+from pg_lo_storage.drivers.errors import translate
+from pg_lo_storage.drivers.values import (
+    as_bytes,
+    byte_view,
+    check_block,
+    check_mode,
+    check_offset,
+    check_oid,
+    integer,
+)
+from pg_lo_storage.exceptions import LargeObjectError, LargeObjectExists, LargeObjectNotFound, NoTransactionError
+from pg_lo_storage.names import MAX_OID
+
+__all__ = ["Rows", "Statement", "require_transaction", "translated"]
+
+Rows: TypeAlias = list[tuple[object, ...]]
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+# The first key of the advisory locks on oids: any number, but always the same.
+_APPEND_LOCK: Final = 0x706C6F73
+
+
+@dataclass(frozen=True, slots=True)
+class Statement(Generic[T_co]):
+    """One statement with ``%s`` placeholders, and the function that makes a result of its rows, or raises."""
+
+    query: LiteralString
+    params: tuple[object, ...]
+    result: Callable[[Rows], T_co]
+    oid: int | None = None
+    writing: bool = False
+    """Whether it changes an object: errors that only then are another writer's."""
+    descriptor: bool = False
+    """Whether it uses a descriptor, which may be stale."""
+
+
+def translated(sqlstate: str | None, statement: Statement[object]) -> LargeObjectError | None:
+    """Return the package's error for what a statement raised; ``None`` for the driver's own to pass."""
+    return translate(sqlstate, statement.oid, writing=statement.writing, descriptor=statement.descriptor)
+
+
+def is_oid(oid: int) -> bool:
+    """Tell whether an object can have that oid; without it there is nothing to ask the server."""
+    return 0 < operator.index(oid) <= MAX_OID
+
+
+def create(oid: int) -> Statement[int]:
+    """Create an empty object; the result is its oid."""
+    if not oid:
+        return Statement("select lo_create(0)", (), integer)
+
+    def result(rows: Rows) -> int:
+        if not rows:
+            message = f"large object {oid} exists already"
+            raise LargeObjectExists(message, oid=oid)
+        return integer(rows)
+
+    return Statement(
+        "select lo_create(%s::oid) where not exists (select from pg_largeobject_metadata where oid = %s::oid)",
+        (check_oid(oid), oid),
+        result,
+        oid,
+        writing=True,
+    )
+
+
+def from_bytes(data: Buffer) -> Statement[int]:
+    """Create an object with that content; the result is its oid."""
+    return Statement("select lo_from_bytea(0, %s::bytea)", (byte_view(data),), integer, writing=True)
+
+
+def unlink(oid: int) -> Statement[bool]:
+    """Delete an object; the result is whether there was one."""
+    # lo_unlink closes the session's own descriptors of the object: their guards are to say so.
+    query: LiteralString = (
+        "select lo_unlink(oid), (select count(set_config('pg_lo_storage.fd' || fd, '', true))"
+        " from string_to_table(current_setting('pg_lo_storage.of' || oid, true), ' ') as fd"
+        " where current_setting('pg_lo_storage.fd' || fd, true) like '%%-' || oid)"
+        " from pg_largeobject_metadata where oid = %s::oid"
+    )
+    return Statement(query, (oid,), bool, oid, writing=True)
+
+
+def exists(oid: int) -> Statement[bool]:
+    """Look for an object."""
+    return Statement("select 1 from pg_largeobject_metadata where oid = %s::oid", (oid,), bool, oid)
+
+
+def size(oid: int) -> Statement[int]:
+    """Measure an object, in bytes."""
+    query: LiteralString = (
+        "select lo_lseek64(fd, 0, 2), lo_close(fd) from"
+        " (select lo_open(oid, 262144) as fd from pg_largeobject_metadata where oid = %s::oid offset 0) as opened"
+    )
+    return Statement(query, (check_oid(oid),), _found(oid, integer), oid)
+
+
+def get(oid: int, offset: int, size: int) -> Statement[bytes]:
+    """Read a part of an object."""
+    query: LiteralString = "select lo_get(oid, %s::int8, %s::int4) from pg_largeobject_metadata where oid = %s::oid"
+    params = (check_offset(offset, oid), check_block(size), check_oid(oid))
+    return Statement(query, params, _found(oid, lambda rows: as_bytes(rows[0][0])), oid)
+
+
+def put(oid: int, offset: int, data: Buffer) -> Statement[None]:
+    """Write a part of an object."""
+    view = byte_view(data)
+    check_offset(offset + len(view), oid)
+    query: LiteralString = "select lo_put(oid, %s::int8, %s::bytea) from pg_largeobject_metadata where oid = %s::oid"
+    params = (check_offset(offset, oid), view, check_oid(oid))
+    return Statement(query, params, _found(oid, lambda _rows: None), oid, writing=True)
+
+
+def open_descriptor(oid: int, mode: AccessMode, *, keep: bool) -> Statement[tuple[int, str]]:
+    """Open a guarded descriptor; the result is its number and token. ``keep=False`` closes it again."""
+    check_oid(oid)
+    check_mode(mode)
+    token = f"{secrets.token_hex(8)}-{oid}"
+    query: LiteralString = (
+        "select fd, set_config('pg_lo_storage.fd' || fd, %s::text, true), set_config('pg_lo_storage.of' || oid,"
+        " concat_ws(' ', nullif(current_setting('pg_lo_storage.of' || oid, true), ''), fd), true),"
+        " case when %s::int4 = 0 then lo_close(fd) end from"
+        " (select oid, lo_open(oid, %s::int4) as fd from pg_largeobject_metadata where oid = %s::oid offset 0)"
+        " as opened"
+    )
+    return Statement(query, (token, int(keep), int(mode), oid), _found(oid, lambda rows: (integer(rows), token)), oid)
+
+
+def wait_for_append(oid: int) -> Statement[None]:
+    """Wait until nobody else appends to the object; holds until the transaction ends."""
+    keys = (_APPEND_LOCK, oid - 2**31)
+    return Statement("select pg_advisory_xact_lock(%s::int4, %s::int4)", keys, lambda _rows: None, oid)
+
+
+def require_transaction(oid: int, *, autocommit: bool, in_transaction: bool) -> None:
+    """Raise NoTransactionError where a descriptor would be gone with the statement that opens it."""
+    if autocommit and not in_transaction:
+        message = (
+            f"large object {oid} is opened outside a transaction: turn autocommit off, or begin a transaction"
+            " (in Django, wrap the code in transaction.atomic())"
+        )
+        raise NoTransactionError(message, oid=oid)
+
+
+def _found(oid: int, result: Callable[[Rows], T]) -> Callable[[Rows], T]:
+    def found(rows: Rows) -> T:
+        if not rows:
+            message = f"large object {oid} does not exist"
+            raise LargeObjectNotFound(message, oid=oid)
+        return result(rows)
+
+    return found
