@@ -54,6 +54,8 @@ def namespace() -> Iterator[dict[str, Any]]:
 @pytest.mark.django_db(transaction=True)
 def test_django_model(namespace: dict[str, Any], rf: RequestFactory, large_objects: Callable[..., set[int]]) -> None:
     model, use, replace, serve = snippets_of("Quickstart: a Django model")
+    (batches,) = snippets_of("Files and their rows")
+    (prefetch,) = snippets_of("The catalogue")
     run(model, namespace)
     invoice_model = namespace["Invoice"]
     owner = User.objects.create_user("owner")
@@ -77,6 +79,9 @@ def test_django_model(namespace: dict[str, Any], rf: RequestFactory, large_objec
             namespace["serve_invoice"](request, filename=name)
         request.user = AnonymousUser()
         assert namespace["serve_invoice"](request, filename=name).status_code == 302
+        run(prefetch, namespace)
+        run(batches, namespace)
+        assert not large_objects()
     finally:
         with connection.schema_editor() as editor:
             editor.delete_model(invoice_model)
@@ -116,6 +121,8 @@ def test_no_snippet_is_left_out() -> None:
         "Quickstart: the file",
         "Quickstart: psycopg without Django",
         "Quickstart: a driver of your own",
+        "Files and their rows",
+        "The catalogue",
         "Testing your code",
     ]
     assert README.read_text(encoding="utf-8").count("```python") == sum(len(snippets_of(name)) for name in tested)
