@@ -21,9 +21,9 @@ DRIVER = INSTALLED[0]
 DEMO = [sys.executable, "-m", "example.demo"]
 LOSE_A_BYTE = """
 import runpy, sys
-from pg_lo_storage.databases import DatabaseDriver
-kept = DatabaseDriver.from_bytes
-DatabaseDriver.from_bytes = lambda driver, data: kept(driver, data[:-1])
+from pg_lo_storage import catalogue
+kept = catalogue.save
+catalogue.save = lambda database, upload, data, sha256: kept(database, upload, data[:-1], sha256)
 sys.argv[0] = "demo"
 runpy.run_module("example.demo", run_name="__main__")
 """

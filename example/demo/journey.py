@@ -59,6 +59,7 @@ class Journey:
                 data = WatchedFile(file, source.path.name, bar)
                 invoice = Invoice.objects.create(owner=self._users["owner"], data=data)
             step.oid = invoice.data.loid
+            step.same("sha256 in the catalogue", invoice.data.sha256, source.sha256)
             key = int(invoice.pk)
             _compare(step, key, source, bar)
         return key
@@ -68,10 +69,11 @@ class Journey:
             before = Invoice.objects.get(pk=key).data.name
             with transaction.atomic():
                 invoice = Invoice.objects.get(pk=key)
-                invoice.data.delete(save=False)
+                replaced = invoice.data.loid
                 invoice.data = ContentFile(b"a replacement", name="replacement.txt")
                 invoice.save()
                 replacement = invoice.data.loid
+                step.same("what was replaced is an object before the rollback", _is_object(replaced), False)
                 with Invoice.objects.get(pk=key).data.open() as stored:
                     step.same("content before the rollback", stored.read(), b"a replacement")
                 transaction.set_rollback(True)
@@ -154,10 +156,9 @@ class WatchedFile(BinaryFile):
 
 
 def _delete(key: int) -> int | None:
-    """Delete an invoice and its file; return what the file's oid was."""
+    """Delete an invoice, and with it its file; return what the file's oid was."""
     invoice = Invoice.objects.get(pk=key)
     loid = invoice.data.loid
-    invoice.data.delete(save=False)
     invoice.delete()
     return loid
 

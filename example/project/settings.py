@@ -18,6 +18,7 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
+    "pg_lo_storage",
     "example.project",
 ]
 MIDDLEWARE = [
