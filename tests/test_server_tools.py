@@ -8,6 +8,7 @@ import pytest
 from django.core.files.base import ContentFile
 
 from example.cluster import Server
+from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.drivers import get_driver
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import db_file_storage
@@ -51,14 +52,35 @@ def test_a_dump_of_some_tables_has_no_files(
     assert "lo_create" in tool("pg_dump", "-d", server.dsn())
 
 
-def test_vacuumlo_keeps_only_what_a_column_of_type_oid_names(server: Server, tool: Tool, connect: Connect) -> None:
+@pytest.fixture
+def vacuumlo(server: Server, tool: Tool) -> Callable[[], str]:
+    """Run ``vacuumlo`` on the database ``app``."""
+    parameters = server.parameters()
+    options = ("-h", parameters["host"], "-p", parameters["port"], "-U", parameters["user"])
+    return lambda: tool("vacuumlo", *options, "app")
+
+
+def test_vacuumlo_leaves_catalogued_files_alone(
+    vacuumlo: Callable[[], str], large_objects: Callable[..., set[int]]
+) -> None:
+    names = [db_file_storage.save("a.txt", ContentFile(content)) for content in (b"small", b"", CONTENT)]
+    nobodys = DatabaseDriver("default").from_bytes(b"of no row")
+    vacuumlo()
+    assert large_objects() == {parse_name(name) for name in names}
+    assert nobodys not in large_objects()
+    assert all(db_file_storage.verify(name) for name in names)
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_without_the_catalogue_vacuumlo_keeps_only_what_a_column_of_type_oid_names(
+    vacuumlo: Callable[[], str], connect: Connect
+) -> None:
     lost, kept = (db_file_storage.save("a.txt", ContentFile(b"content")) for _ in range(2))
     connection = connect(autocommit=True)
     cursor = connection.cursor()
     cursor.execute(f"create table kept as select {parse_name(kept)}::oid as loid")
     try:
-        parameters = server.parameters()
-        tool("vacuumlo", "-h", parameters["host"], "-p", parameters["port"], "-U", parameters["user"], "app")
+        vacuumlo()
     finally:
         cursor.execute("drop table kept")
         cursor.close()

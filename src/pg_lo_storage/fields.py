@@ -18,7 +18,15 @@ from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import Entry
 from pg_lo_storage.content_types import content_type_of
 from pg_lo_storage.deletions import follow_deletions
-from pg_lo_storage.known import RememberingFileDescriptor, RememberingImageFileDescriptor, is_committed, known, learn
+from pg_lo_storage.known import (
+    RememberingFileDescriptor,
+    RememberingImageFileDescriptor,
+    is_committed,
+    known,
+    learn,
+    memory_of,
+    restore_memory,
+)
 from pg_lo_storage.lifecycle import cleans, current_save, finish_save, follow_saves, give_up, hold_with_next
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.references import write_alias_of
@@ -144,7 +152,7 @@ class DbFieldFile(FieldFile):
 
     @contextmanager
     def _one_transaction(self, save: bool) -> Generator[None]:
-        before, storage = (self.name, self._committed), self.storage
+        before, storage, memory = (self.name, self._committed), self.storage, memory_of(self.instance)
         dimensions = (getattr(self.field, "width_field", None), getattr(self.field, "height_field", None))
         attributes = {name: getattr(self.instance, name) for name in dimensions if name}
         alias = storage.write_alias if isinstance(storage, DbFileStorage) else None
@@ -154,6 +162,7 @@ class DbFieldFile(FieldFile):
         except BaseException:
             # The instance is as its row again, or saving it later would store the name of what was rolled back.
             self.name, self._committed = before
+            restore_memory(self.instance, memory)
             # Past the descriptor, which would open an image for its dimensions, in a transaction that may be broken.
             vars(self.instance).update(attributes | {self.field.attname: self})
             raise

@@ -106,7 +106,8 @@ class _Remembering(_Descriptor):
         if instance._state.adding and field.attname not in vars(instance):
             # In __init__. Of a new row too: that the row is there is asked where it matters.
             if value is None or isinstance(value, str):
-                learn(instance, field, pk=key_of(instance, field), name=value)
+                # As learn() does, for every instance that is loaded: nobody shares its dictionary yet.
+                vars(instance._state).setdefault(_KEY, {})[field.attname] = Known(key_of(instance, field), value)
         elif isinstance(value, FieldFile) and is_committed(value) and value.instance is not instance:
             origin = known(value.instance, field) if isinstance(value.instance, type(instance)) else _NOTHING
             if origin.pk is not None and origin.name == value.name and origin.pk == key_of(instance, field):

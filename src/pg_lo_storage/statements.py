@@ -21,4 +21,5 @@ def before_next_statement(connection: BaseDatabaseWrapper, action: Callable[[], 
         action()
         return execute(sql, params, many, context)
 
-    connection.execute_wrappers.append(run)
+    # Innermost: whoever wraps statements for a block takes his own, the last, off again.
+    connection.execute_wrappers.insert(0, run)
