@@ -134,18 +134,19 @@ class DbFile(_BinaryFile):
         self.mode = file.mode
 
     @property
-    def _stored(self) -> DbFileIO:
+    def stored(self) -> DbFileIO:
+        """The large object below."""
         return cast("DbFileIO", self.file)
 
     @property
     def loid(self) -> int:
         """The large object's oid."""
-        return self._stored.loid
+        return self.stored.loid
 
     @property
     def size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]  # a file grows: not cached
         """The object's size in bytes, as the server has it now."""
-        return self._stored.size
+        return self.stored.size
 
     @override
     def open(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # no path, no text
@@ -153,15 +154,15 @@ class DbFile(_BinaryFile):
     ) -> Self:
         """Close this handle and open a fresh one, at the start, on the same database; ``w`` truncates."""
         self.close()
-        self.file = file = open_stored(self._stored.reopened, mode or self.mode)
+        self.file = file = open_stored(self.stored.reopened, mode or self.mode)
         self.mode = file.mode
         return self
 
     @override
     def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """Yield the whole file in blocks of ``chunk_size`` bytes."""
-        self._stored.seek(0)
-        return self._stored.chunks(chunk_size or BLOCK)
+        self.stored.seek(0)
+        return self.stored.chunks(chunk_size or BLOCK)
 
 
 def open_stored(open_: Callable[[BinaryMode], DbFileIO], mode: str) -> DbFileIO:

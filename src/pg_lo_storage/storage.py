@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 from urllib.parse import quote
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
@@ -20,6 +21,7 @@ from django.utils.timezone import make_naive
 from typing_extensions import override
 
 from pg_lo_storage import catalogue, saving
+from pg_lo_storage.async_files import AsyncDbFile
 from pg_lo_storage.catalogue import Entry
 from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
 from pg_lo_storage.exceptions import LargeObjectNotFound
@@ -214,6 +216,31 @@ class DbFileStorage(Storage):
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         """Return ``name`` as it is: every save makes a new object."""
         return name
+
+    async def asave(
+        self,
+        name: str | None,
+        content: "File[bytes] | File[str] | IO[bytes] | IO[str]",
+        max_length: int | None = None,
+    ) -> str:
+        """:meth:`save`, awaited."""
+        return await sync_to_async(self.save)(name, content, max_length)
+
+    async def aopen(self, name: str, mode: str = "rb") -> AsyncDbFile:
+        """:meth:`open`, awaited; the file's methods are awaited too."""
+        return AsyncDbFile(await sync_to_async(self.open)(name, mode))
+
+    async def adelete(self, name: str) -> None:
+        """:meth:`delete`, awaited."""
+        await sync_to_async(self.delete)(name)
+
+    async def aexists(self, name: str) -> bool:
+        """:meth:`exists`, awaited."""
+        return await sync_to_async(self.exists)(name)
+
+    async def asize(self, name: str) -> int:
+        """:meth:`size`, awaited."""
+        return await sync_to_async(self.size)(name)
 
     def is_valid_name(self, name: str) -> bool:
         """Tell whether ``name`` has the form of a stored name; no query."""
