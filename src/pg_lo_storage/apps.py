@@ -1,7 +1,11 @@
 """The optional app: ``"pg_lo_storage"`` in ``INSTALLED_APPS`` brings the catalogue of stored files."""
 
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
 
 __all__ = ["PgLoStorageConfig"]
 
@@ -10,4 +14,14 @@ class PgLoStorageConfig(AppConfig):
     """Large objects that are files, as rows."""
 
     name = "pg_lo_storage"
-    verbose_name = _("stored files")
+    if not TYPE_CHECKING:  # of the type that the base declares
+        verbose_name = _("stored files")
+
+    @override
+    def ready(self) -> None:
+        # Not before: both are about models, and import them.
+        from pg_lo_storage.adoption import adopt_after_migrate
+        from pg_lo_storage.checks import register_checks
+
+        register_checks()
+        post_migrate.connect(adopt_after_migrate, sender=self)

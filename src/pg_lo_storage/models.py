@@ -1,18 +1,27 @@
 """The catalogue as a model; what is written to it is in :mod:`pg_lo_storage.catalogue`."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import EmptyResultSet
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.functions import Now
+from django.db.models.lookups import IntegerFieldExact
+from django.db.models.sql.compiler import SQLCompiler
 from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
+from pg_lo_storage.names import MAX_OID
+
 if TYPE_CHECKING:
     _IntegerField = models.BigIntegerField[int, int]
+    _Exact = IntegerFieldExact
 else:
     _IntegerField = models.BigIntegerField
+    _Exact = IntegerFieldExact
 
 __all__ = ["OidField", "StoredFile"]
 
@@ -20,7 +29,12 @@ __all__ = ["OidField", "StoredFile"]
 class OidField(_IntegerField):
     """A column of type ``oid``: 0 to 4294967295, and what tells ``vacuumlo`` that an object is in use."""
 
-    description = _("Object identifier")
+    if not TYPE_CHECKING:  # of the type that the base declares
+        description = _("Object identifier")
+    default_validators: "list[Callable[[Any], None]]" = [  # noqa: RUF012 -- as Django has it
+        MinValueValidator(0),
+        MaxValueValidator(MAX_OID),
+    ]
 
     @override
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
@@ -35,10 +49,21 @@ class OidField(_IntegerField):
         return "oid"
 
 
+@OidField.register_lookup
+class OidExact(_Exact):
+    """No object has an oid that is out of range, and the server is not asked: it would raise."""
+
+    @override
+    def process_rhs(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
+        if isinstance(self.rhs, int) and not 0 <= self.rhs <= MAX_OID:
+            raise EmptyResultSet
+        return super().process_rhs(compiler, connection)
+
+
 class StoredFile(models.Model):
     """A large object that is a file: its name, type, size, digest and times."""
 
-    loid = OidField(_("large object"), primary_key=True)
+    loid: OidField = OidField(_("large object"), primary_key=True)
     extension: "models.CharField[str | None, str | None]" = models.CharField(  # noqa: DJ001 -- NULL is unknown
         _("extension"),
         max_length=101,
@@ -67,8 +92,9 @@ class StoredFile(models.Model):
         """The table's name is part of the public contract."""
 
         db_table = "pg_lo_storage_file"
-        verbose_name = _("stored file")
-        verbose_name_plural = _("stored files")
+        if not TYPE_CHECKING:  # whose type is django-stubs' own
+            verbose_name = _("stored file")
+            verbose_name_plural = _("stored files")
 
     @override
     def __str__(self) -> str:

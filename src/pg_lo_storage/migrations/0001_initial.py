@@ -1,5 +1,9 @@
+from collections.abc import Sequence
+from typing import ClassVar
+
 import django.db.models.functions.datetime
 from django.db import migrations, models
+from django.db.migrations.operations.base import Operation
 
 import pg_lo_storage.models
 
@@ -7,11 +11,11 @@ import pg_lo_storage.models
 class Migration(migrations.Migration):
     """The catalogue."""
 
-    initial = True
+    initial: ClassVar[bool | None] = True
 
-    dependencies = []
+    dependencies: ClassVar[Sequence[tuple[str, str]]] = []
 
-    operations = [
+    operations: ClassVar[Sequence[Operation]] = [
         migrations.CreateModel(
             name="StoredFile",
             fields=[

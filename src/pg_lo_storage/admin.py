@@ -1,0 +1,219 @@
+"""The catalogue in Django's admin: what files there are, which rows name them, and their content; all read-only.
+
+It shows the catalogue of the database that the routers have ``StoredFile`` read from.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
+
+from django.apps import apps
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db import connections, models
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.template.defaultfilters import filesizeformat
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
+
+from pg_lo_storage.content_types import content_type_of
+from pg_lo_storage.lifecycle.references import stored_fields, write_alias_of
+from pg_lo_storage.models import StoredFile
+from pg_lo_storage.names import parse_name
+from pg_lo_storage.storage import DbFileStorage
+from pg_lo_storage.views import db_serve
+
+if TYPE_CHECKING:
+    _ModelAdmin = admin.ModelAdmin[StoredFile]
+    from django.contrib.auth.models import User
+
+    FileField: TypeAlias = models.FileField
+else:
+    _ModelAdmin = admin.ModelAdmin
+
+__all__ = ["StoredFileAdmin"]
+
+# What a browser decodes without running anything in it: no SVG.
+_PREVIEWED: Final = {"image/avif", "image/gif", "image/jpeg", "image/png", "image/webp"}
+_MOST_ROWS: Final = 50
+"""So many rows of each column are shown."""
+
+
+class Reference(NamedTuple):
+    """A row that names a file; ``url`` is of its admin page, ``None`` where there is none for this user."""
+
+    text: str
+    url: str | None
+
+    @override
+    def __str__(self) -> str:
+        return self.text
+
+
+class KindFilter(admin.SimpleListFilter):
+    """Filters by the kind of content; not one line for each content type that ever was, and no query for them."""
+
+    if not TYPE_CHECKING:  # of the type that the base declares
+        title = _("content type")
+    parameter_name: str | None = "kind"
+
+    @override
+    def lookups(self, request: HttpRequest, model_admin: object) -> Sequence[tuple[str, Any]]:
+        return [
+            ("image/", _("Image")),
+            ("audio/", _("Audio")),
+            ("video/", _("Video")),
+            ("text/", _("Text")),
+            ("application/pdf", _("PDF")),
+            ("application/octet-stream", _("Unknown")),
+        ]
+
+    @override
+    def queryset(self, request: HttpRequest, queryset: "models.QuerySet[StoredFile]") -> "models.QuerySet[StoredFile]":
+        return queryset.filter(content_type__startswith=self.value()) if self.value() else queryset
+
+
+@admin.register(StoredFile)
+class StoredFileAdmin(_ModelAdmin):
+    """Who may view stored files may see, search, preview and download all of them, whatever rows they belong to."""
+
+    if not TYPE_CHECKING:  # of the types that the base declares
+        list_display = ("name", "original_name", "content_type", "readable_size", "created_at")
+        list_filter = (KindFilter,)
+        search_fields = ("original_name",)
+        search_help_text = _("Part of the original name, or an oid")
+        ordering = ("-loid",)
+        show_full_result_count = False
+        fields = ("name", "original_name", "content_type", "readable_size", "sha256", "created_at", "modified_at")
+        readonly_fields = fields
+        change_form_template = "admin/pg_lo_storage/storedfile/change_form.html"
+
+    @admin.display(description=_("size"), ordering="size", empty_value="-")
+    def readable_size(self, stored_file: StoredFile) -> str | None:
+        """The size with a unit; none after a write in place, and of adopted files."""
+        return None if stored_file.size is None else filesizeformat(stored_file.size)
+
+    @override
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    @override
+    def has_change_permission(self, request: HttpRequest, obj: StoredFile | None = None) -> bool:
+        return False
+
+    @override
+    def has_delete_permission(self, request: HttpRequest, obj: StoredFile | None = None) -> bool:
+        return False
+
+    @override
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        # PostgreSQL takes no oid past 2^32, and search takes all others.
+        return lookup.partition("__")[0] not in {"loid", "pk"} and super().lookup_allowed(lookup, value, request)
+
+    @override
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> StoredFile | None:
+        return None if parse_name(object_id) is None else super().get_object(request, object_id, from_field)
+
+    @override
+    def get_search_results(
+        self, request: HttpRequest, queryset: "models.QuerySet[StoredFile]", search_term: str
+    ) -> "tuple[models.QuerySet[StoredFile], bool]":
+        found, duplicates = super().get_search_results(request, queryset, search_term)
+        if (loid := parse_name(search_term.strip())) is not None:
+            found |= queryset.filter(loid=loid)
+        return found, duplicates
+
+    @override
+    def get_urls(self) -> list[URLPattern]:
+        content = self.admin_site.admin_view(self.content_view)
+        return [path("<path:object_id>/content/", content, name="pg_lo_storage_content"), *super().get_urls()]
+
+    def content_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Serve the file for download, or with ``?preview`` for display where it is a harmless image."""
+        stored_file = self.get_object(request, object_id)
+        if not self.has_view_permission(request, stored_file):
+            raise PermissionDenied
+        if stored_file is None:
+            message = f"no stored file {object_id!r}"
+            raise Http404(message)
+        image_type = _image_type(stored_file) if "preview" in request.GET else None
+        response = db_serve(
+            request,
+            stored_file.name,
+            storage=DbFileStorage(alias=stored_file._state.db),
+            as_attachment=image_type is None,
+            download_name=stored_file.original_name or stored_file.name,
+        )
+        if image_type:
+            response.headers["Content-Type"] = image_type
+            response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+        return response
+
+    @override
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        stored_file = cast("StoredFile", context["original"])
+        url = reverse(f"{self.admin_site.name}:pg_lo_storage_content", args=[stored_file.pk])
+        context |= {
+            "file_url": url,
+            "preview_url": f"{url}?preview" if _image_type(stored_file) else None,
+            "references": self._references(request, stored_file),
+        }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _references(self, request: HttpRequest, stored_file: StoredFile) -> list[Reference]:
+        """Return the rows that name the file, and that the role can read: two queries, however many columns."""
+        alias = cast("str", stored_file._state.db)
+        quote = connections[alias].ops.quote_name
+        loid = str(stored_file.loid)
+        fields = _readable_fields(alias)
+        selects: list[str] = []
+        for number, field in enumerate(fields):
+            key = field.model._meta.pk.column
+            name = quote(cast("str", field.column))
+            selects.append(
+                f"(select {number} as field, {f'{quote(key)}::text' if key else 'null'} as key"  # noqa: S608 -- quoted
+                # The operators of the index that Django makes for text with db_index=True; "/" is what follows ".".
+                f" from {quote(field.model._meta.db_table)} where {name} = %s or {name} ~>=~ %s and {name} ~<~ %s"
+                f" limit {_MOST_ROWS})"
+            )
+        if not selects:
+            return []
+        with connections[alias].cursor() as cursor:
+            cursor.execute(" union all ".join(selects), [loid, f"{loid}.", f"{loid}/"] * len(selects))
+            rows = cast("list[tuple[int, str | None]]", cursor.fetchall())
+        return [self._reference(request, fields[number], key) for number, key in rows]
+
+    def _reference(self, request: HttpRequest, field: "FileField", key: str | None) -> Reference:
+        options = field.model._meta
+        what = f"{options.verbose_name} {{}}: {field.verbose_name}"
+        registered = self.admin_site.is_registered(field.model)
+        if registered:
+            visible = self.admin_site.get_model_admin(field.model).has_view_permission(request)
+        else:
+            visible = cast("User", request.user).has_perm(f"{options.app_label}.view_{options.model_name}")
+        if not visible or key is None:
+            return Reference(what.format("…"), None)
+        view = f"{self.admin_site.name}:{options.app_label}_{options.model_name}_change"
+        return Reference(what.format(key), reverse(view, args=[key]) if registered else None)
+
+
+def _image_type(stored_file: StoredFile) -> str | None:
+    found = content_type_of(stored_file.name, stored_file.content_type)
+    return found if found in _PREVIEWED else None
+
+
+def _readable_fields(alias: str) -> "list[FileField]":
+    """Return the file fields with files on that database whose columns it has, and the role may read."""
+    every = {field for model in apps.get_models(include_auto_created=True) for field in stored_fields(model)}
+    fields = sorted((field for field in every if write_alias_of(field) == alias), key=str)
+    tables = [connections[alias].ops.quote_name(field.model._meta.db_table) for field in fields]
+    with connections[alias].cursor() as cursor:
+        cursor.execute(
+            "select n from unnest(%s::text[], %s::text[]) with ordinality as wanted (relation, attribute, n)"
+            " join pg_catalog.pg_attribute on attrelid = to_regclass(relation) and attname = attribute"
+            " where attnum > 0 and not attisdropped and has_table_privilege(attrelid, 'select') order by n",
+            (tables, [field.column for field in fields]),
+        )
+        return [fields[number - 1] for (number,) in cursor.fetchall()]

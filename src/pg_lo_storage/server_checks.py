@@ -1,0 +1,196 @@
+"""System checks that ask one database; docs/checks.md explains each of them.
+
+``migrate`` runs them before it makes any table, so what is not there yet is no fault.
+"""
+
+from collections.abc import Iterator
+from typing import Final, LiteralString, NamedTuple, cast
+
+from django.core import checks
+from django.db import Error, NotSupportedError, connections, transaction
+
+from pg_lo_storage import catalogue
+from pg_lo_storage.lifecycle.references import FileColumn, file_columns
+
+__all__ = ["check_server", "repeatable_read"]
+
+_SAMPLE: Final = 100
+"""So many rows of each table are looked at for who owns their objects."""
+
+FUNCTIONS: Final = ["lo_from_bytea(oid,bytea)", "lo_get(oid,bigint,integer)", "lo_lseek64(integer,bigint,integer)"]
+"""What a server lacks that is compatible with all of PostgreSQL but large objects."""
+
+_ABILITIES: Final[LiteralString] = (
+    "select to_regclass('pg_catalog.pg_largeobject_metadata') is not null"
+    " and (select bool_and(to_regprocedure(f) is not null) from unnest(%s::text[]) as f),"
+    " current_setting('default_transaction_isolation'), coalesce(current_setting('lo_compat_privileges', true), 'off'),"
+    " to_regclass('pg_lo_storage_file') is not null, to_regclass('django_migrations') is not null, current_user::text"
+)
+# A generated column that vacuumlo reads guards the columns that it is generated from, any other one may be anything's.
+# Until PostgreSQL 14 it depends on them itself, since 15 by its expression.
+_COLUMNS: Final[LiteralString] = (
+    "select n, row_security_active(c.oid), has_column_privilege(c.oid, a.attnum, 'select'),"
+    " (select array_agg(pubname::text order by pubname) from pg_catalog.pg_publication_tables"
+    " where schemaname = nspname and tablename = relname),"
+    " exists (select from pg_catalog.pg_attribute as g join pg_catalog.pg_type as t on t.oid = g.atttypid"
+    " where g.attrelid = c.oid and g.attnum > 0 and not g.attisdropped and typname in ('oid', 'lo')"
+    " and (g.attgenerated = '' or exists (select from pg_catalog.pg_depend left join pg_catalog.pg_attrdef as e"
+    " on classid = 'pg_attrdef'::regclass and e.oid = objid"
+    " where refclassid = 'pg_class'::regclass and refobjid = c.oid and refobjsubid = a.attnum"
+    " and (e.adrelid = c.oid and e.adnum = g.attnum"
+    " or classid = 'pg_class'::regclass and objid = c.oid and objsubid = g.attnum))))"
+    " from unnest(%s::text[], %s::text[]) with ordinality as wanted (relation, attribute, n)"
+    " join pg_catalog.pg_class as c on c.oid = to_regclass(relation)"
+    " join pg_catalog.pg_namespace as s on s.oid = relnamespace"
+    " join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attname = attribute"
+    " where a.attnum > 0 and not a.attisdropped order by n"
+)
+
+
+class Found(NamedTuple):
+    """A column of file names that the database has, and what is to be known of it."""
+
+    column: FileColumn
+    hides_rows: bool
+    readable: bool
+    publications: list[str] | None
+    guarded: bool
+
+
+def check_server(alias: str) -> list[checks.CheckMessage]:
+    """Check the PostgreSQL database of that alias."""
+    try:
+        with transaction.atomic(using=alias):
+            return list(_check(alias))
+    except NotSupportedError as error:
+        return [_unable(alias, str(error))]
+    except Error as error:
+        return [
+            checks.Warning(
+                f"The database {alias!r} could not be checked: {str(error).strip()}",
+                hint="Run 'manage.py check --database' again once it answers.",
+                id="pg_lo_storage.W011",
+            )
+        ]
+
+
+def repeatable_read(alias: str) -> checks.CheckMessage:
+    """Say what comes of that isolation level."""
+    return checks.Warning(
+        f"Transactions on {alias!r} are REPEATABLE READ, where a file that was replaced, cleared or deleted is kept:"
+        " rows that others have committed since, and that may name it, cannot be seen.",
+        hint="Use READ COMMITTED, which is the default, or SERIALIZABLE.",
+        id="pg_lo_storage.W005",
+    )
+
+
+def _check(alias: str) -> Iterator[checks.CheckMessage]:
+    [(able, isolation, compatible, has_catalogue, migrated, role)] = _ask(alias, _ABILITIES, [FUNCTIONS])
+    if not able:
+        yield _unable(alias, "it has no large objects, as some have not that are compatible otherwise")
+        return
+    if isolation == "repeatable read":
+        yield repeatable_read(alias)
+    if catalogue.is_installed() and migrated and not has_catalogue:
+        yield checks.Warning(
+            f"'pg_lo_storage' is in INSTALLED_APPS, and the database {alias!r} has no table pg_lo_storage_file: no file"
+            " can be saved, opened or served there.",
+            hint=f"Run 'manage.py migrate --database {alias}'.",
+            id="pg_lo_storage.W006",
+        )
+    columns = _columns(alias)
+    yield from _check_columns(alias, columns, str(role))
+    if compatible == "off":
+        yield from _check_owners(alias, [found.column for found in columns if found.readable], str(role))
+
+
+def _check_columns(alias: str, columns: list[Found], role: str) -> Iterator[checks.CheckMessage]:
+    unguarded = [found.column for found in columns if not found.guarded]
+    if unguarded and not catalogue.is_installed():
+        yield checks.Warning(
+            f"vacuumlo, run on the database {alias!r}, would delete every file of {_listed(unguarded)}.",
+            hint=(
+                "Add 'pg_lo_storage' to INSTALLED_APPS, or pg_lo_storage.operations.GuardFromVacuum(model, field) to a"
+                " migration; or never run vacuumlo, and silence this."
+            ),
+            id="pg_lo_storage.W007",
+        )
+    published = [found for found in columns if found.publications]
+    if published:
+        publications = sorted({name for found in published for name in found.publications or ()})
+        yield checks.Warning(
+            f"Logical replication publishes names, and never large objects: subscribers to {', '.join(publications)}"
+            f" get the rows of {_listed([found.column for found in published])} without their files.",
+            hint="Use a physical standby, copy the objects under their oids by other means, or leave the tables out.",
+            id="pg_lo_storage.W008",
+        )
+    if hidden := [found.column for found in columns if found.hides_rows]:
+        yield checks.Warning(
+            f"Row-level security may hide rows of {_listed(hidden)} from the role {role!r}: files on {alias!r} that are"
+            " replaced or deleted are kept, since a hidden row may name them.",
+            hint=(
+                "Unlink by triggers of a role that is exempt (pg_lo_storage.operations.ManageLargeObjects(owner=...)),"
+                " or accept the orphans."
+            ),
+            id="pg_lo_storage.W010",
+        )
+
+
+def _check_owners(alias: str, columns: list[FileColumn], role: str) -> Iterator[checks.CheckMessage]:
+    quote = connections[alias].ops.quote_name
+    samples = [
+        f"(select {quote(column)}::text as name from {quote(table)} limit {_SAMPLE})"  # noqa: S608 -- quoted
+        for table, column in columns
+    ]
+    if not samples:
+        return
+    rows = _ask(
+        alias,
+        "select rolname::text, count(distinct m.oid) from ("  # noqa: S608 -- quoted
+        + " union all ".join(samples)
+        # CASE, since else the casts might be tried before the conditions.
+        + ") as names join pg_largeobject_metadata as m"
+        " on m.oid = case when name ~ '^[1-9][0-9]{0,9}([.]|$)' then"
+        " case when split_part(name, '.', 1)::int8 <= 4294967295 then split_part(name, '.', 1)::int8::oid end end"
+        " join pg_roles as r on r.oid = lomowner where not pg_has_role(lomowner, 'usage')"
+        " group by rolname order by rolname",
+    )
+    if rows:
+        owners = ", ".join(f"{owner} owns {count}" for owner, count in rows)
+        yield checks.Warning(
+            f"The role {role!r} cannot unlink all files on {alias!r}, which only an object's owner may: of those looked"
+            f" at, {owners}.",
+            hint=(
+                "ALTER LARGE OBJECT ... OWNER TO it, or GRANT it the owner's role. Where that role only migrates, and"
+                " the owner runs the site, silence this."
+            ),
+            id="pg_lo_storage.W009",
+        )
+
+
+def _columns(alias: str) -> list[Found]:
+    columns = file_columns(alias)
+    quote = connections[alias].ops.quote_name
+    params = [[quote(column.table) for column in columns], [column.column for column in columns]]
+    found = _ask(alias, _COLUMNS, params)
+    return [
+        Found(columns[cast("int", row[0]) - 1], *cast("tuple[bool, bool, list[str], bool]", row[1:])) for row in found
+    ]
+
+
+def _unable(alias: str, reason: str) -> checks.CheckMessage:
+    return checks.Error(
+        f"The server of the database {alias!r} cannot keep files: {reason}.",
+        hint="Use PostgreSQL 14 or newer for the databases of files.",
+        id="pg_lo_storage.E005",
+    )
+
+
+def _listed(columns: list[FileColumn]) -> str:
+    return ", ".join(f"{table}.{column}" for table, column in columns)
+
+
+def _ask(alias: str, query: str, params: list[list[str]] | None = None) -> list[tuple[object, ...]]:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(query, params)
+        return cast("list[tuple[object, ...]]", cursor.fetchall())

@@ -1,0 +1,176 @@
+"""The system checks that ask a database."""
+
+import pytest
+from django.core import checks
+from django.core.management import call_command
+from django.db import NotSupportedError, OperationalError
+
+from pg_lo_storage import server_checks
+from pg_lo_storage.checks import check_databases
+from tests.catalogue.support import numbers, run, text_of, uncatalogued
+from tests.fixtures.connections import Connect
+from tests.fixtures.connections import run as run_raw
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
+
+
+def of_database(alias: str) -> list[checks.CheckMessage]:
+    return check_databases(databases=[alias])
+
+
+def test_a_server_without_large_objects_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_checks, "FUNCTIONS", [*server_checks.FUNCTIONS, "lo_that_is_not_there(oid)"])
+    found = of_database("default")
+    assert numbers(found) == ["E005"]
+    assert "PostgreSQL 14" in text_of(found)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (NotSupportedError("PostgreSQL 14 or later is required"), "E005"),  # which Django raises when it connects
+        (OperationalError("no answer"), "W011"),
+    ],
+)
+def test_a_database_that_cannot_be_asked_is_said_and_no_more(
+    error: Exception, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(server_checks, "_ask", fail)
+    found = of_database("default")
+    assert numbers(found) == [expected]
+    assert str(error) in text_of(found)
+
+
+def test_the_default_isolation_of_the_server_counts() -> None:
+    run("select set_config('default_transaction_isolation', 'repeatable read', false)")
+    try:
+        assert numbers(of_database("default")) == ["W005"]
+    finally:
+        run("select set_config('default_transaction_isolation', 'read committed', false)")
+
+
+def test_a_database_without_its_catalogue_is_found() -> None:
+    call_command("migrate", "pg_lo_storage", "zero", verbosity=0)
+    try:
+        found = of_database("default")
+    finally:
+        call_command("migrate", verbosity=0)
+    assert numbers(found) == ["W006"]
+    assert "migrate --database default" in text_of(found)
+
+
+def test_before_the_first_migrate_nothing_is_amiss() -> None:
+    tables = [name for (name,) in run("select tablename::text from pg_tables where schemaname = 'public'")]
+    run("create schema hidden")
+    try:
+        for table in tables:
+            run(f'alter table "{table}" set schema hidden')
+        assert not of_database("default")
+    finally:
+        for table in tables:
+            run(f'alter table hidden."{table}" set schema public')
+        run("drop schema hidden")
+
+
+def test_vacuumlo_empties_what_neither_catalogue_nor_column_guards(catalogue: bool) -> None:
+    assert not catalogue
+    found = of_database("default")
+    assert numbers(found) == ["W007"]
+    assert "invoices_invoice.data" in text_of(found)
+    assert "GuardFromVacuum" in text_of(found)
+
+
+GUARD = "substring(data from '^[0-9]+')::int8::oid"
+
+
+@pytest.mark.parametrize(
+    ("column", "guarded"),
+    [
+        (f"guard oid generated always as ({GUARD}) stored", {"data"}),
+        (
+            f"guard oid generated always as (coalesce({GUARD}, {GUARD.replace('data', 'plain')})) stored",
+            {"data", "plain"},
+        ),
+        ("guard oid", {"data", "plain"}),
+        (f"guard int8 generated always as ({GUARD}::int8) stored", set[str]()),
+    ],
+)
+@pytest.mark.usefixtures("catalogue")
+def test_a_column_guards_those_that_it_is_made_of(column: str, guarded: set[str]) -> None:
+    run(f"alter table invoices_invoice add column {column}")
+    try:
+        text = text_of(of_database("default"))
+    finally:
+        run("alter table invoices_invoice drop column guard")
+    assert {name for name in ("data", "plain") if f"invoices_invoice.{name}" not in text} == guarded
+
+
+def test_a_publication_of_file_columns_is_found() -> None:
+    run('create publication "some, rows" for table invoices_invoice')
+    try:
+        found = of_database("default")
+    finally:
+        run('drop publication "some, rows"')
+    assert numbers(found) == ["W008"]
+    assert "some, rows" in text_of(found)
+
+
+def test_a_publication_of_other_tables_is_none_of_ours() -> None:
+    run("create publication notes for table invoices_note")
+    try:
+        assert not of_database("default")
+    finally:
+        run("drop publication notes")
+
+
+def test_objects_of_another_owner_are_found(connect: Connect) -> None:
+    stranger = connect(user="stranger", autocommit=True)
+    [(foreign,)] = run_raw(stranger, "select lo_create(0)::int8")
+    names = [f"{uncatalogued()}.pdf", f"{foreign}.pdf", f"{foreign}", "9999999999.pdf", "5x", "", "99999999999999"]
+    for name in names:
+        run("insert into invoices_invoice (data) values (%s)", name)
+    found = of_database("default")
+    assert numbers(found) == ["W009"]
+    assert "stranger owns 1" in text_of(found)
+
+
+def test_objects_of_a_role_that_one_is_a_member_of_are_ones_own(connect: Connect) -> None:
+    superuser = connect(user="postgres", autocommit=True)
+    [(foreign,)] = run_raw(connect(user="stranger", autocommit=True), "select lo_create(0)::int8")
+    run("insert into invoices_invoice (data) values (%s)", f"{foreign}.pdf")
+    superuser.cursor().execute("grant stranger to app")
+    try:
+        assert not of_database("default")
+    finally:
+        superuser.cursor().execute("revoke stranger from app")
+
+
+def test_row_level_security_that_binds_the_role_is_found() -> None:
+    run("alter table invoices_invoice enable row level security")
+    try:
+        assert not of_database("default")  # a table's owner is exempt
+        run("alter table invoices_invoice force row level security")
+        found = of_database("default")
+    finally:
+        run("alter table invoices_invoice no force row level security, disable row level security")
+    assert numbers(found) == ["W010"]
+    assert "invoices_invoice.data" in text_of(found)
+
+
+def test_a_table_that_may_not_be_read_does_no_harm() -> None:
+    run("revoke select on invoices_invoice from app")
+    try:
+        assert not of_database("default")
+    finally:
+        run("grant select on invoices_invoice to app")
+
+
+def test_migrate_runs_with_any_warning() -> None:
+    run("alter table invoices_invoice enable row level security, force row level security")
+    try:
+        call_command("migrate", verbosity=0, skip_checks=False)
+    finally:
+        run("alter table invoices_invoice no force row level security, disable row level security")
