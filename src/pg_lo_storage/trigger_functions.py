@@ -1,0 +1,270 @@
+"""The functions in the database by which large objects follow the names in a column; :mod:`.triggers` installs them.
+
+All are in one schema, that of the catalogue or where it would be made, and find it at run time, so that schemas, tables
+and columns may be renamed. A column is known by its number, and by its name where its table has another oid than when
+the trigger was made: in a database that was restored from a dump.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["FUNCTIONS", "GUARD", "PREFIX", "fill"]
+
+PREFIX: Final = "pg_lo_storage_guard"
+"""How the names of trigger functions begin."""
+
+_OPTIONS: Final = "set search_path = pg_catalog, pg_temp set row_security = off"
+
+# The rule of names.parse_name().
+_VALID: Final = r"""case when name ~ '^[1-9][0-9]{0,9}(\.[^/\\\u0001-\u001f\u007f-\u009f]*)?$'
+        then split_part(name, '.', 1)::int8 <= 4294967295
+            and length(name) - length(split_part(name, '.', 1)) <= 101 end"""
+
+# A transaction takes one lock for each object that it unlinks, and one more for each that has no catalogue row to lock.
+_ROOM: Final = """if @count@ > current_setting('max_locks_per_transaction')::int8
+        * (current_setting('max_connections')::int8 + current_setting('max_prepared_transactions')::int8) then
+        raise configuration_limit_exceeded using
+            message = format('%s large objects of table %s are more than the lock table holds',
+                cardinality(@files@), relation),
+            hint = 'Change, delete or copy rows in batches of 1,000, each in a transaction of its own, or raise'
+                ' max_locks_per_transaction. TRUNCATE leaves large objects alone with'
+                ' ManageLargeObjects(..., truncate="keep").';
+    end if;"""
+
+# STABLE: sees what the statement that calls it sees. A statement's AFTER trigger that is STABLE sees the files that
+# there were when the statement began.
+_EXISTING: Final = """
+create or replace function "@schema@".pg_lo_storage_existing(files text[], catalogue regclass) returns text[]
+language plpgsql stable @options@ as $body$
+declare
+    found_files text[];
+begin
+    execute 'select array_agg(file) from unnest($1) as file'
+        ' join pg_largeobject_metadata as m on m.oid = split_part(file, ''.'', 1)::oid'
+        ' and m.xmin is distinct from pg_current_xact_id_if_assigned()::xid'
+        || coalesce(' join ' || catalogue::text || ' as f on f.loid = m.oid'
+            ' and coalesce(f.loid::text || f.extension = file, true)', '')
+        into found_files using files;
+    return found_files;
+end
+$body$"""
+
+# VOLATILE: a TRUNCATE's own snapshot is older than its lock on the table.
+_TRUNCATING: Final = """
+create or replace function "@schema@".pg_lo_storage_truncating(relation regclass, attribute name, catalogue regclass)
+returns text[] language plpgsql volatile @options@ as $body$
+declare
+    files text[];
+begin
+    execute format($sql$select array_agg(name) from (
+            select distinct %I::text collate "C" as name from %s where %1$I is not null
+        ) as named where @valid@$sql$, attribute, relation) into files;
+    execute 'select array_agg(file) from unnest($1) as file'
+        ' join pg_largeobject_metadata as m on m.oid = split_part(file, ''.'', 1)::oid'
+        || coalesce(' join ' || catalogue::text || ' as f on f.loid = m.oid'
+            ' and coalesce(f.loid::text || f.extension = file, true)', '')
+        into files using files;
+    @room@
+    return files;
+end
+$body$"""
+
+# Locks as pg_lo_storage.lifecycle.sharing does; each statement has a snapshot of its own, and so sees what was
+# committed while an earlier one waited.
+_SETTLE: Final = """
+create or replace function "@schema@".pg_lo_storage_settle(
+    place regnamespace, catalogue regclass, relation regclass, attribute name,
+    named text[], gone text[], is_truncated boolean
+) returns void language plpgsql volatile @options@ as $body$
+declare
+    name_lock constant int4 := 1886154612;
+    loids oid[];
+    held oid[];
+    lost text;
+    reference record;
+    selects text[] := '{}';
+begin
+    if named is not null then
+        loids := array(select distinct split_part(file, '.', 1)::oid as loid from unnest(named) as file order by loid);
+        if catalogue is null then
+            @room_to_name@
+            perform pg_advisory_xact_lock_shared(name_lock, (loid::int8 - 2147483648)::int4)
+                from unnest(loids) as loid;
+            held := loids;
+        else
+            execute format('select array(select loid from %s where loid = any($1) order by loid for key share)',
+                catalogue) into held using loids;
+        end if;
+        -- pg_describe_object looks past the snapshot, which is an old one in REPEATABLE READ.
+        select string_agg(quote_literal(file), ', ') into lost from unnest(named) as file
+            where split_part(file, '.', 1)::oid <> all(held)
+            or pg_describe_object('pg_largeobject'::regclass, split_part(file, '.', 1)::oid, 0) is null;
+        if lost is not null then
+            raise foreign_key_violation using
+                message = format('column %I of table %s cannot name %s: unlinked by another session',
+                    attribute, relation, lost),
+                hint = 'No row names the file any more. Save it again, and use its new name.';
+        end if;
+    end if;
+    -- An earlier snapshot shows none of the references that were committed since.
+    if gone is null or current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+        return;
+    end if;
+    loids := array(select distinct split_part(file, '.', 1)::oid as loid from unnest(gone) as file order by loid);
+    if catalogue is null then
+        loids := array(select m.oid from pg_largeobject_metadata as m where m.oid = any(loids) order by m.oid);
+        @room_to_lock@
+        perform pg_advisory_xact_lock(name_lock, (loid::int8 - 2147483648)::int4) from unnest(loids) as loid;
+    else
+        execute format('select array(select loid from %s where loid = any($1)'
+            ' and coalesce(loid::text || extension = any($2), true) order by loid for update)', catalogue)
+            into held using loids, gone;
+        if is_truncated then
+            -- They were files when the statement began, which may have emptied the catalogue too.
+            execute format('select $2 || array(select loid from unnest($1) as loid'
+                ' where not exists (select from %s as f where f.loid = loid.loid))', catalogue)
+                into held using loids, held;
+        end if;
+        loids := held;
+    end if;
+    if loids = '{}' then
+        return;
+    end if;
+    for reference in execute format(
+        'select a.attrelid::regclass as relation, format(case when collisdeterministic is false'
+        ' then ''%%I::text collate "C"'' else ''%%I::text'' end, a.attname) as name from ('
+        ' select a.attrelid, a.attnum from %1$s.pg_lo_storage_columns() as l'
+        ' join pg_attribute as a on a.attrelid = to_regclass(l.relation) and a.attname = l.attribute'
+        ' union select l.relid, l.attnum from %1$s.pg_lo_storage_columns() as l'
+        ' union select a.attrelid, a.attnum from pg_attribute as a where a.attrelid = $1 and a.attname = $2'
+        ') as listed join pg_attribute as a using (attrelid, attnum)'
+        ' left join pg_collation on pg_collation.oid = a.attcollation'
+        ' where not a.attisdropped', place) using relation, attribute
+    loop
+        -- Few are looked for by an index where the column has one, many in one pass over the table.
+        selects := selects || format('select split_part(%s, ''.'', 1) from %s where %s', reference.name,
+            reference.relation, case when cardinality(loids) > 20
+            then format('split_part(%s, ''.'', 1) = any($1)', reference.name)
+            else (select string_agg(format('%1$s = %2$L or %1$s ~>=~ %3$L and %1$s ~<~ %4$L', reference.name,
+                loid, loid || '.', loid || '/'), ' or ') from unnest(loids) as loid) end);
+    end loop;
+    execute format('select array(select name::oid from (select unnest($1) as name except (%s)) as unnamed)',
+        array_to_string(selects, ' union all ')) into loids using loids::text[];
+    @room_to_unlink@
+    if catalogue is not null then
+        execute format('delete from %s where loid = any($1)', catalogue) using loids;
+    end if;
+    -- lo_unlink closes the session's own descriptors of the object: their guards are to say so.
+    perform lo_unlink(m.oid), (select count(set_config('pg_lo_storage.fd' || fd, '', true))
+        from string_to_table(current_setting('pg_lo_storage.of' || m.oid, true), ' ') as fd
+        where current_setting('pg_lo_storage.fd' || fd, true) like '%-' || m.oid)
+        from pg_largeobject_metadata as m where m.oid = any(loids) order by m.oid;
+end
+$body$"""
+
+_GUARD: Final = """
+create or replace function "@schema@"."@guard@"() returns trigger
+language plpgsql stable security @security@ @options@ as $body$
+declare
+    relation constant regclass := coalesce(pg_partition_root(tg_relid), tg_relid);
+    is_original constant boolean := relation::oid = tg_argv[1]::oid;
+    truncated constant text := 'pg_lo_storage.truncated_' || tg_relid || '_' || tg_argv[0];
+    place regnamespace;
+    catalogue regclass;
+    attribute name;
+    namesake name;
+    named text[];
+    gone text[];
+begin
+    select max(attname::text) filter (where attnum = tg_argv[0]::int2),
+        max(attname::text) filter (where attname = tg_argv[2]) into attribute, namesake
+        from pg_attribute where attrelid = relation and not attisdropped
+        and (attnum = tg_argv[0]::int2 or attname = tg_argv[2]);
+    if not is_original then
+        attribute := namesake;
+    elsif attribute is null and namesake is null then
+        return null; -- the column was dropped
+    end if;
+    if attribute is null or namesake <> attribute then
+        raise undefined_column using
+            message = format('column %I of table %s is not the one any more whose large objects trigger %I manages',
+                tg_argv[2], relation, tg_name),
+            hint = 'Apply pg_lo_storage.operations.ManageLargeObjects to the column again, in a migration.';
+    end if;
+    if tg_op <> 'TRUNCATE' then
+        execute format($sql$select array_agg(name) filter (where is_new), array_agg(name) filter (where not is_new)
+            from (select name, bool_or(is_new) as is_new from (%s) as names (name, is_new) where name <> ''
+                group by name having bool_and(is_new) = bool_or(is_new)) as changed where @valid@$sql$,
+            concat_ws(' union all ',
+                case when tg_op <> 'DELETE' then
+                    format('select %I::text collate "C", true from pg_lo_new', attribute) end,
+                case when tg_op <> 'INSERT' then
+                    format('select %I::text collate "C", false from pg_lo_old', attribute) end))
+            into named, gone;
+    elsif tg_when = 'AFTER' then
+        gone := nullif(current_setting(truncated, true), '')::text[];
+        perform set_config(truncated, '', true);
+    end if;
+    if named is null and gone is null and not (tg_op = 'TRUNCATE' and tg_when = 'BEFORE') then
+        return null;
+    end if;
+    select p.pronamespace, c.oid into place, catalogue
+        from pg_trigger as t join pg_proc as p on p.oid = t.tgfoid
+        left join pg_class as c on c.relnamespace = p.pronamespace and c.relname = 'pg_lo_storage_file'
+            and c.relkind in ('r', 'p')
+        where t.tgrelid = tg_relid and t.tgname = tg_name;
+    if not found then
+        raise serialization_failure using
+            message = format('trigger %I of table %s was made after this transaction began',
+                tg_name, tg_relid::regclass);
+    end if;
+    begin
+        if tg_op = 'TRUNCATE' and tg_when = 'BEFORE' then
+            execute format('select set_config($4, coalesce(%s.pg_lo_storage_truncating($1, $2, $3)::text, ''''), true)',
+                place) using tg_relid::regclass, attribute, catalogue, truncated;
+            return null;
+        end if;
+        if named is not null then
+            execute format('select %s.pg_lo_storage_existing($1, $2)', place) into named using named, catalogue;
+        end if;
+        if named is not null or gone is not null then
+            execute format('select %s.pg_lo_storage_settle($1, $2, $3, $4, $5, $6, $7)', place)
+                using place, catalogue, relation, attribute, named, gone, tg_op = 'TRUNCATE';
+        end if;
+    exception when insufficient_privilege then
+        raise insufficient_privilege using
+            message = sqlerrm,
+            detail = format('Large objects follow the names in column %I of table %s.', attribute, relation),
+            hint = format('Role %I needs to own the large objects, and to see all rows of every table that names files,'
+                ' past any row-level security%s. Or make the triggers with owner="such a role".',
+                current_user, ', and to select, update and delete in ' || catalogue::text);
+    end;
+    return null;
+end
+$body$"""
+
+
+def fill(template: str, parts: Mapping[str, str]) -> str:
+    """Return the template with its ``@name@`` replaced by the parts that there are, in one pass."""
+    return re.sub(r"@(\w+)@", lambda match: parts.get(match[1], match[0]), template)
+
+
+def _room(count: str, files: str) -> str:
+    return fill(_ROOM, {"count": count, "files": files})
+
+
+_PARTS: Final = {
+    "options": _OPTIONS,
+    "valid": _VALID,
+    "room": _room("(case when catalogue is null then 2 else 1 end) * cardinality(files)", "files"),
+    "room_to_name": _room("cardinality(loids)", "loids"),
+    "room_to_lock": _room("2 * cardinality(loids)", "loids"),
+    "room_to_unlink": _room("cardinality(loids)", "loids"),
+}
+
+FUNCTIONS: Final = tuple(fill(function, _PARTS).strip() for function in (_EXISTING, _TRUNCATING, _SETTLE))
+"""Made in the schema ``"@schema@"``."""
+
+GUARD: Final = fill(_GUARD, _PARTS).strip()
+"""The trigger function ``"@guard@"``, security ``@security@``."""

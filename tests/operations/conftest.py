@@ -1,0 +1,47 @@
+from collections.abc import Iterator
+
+import pytest
+
+from tests.operations.support import Project, run
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that asks for it with the catalogue's table in the database and without."""
+    chosen = {marker.args[0] for marker in metafunc.definition.iter_markers("parametrize")}
+    for name in {"catalogue_table", "has_catalogue"} & set(metafunc.fixturenames) - chosen:
+        metafunc.parametrize(name, [False, True], ids=["bare", "catalogue"], indirect=True)
+
+
+@pytest.fixture
+def catalogue_table(request: pytest.FixtureRequest) -> bool:
+    """Whether the database has the catalogue; its table is back when the test's transaction is rolled back."""
+    if not request.param:
+        run("alter table pg_lo_storage_file rename to pg_lo_storage_file_away")
+    return bool(request.param)
+
+
+@pytest.fixture
+def project() -> Project:
+    """A project without models, in a transaction that is rolled back."""
+    return Project()
+
+
+@pytest.fixture
+def has_catalogue(request: pytest.FixtureRequest) -> bool:
+    """Whether the database of ``committed`` has the catalogue."""
+    return bool(request.param)
+
+
+@pytest.fixture
+def committed(has_catalogue: bool) -> Iterator[Project]:
+    """A project whose tables other sessions see, for tests that run in no transaction."""
+    if not has_catalogue:
+        run("alter table pg_lo_storage_file rename to pg_lo_storage_file_away")
+    project = Project()
+    yield project
+    for model in project.state.apps.get_models():
+        run(f'drop table "{model._meta.db_table}" cascade')
+    for (signature,) in run("select oid::regprocedure from pg_proc where starts_with(proname, 'pg_lo_storage')"):
+        run(f"drop function {signature}")
+    if not has_catalogue:
+        run("alter table pg_lo_storage_file_away rename to pg_lo_storage_file")
