@@ -21,8 +21,8 @@ class AsyncDbFile:
 
     def __init__(self, file: DbFile) -> None:
         self._file = file
-        self.name = file.name
-        self.mode = file.mode
+        self.name: str | None = file.name
+        self.mode: str = file.mode
 
     @property
     def loid(self) -> int:

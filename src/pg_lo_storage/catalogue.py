@@ -14,6 +14,7 @@ from django.apps import apps
 
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.drivers.values import as_bytes, byte_view
+from pg_lo_storage.names import extension_of
 
 __all__ = ["Entry", "Upload", "is_installed"]
 
@@ -94,7 +95,7 @@ class Entry:
 
     def is_named(self, name: str) -> bool:
         """Tell whether the file has that name."""
-        return self.extension is None or name == f"{self.loid}{self.extension}"
+        return name == f"{self.loid}{extension_of(name) if self.extension is None else self.extension}"
 
     @classmethod
     def of(cls, row: tuple[object, ...]) -> Self:
@@ -167,13 +168,16 @@ def read_version(database: DatabaseDriver, entry: Entry, offset: int, size: int)
     return as_bytes(rows[0][0]) if rows else None
 
 
-def mark_written(database: DatabaseDriver, loid: int) -> None:
-    """Make the entry say that its object is being changed in place; nothing where the object has none."""
+def mark_written(database: DatabaseDriver, loid: int) -> bool:
+    """Make the entry say that its object is being changed in place; ``False`` where the object has none.
+
+    Until the transaction ends nobody else can delete the file.
+    """
     query: LiteralString = (
         "update pg_lo_storage_file set size = null, sha256 = null, modified_at = clock_timestamp()"
         " where loid = %s::oid returning 1"
     )
-    database.run(query, (loid,), oid=loid, writing=True)
+    return bool(database.run(query, (loid,), oid=loid, writing=True))
 
 
 def remove(database: DatabaseDriver, loid: int, extension: str) -> bool:
@@ -228,7 +232,8 @@ def as_array(loids: Iterable[int]) -> str:
 
 def names(database: DatabaseDriver) -> list[str]:
     """Return the name of each file, in the order of their oids."""
-    rows = database.run("select loid::text || coalesce(extension, '') from pg_lo_storage_file order by loid", ())
+    query: LiteralString = "select f.loid::text || coalesce(f.extension, '')" + _FROM + " order by f.loid"
+    rows = database.run(query, ())
     return [cast("str", name) for (name,) in rows]
 
 

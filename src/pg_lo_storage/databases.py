@@ -104,11 +104,11 @@ class DatabaseDriver:
     ) -> list[tuple[object, ...]]:
         """Run SQL that calls large-object functions; errors as those of the other methods.
 
-        Of a driver without SQL, it is Django's cursor that runs it.
+        Of a driver without SQL, it is a cursor of the connection that runs it.
         """
         with self._session() as driver:
             try:
-                return (driver.sql or _DjangoSQL(self.alias)).execute(query, params)
+                return (driver.sql or _CursorSQL(self.alias)).execute(query, params)
             except Exception as error:
                 sqlstate = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
                 translated = translate(sqlstate, oid, writing=writing)
@@ -142,15 +142,15 @@ class _DatabaseSQL:
             return driver.sql.execute(query, params) if driver.sql else []
 
 
-class _DjangoSQL:
-    """SQL over Django's own cursor."""
+class _CursorSQL:
+    """SQL over a cursor as Django makes them, below what logs queries, with the bytes of files, and wraps errors."""
 
     def __init__(self, alias: str) -> None:
         self._alias = alias
 
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with connections[self._alias].cursor() as cursor:
-            cursor.execute(query, cast("Sequence[str | int | bytes | None]", params))
+        with connections[self._alias].create_cursor() as cursor:
+            cursor.execute(query, params)
             return cast("list[tuple[object, ...]]", cursor.fetchall())
 
 

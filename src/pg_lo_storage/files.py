@@ -10,7 +10,7 @@ from pg_lo_storage import catalogue
 from pg_lo_storage.content_types import content_type_of
 from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
 from pg_lo_storage.drivers.values import BLOCK
-from pg_lo_storage.exceptions import LargeObjectNotFound
+from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound
 from pg_lo_storage.io import LargeObjectIO
 from pg_lo_storage.modes import BinaryMode, parse_mode
 from pg_lo_storage.names import make_name, original_name_of
@@ -98,7 +98,11 @@ class DbFileIO(LargeObjectIO):
         # Once in each transaction, and again where a savepoint may have taken it back.
         if self._database is not None and self._marked is not (marker := self._database.transaction_marker):
             if catalogue.is_installed():
-                catalogue.mark_written(self._database, self.oid)
+                is_file = catalogue.mark_written(self._database, self.oid)
+                # What is written to an object that is gone is lost, and lies in wait for the next one of its oid.
+                if not is_file and not self._database.exists(self.oid):
+                    message = f"large object {self.oid} was deleted since it was opened: nothing was written"
+                    raise LargeObjectConflict(message, oid=self.oid)
             self._marked = marker
 
     @override

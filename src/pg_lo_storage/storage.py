@@ -6,7 +6,7 @@ Storage API: https://docs.djangoproject.com/en/stable/ref/files/storage/
 import hashlib
 import os
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 from urllib.parse import quote
 
@@ -17,7 +17,7 @@ from django.core.files import File
 from django.core.files.storage import Storage
 from django.utils.deconstruct import deconstructible
 from django.utils.functional import LazyObject
-from django.utils.timezone import make_naive
+from django.utils.timezone import get_default_timezone, make_naive
 from typing_extensions import override
 
 from pg_lo_storage import catalogue, saving
@@ -27,6 +27,7 @@ from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.files import DbFile, DbFileIO, open_stored, upload_of
 from pg_lo_storage.names import MAX_OID, extension_of, make_name, parse_name
+from pg_lo_storage.serving.signing import signed_url
 
 if TYPE_CHECKING:
     from typing import IO
@@ -56,11 +57,23 @@ class DbFileStorage(Storage):
 
     ``base_url`` is where the view that serves them is mounted (default: ``MEDIA_URL``); ``alias`` replaces the
     settings' read and write databases. A name of any other form names no file.
+
+    With ``signed`` a URL carries the right to read its file for ``max_age`` seconds, by
+    :func:`pg_lo_storage.views.db_serve_signed`.
     """
 
-    def __init__(self, base_url: str | None = None, alias: str | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str | None = None,
+        alias: str | None = None,
+        *,
+        signed: bool = False,
+        max_age: float | timedelta = 3600,
+    ) -> None:
         self._base_url = base_url
         self._alias = alias
+        self._signed = signed
+        self._max_age = max_age
 
     @property
     def base_url(self) -> str | None:
@@ -200,6 +213,25 @@ class DbFileStorage(Storage):
     @override
     def url(self, name: str | None) -> str:
         """Return the URL of the file below ``base_url``, which it never leaves, whatever the name."""
+        return self.signed_url(name or "") if self._signed else self._unsigned_url(name)
+
+    def signed_url(
+        self, name: str, *, max_age: float | timedelta | None = None, as_attachment: bool | None = None
+    ) -> str:
+        """Return the URL with the right to read the file for ``max_age`` seconds, by default the storage's.
+
+        ``as_attachment`` says whether the view offers it for download or shows it, whatever it does by default.
+        """
+        return signed_url(
+            self._unsigned_url(name),
+            name,
+            base_url=self.base_url or "",
+            alias=self.write_alias,
+            max_age=self._max_age if max_age is None else max_age,
+            as_attachment=as_attachment,
+        )
+
+    def _unsigned_url(self, name: str | None) -> str:
         if self.base_url is None:
             message = "This file is not accessible via a URL: set MEDIA_URL, or pass base_url to DbFileStorage."
             raise ValueError(message)
@@ -323,4 +355,4 @@ def _require_catalogue() -> None:
 
 
 def _in_settings_zone(moment: datetime) -> datetime:
-    return moment if settings.USE_TZ else make_naive(moment)
+    return moment if settings.USE_TZ else make_naive(moment, get_default_timezone())

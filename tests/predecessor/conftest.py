@@ -12,3 +12,14 @@ APPS = ["tests.predecessor.lo_storage", "tests.predecessor.warehouse"]
 def pytest_configure() -> None:
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, *APPS]
     apps.set_installed_apps(settings.INSTALLED_APPS)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test with the catalogue and without: a site may add the app, or not."""
+    if "catalogue" in metafunc.fixturenames:
+        metafunc.parametrize("catalogue", [False, True], ids=["bare", "catalogue"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def _with_and_without(catalogue: bool) -> None:
+    """Each test of this folder asks for the fixture."""

@@ -9,6 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.test import Client
 
+from pg_lo_storage.models import StoredFile
 from pg_lo_storage.storage import db_file_storage
 from tests.predecessor.lo_storage.files import write
 from tests.predecessor.lo_storage.models import Invoice
@@ -163,6 +164,46 @@ def test_write_overwrites_in_place(pos: int, left: bytes, name: str) -> None:
     loid = int(name.partition(".")[0])
     assert write(loid, b"NEW", pos) == loid
     assert stored(name) == left
+
+
+def test_a_file_that_was_overwritten_in_place_is_served(name: str, owner: User) -> None:
+    client = Client()
+    client.force_login(owner)
+    write(int(name.partition(".")[0]), content(LARGE), 0)
+    assert body(client.get(f"/invoice/{name}")) == content(LARGE)
+    assert db_file_storage.size(name) == LARGE
+
+
+def test_what_write_creates_may_be_named_by_a_row_and_served(owner: User, count_large_objects: Count) -> None:
+    invoice = Invoice.objects.create(owner=owner, data=f"{write(0, b'NEW', 0)}.pdf")
+    client = Client()
+    client.force_login(owner)
+    response = client.get(invoice.data.url)
+    assert (response.headers["Content-Type"], body(response)) == ("application/pdf", b"NEW")
+    invoice.delete()
+    assert count_large_objects() == 0
+
+
+def change_and_delete(owner: User) -> None:
+    kept, replaced, deleted = (
+        Invoice.objects.create(owner=owner, data=SimpleUploadedFile("a.pdf", b"data")) for _row in range(3)
+    )
+    replaced = Invoice.objects.get(pk=replaced.pk)  # the handlers go by what was read
+    replaced.data = SimpleUploadedFile("b.pdf", b"other")
+    replaced.save()
+    deleted.delete()
+    write(int((kept.data.name or "").partition(".")[0]), b"NEW", 0)
+    write(0, b"NEW", 0)
+
+
+def test_the_catalogue_where_there_is_one_has_every_object(
+    owner: User, catalogue: bool, large_objects: Callable[[], set[int]]
+) -> None:
+    change_and_delete(owner)
+    with rolled_back():
+        change_and_delete(owner)
+    assert len(large_objects()) == 3
+    assert set(StoredFile.objects.values_list("loid", flat=True)) == (large_objects() if catalogue else set())
 
 
 def test_write_creates(count_large_objects: Count) -> None:

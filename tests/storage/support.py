@@ -1,15 +1,19 @@
 """What the tests of the storage store, how they look at it, and the names that name nothing."""
 
 import random
-from collections.abc import Generator, Iterable
+import threading
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from typing import Final, cast
 
-from django.db import transaction
+from django.db import connections, transaction
 from django.http import HttpResponseBase
 
+from pg_lo_storage import catalogue
+from pg_lo_storage.models import StoredFile
 from pg_lo_storage.saving import SMALL
 from pg_lo_storage.storage import DbFileStorage, db_file_storage
+from tests.fixtures.connections import RawConnection, run
 
 LARGE: Final = 3 * SMALL + 7
 SIZES: Final = [0, 1, 1000, SMALL - 1, SMALL, SMALL + 1, LARGE, 2_500_000]
@@ -83,6 +87,11 @@ def content(size: int) -> bytes:
     return random.Random(size).randbytes(size)
 
 
+def extension_of(name: str) -> str:
+    """Return what follows the oid in a name given by ``save``, with its dot."""
+    return name.removeprefix(str(loid_of(name)))
+
+
 def loid_of(name: str) -> int:
     """Return the oid that a name given by ``save`` stands for."""
     return int(name.partition(".")[0])
@@ -93,6 +102,19 @@ def stored(name: str, storage: DbFileStorage = db_file_storage) -> bytes:
     with storage.open(name) as file:
         data: bytes = file.read()
         return data
+
+
+def enter(name: str, using: str = "default") -> None:
+    """Catalogue an object that was made by hand, where there is a catalogue; its size and digest are not known."""
+    if catalogue.is_installed():
+        StoredFile.objects.using(using).create(loid=loid_of(name), extension=extension_of(name))
+
+
+def make_by_hand(name: str, data: bytes, using: str = "default") -> None:
+    """Make the object that the name stands for past the storage, and its entry where there is a catalogue."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("select lo_from_bytea(%s, %s)", [loid_of(name), data])
+    enter(name, using)
 
 
 def body(response: HttpResponseBase) -> bytes:
@@ -113,3 +135,26 @@ def rolled_back() -> Generator[None]:
     with suppress(Stop), transaction.atomic():
         yield
         raise Stop
+
+
+@contextmanager
+def ending_once_we_wait(end: Callable[[], None], watcher: RawConnection) -> Generator[threading.Event]:
+    """End another transaction as soon as Django's connection is seen to wait for it; the event says that it was."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute("select pg_backend_pid()")
+        [ours] = cursor.fetchone()
+    over, seen = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        while not (over.is_set() or seen.is_set()):
+            if run(watcher, "select 1 where cardinality(pg_blocking_pids(%s)) > 0", [ours]):
+                seen.set()
+        end()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()

@@ -1,8 +1,7 @@
 """Errors that do leave the server's transaction aborted mark the block, as a failed query does."""
 
-import threading
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
 from typing import IO, cast
 
 import pytest
@@ -15,7 +14,7 @@ from pg_lo_storage.storage import DbFile, DbFileIO, DbFileStorage, db_file_stora
 from tests.fixtures.connections import Connect, RawConnection, run
 from tests.fixtures.proxy import Wire
 from tests.invoices.models import Note
-from tests.storage.support import LARGE, content, loid_of, stored
+from tests.storage.support import LARGE, content, ending_once_we_wait, enter, loid_of, stored
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "wired"])
 
@@ -29,9 +28,10 @@ def name() -> str:
 
 @pytest.fixture
 def foreign(connect: Connect) -> str:
-    """A file that belongs to another role."""
+    """A file whose object belongs to another role."""
     stranger = connect(user="stranger", autocommit=True)
     [(loid,)] = run(stranger, "select lo_from_bytea(0, 'secret')")
+    enter(f"{loid}.txt")
     return f"{loid}.txt"
 
 
@@ -77,34 +77,6 @@ def test_a_forbidden_file_harms_nothing_in_autocommit(foreign: str) -> None:
     assert db_file_storage.exists(foreign)
 
 
-def pid() -> int:
-    with connections["default"].cursor() as cursor:
-        cursor.execute("select pg_backend_pid()")
-        [found] = cursor.fetchone()
-        return int(found)
-
-
-@contextmanager
-def committing_once_we_wait(holder: RawConnection, watcher: RawConnection) -> Generator[None]:
-    """Commit what ``holder`` holds as soon as Django's connection is seen to wait for it."""
-    ours = pid()
-    over = threading.Event()
-
-    def commit() -> None:
-        while not over.is_set():
-            if run(watcher, "select 1 where cardinality(pg_blocking_pids(%s)) > 0", [ours]):
-                break
-        holder.commit()
-
-    thread = threading.Thread(target=commit)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
 @pytest.mark.parametrize("theirs", ["select lo_put(%s, 0, 'theirs')", "select lo_unlink(%s)"])
 @pytest.mark.parametrize("large", [False, True])
 def test_a_concurrent_writer_is_a_conflict_and_marks_the_block(
@@ -115,7 +87,7 @@ def test_a_concurrent_writer_is_a_conflict_and_marks_the_block(
         Note.objects.create(text="lost")
         file = DbFileIO(loid_of(name), "rb+")
         run(connection, theirs, [loid_of(name)])
-        with committing_once_we_wait(connection, watcher), pytest.raises(LargeObjectConflict) as caught:
+        with ending_once_we_wait(connection.commit, watcher), pytest.raises(LargeObjectConflict) as caught:
             file.write(content(LARGE) if large else b"ours")
         assert caught.value.oid == loid_of(name)
         with pytest.raises(TransactionManagementError):
@@ -131,7 +103,7 @@ def test_two_deletions_at_once_are_a_conflict_and_mark_the_block(
     run(connection, "select lo_unlink(%s)", [loid_of(name)])
     with transaction.atomic():
         Note.objects.create(text="lost")
-        with committing_once_we_wait(connection, watcher), pytest.raises(LargeObjectConflict):
+        with ending_once_we_wait(connection.commit, watcher), pytest.raises(LargeObjectConflict):
             db_file_storage.delete(name)
         with pytest.raises(TransactionManagementError):
             Note.objects.count()

@@ -13,7 +13,7 @@ from pg_lo_storage.drivers import LargeObjectDriver, get_driver
 from pg_lo_storage.exceptions import DriverNotFound
 from pg_lo_storage.storage import DbFileIO, DbFileStorage, db_file_storage, db_for_read, db_for_write
 from pg_lo_storage.views import db_serve
-from tests.storage.support import body, loid_of, stored
+from tests.storage.support import body, loid_of, make_by_hand, stored
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other", "replica"])
 
@@ -22,17 +22,11 @@ READ_OTHER = override_settings(PG_LO_STORAGE_DB_FOR_READ="other")
 BOTH_OTHER = override_settings(PG_LO_STORAGE_DB_FOR_READ="other", PG_LO_STORAGE_DB_FOR_WRITE="other")
 
 
-def put_into_other(name: str) -> None:
-    """Make another file of the same oid in ``other``."""
-    with connections["other"].cursor() as cursor:
-        cursor.execute("select lo_from_bytea(%s, 'other')", [loid_of(name)])
-
-
 @pytest.fixture
 def name() -> str:
     """The name of one file in ``default``, and of another of the same oid in ``other``."""
     name = db_file_storage.save("a.txt", ContentFile(b"default"))
-    put_into_other(name)
+    make_by_hand(name, b"other", using="other")
     return name
 
 
@@ -134,7 +128,7 @@ def test_reading_uses_the_read_alias_and_writing_the_write_alias(name: str) -> N
 @READ_OTHER
 def test_a_file_found_on_the_write_alias_stays_there(only_in_default: str) -> None:
     with db_file_storage.open(only_in_default) as file:
-        put_into_other(only_in_default)
+        make_by_hand(only_in_default, b"other", using="other")
         assert file.open().read() == b"default"
     assert stored(only_in_default) == b"other"
 

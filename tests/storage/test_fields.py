@@ -1,5 +1,6 @@
 """The fields: a row and its file."""
 
+import hashlib
 import io
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.db import models, transaction
 from django.test import override_settings
 from PIL import Image
 
-from pg_lo_storage.fields import DbFieldFile, DbFileField, DbImageField, DbImageFieldFile
+from pg_lo_storage.fields import DbFieldFile, DbFileField, DbImageField, DbImageFieldFile, prefetch_stored_files
 from pg_lo_storage.storage import DbFileStorage, db_file_storage
 from tests.invoices.models import Invoice, choose_storage
 from tests.storage.support import LARGE, content, loid_of, stored
@@ -79,6 +80,17 @@ def test_a_file_is_saved_and_deleted_through_the_field() -> None:
     invoice.data.delete()
     assert not Invoice.objects.get().data
     assert not db_file_storage.exists(name)
+
+
+def test_of_what_the_catalogue_says_a_field_knows_the_content_type_without(catalogue: bool) -> None:
+    upload = SimpleUploadedFile("März.pdf", b"", content_type="image/png")
+    invoices = [Invoice.objects.create(data=upload)]
+    prefetch_stored_files(invoices, "data")
+    data = invoices[0].data
+    assert data.content_type == "application/pdf"
+    known = (data.original_name, data.sha256, data.created_at)
+    assert known == (("März.pdf", hashlib.sha256().hexdigest(), data.created_at) if catalogue else (None, None, None))
+    assert (data.created_at is not None) is catalogue
 
 
 def test_open_is_a_fresh_handle_at_the_start() -> None:

@@ -68,8 +68,36 @@ def test_an_open_file_is_djangos_and_knows_its_name(name: str) -> None:
     assert file.closed
 
 
-def test_the_extension_is_part_of_no_promise_without_a_catalogue(name: str) -> None:
-    assert stored(f"{loid_of(name)}.v1.2.pdf") == b"0123456789"
+@pytest.mark.parametrize("extension", ["", ".v1.2.pdf", ".TXT", ".txt.txt", "."])
+def test_only_the_catalogue_knows_the_extension(extension: str, name: str, catalogue: bool) -> None:
+    swapped = f"{loid_of(name)}{extension}"
+    assert db_file_storage.exists(swapped) is not catalogue
+    if catalogue:
+        with pytest.raises(FileNotFoundError):
+            db_file_storage.open(swapped)
+    else:
+        assert stored(swapped) == b"0123456789"
+
+
+CATALOGUED: list[Callable[[str], object]] = [
+    db_file_storage.entry,
+    db_file_storage.verify,
+    db_file_storage.get_created_time,
+    db_file_storage.get_modified_time,
+    lambda name: db_file_storage.entries([name]),
+    lambda _name: db_file_storage.listdir(""),
+]
+
+
+@pytest.mark.parametrize("ask", CATALOGUED)
+def test_what_only_the_catalogue_can_tell_is_not_told_without(
+    ask: Callable[[str], object], name: str, catalogue: bool
+) -> None:
+    if catalogue:
+        assert ask(name)
+    else:
+        with pytest.raises(NotImplementedError, match="INSTALLED_APPS"):
+            ask(name)
 
 
 @pytest.mark.parametrize("template", [*UNACCEPTABLE_NAMES, *UNACCEPTABLE_OBJECTS])

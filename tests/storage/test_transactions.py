@@ -168,10 +168,10 @@ def write_text(_stale_file: DbFileIO) -> None:
     ],
 )
 def test_a_caught_error_leaves_the_rest_of_the_transaction_to_commit(
-    misuse: Callable[[DbFileIO], None], error: type[Exception], loid: int
+    misuse: Callable[[DbFileIO], None], error: type[Exception], name: str
 ) -> None:
     with transaction.atomic():
-        stale_file = DbFileIO(loid, "rb+")
+        stale_file = DbFileIO(loid_of(name), "rb+")
     with transaction.atomic():
         Note.objects.create(text="before")
         with pytest.raises(error):
@@ -180,7 +180,7 @@ def test_a_caught_error_leaves_the_rest_of_the_transaction_to_commit(
         saved = db_file_storage.save("after.txt", ContentFile(b"after"))
     assert [note.text for note in Note.objects.order_by("pk")] == ["before", "after"]
     assert stored(saved) == b"after"
-    assert stored(str(loid)) == b"0123456789"
+    assert stored(name) == b"0123456789"
     stale_file.close()
 
 
@@ -198,9 +198,9 @@ USES: list[Callable[[DbFileIO], object]] = [
 
 
 @pytest.mark.parametrize("use", USES)
-def test_a_handle_ends_with_its_atomic_block(use: Callable[[DbFileIO], object], loid: int) -> None:
+def test_a_handle_ends_with_its_atomic_block(use: Callable[[DbFileIO], object], name: str) -> None:
     with transaction.atomic():
-        file = DbFileIO(loid, "rb+")
+        file = DbFileIO(loid_of(name), "rb+")
         assert file.read(2) == b"01"
     with pytest.raises(StaleLargeObject):
         use(file)
@@ -215,16 +215,16 @@ def test_a_handle_ends_with_its_atomic_block(use: Callable[[DbFileIO], object], 
         file.close()
         assert other.seek(0) == 0
         other.close()
-    assert stored(str(loid)) == b"0123456789"
+    assert stored(name) == b"0123456789"
 
 
 @pytest.mark.parametrize("mode", ["rb", "rb+"])
-def test_nothing_is_served_from_the_buffer_of_a_handle_whose_savepoint_was_rolled_back(mode: str, loid: int) -> None:
+def test_nothing_is_served_from_the_buffer_of_a_handle_whose_savepoint_was_rolled_back(mode: str, name: str) -> None:
     with transaction.atomic():
-        before = DbFile(DbFileIO(loid))
+        before = DbFile(DbFileIO(loid_of(name)))
         assert before.read(1) == b"0"
         with rolled_back():
-            file = db_file_storage.open(str(loid), mode)
+            file = db_file_storage.open(name, mode)
             assert file.read(2) == b"01"
         with pytest.raises(StaleLargeObject):
             file.read(1)

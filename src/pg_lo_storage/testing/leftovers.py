@@ -52,6 +52,9 @@ class Leftovers:
                     cursor.execute(
                         "select lo_unlink(oid) from pg_largeobject_metadata where oid = any(%s::oid[])", [batch]
                     )
+                    cursor.execute("select to_regclass('pg_lo_storage_file') is not null")
+                    if cursor.fetchall()[0][0]:
+                        cursor.execute("delete from pg_lo_storage_file where loid = any(%s::oid[])", [batch])
 
 
 def _usable() -> Iterator[tuple[str, BaseDatabaseWrapper]]:
@@ -78,7 +81,7 @@ def _named() -> Iterator[int]:
     fields = [
         (model, field)
         for model in apps.get_models(include_auto_created=True)
-        for field in model._meta.local_concrete_fields  # noqa: SLF001
+        for field in model._meta.local_concrete_fields
         if isinstance(field, FileField) and isinstance(field.storage, DbFileStorage)
     ]
     for alias, connection in _usable():
@@ -90,7 +93,7 @@ def _named() -> Iterator[int]:
 
 
 def _has_table(connection: BaseDatabaseWrapper, model: type[Model]) -> bool:
-    table = connection.ops.quote_name(model._meta.db_table)  # noqa: SLF001
+    table = connection.ops.quote_name(model._meta.db_table)
     with connection.cursor() as cursor:
         cursor.execute("select to_regclass(%s) is not null", [table])
         return bool(cursor.fetchall()[0][0])
