@@ -1,8 +1,9 @@
 """How a mode opens a large object: what it creates, in which transaction, and who waits for whom."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pg_lo_storage.drivers.base import AccessMode
+from pg_lo_storage.drivers.queries import wait_for_append
 from pg_lo_storage.exceptions import NoTransactionError
 from pg_lo_storage.names import MAX_OID
 
@@ -11,9 +12,6 @@ if TYPE_CHECKING:
     from pg_lo_storage.modes import Mode
 
 __all__ = ["open_large_object"]
-
-# The first key of the advisory locks on oids: any number, but always the same.
-_APPEND_LOCK: Final = 0x706C6F73
 
 
 def open_large_object(driver: "LargeObjectDriver", oid: int, mode: "Mode") -> "tuple[int, LargeObject | None]":
@@ -28,8 +26,8 @@ def open_large_object(driver: "LargeObjectDriver", oid: int, mode: "Mode") -> "t
         descriptor = driver.open(oid, AccessMode.READ_WRITE if mode.readable else AccessMode.WRITE)
         if mode.kind == "a" and driver.sql is not None:
             # Finding the end and writing there are two steps: who appends comes after who appended.
-            keys = (_APPEND_LOCK, oid - 2**31)
-            driver.sql.execute("select pg_advisory_xact_lock(%s::int4, %s::int4)", keys)
+            waiting = wait_for_append(oid)
+            driver.sql.execute(waiting.query, waiting.params)
         return oid, descriptor
     try:
         return oid, driver.open(oid, AccessMode.READ)

@@ -17,8 +17,11 @@ _BY_SQLSTATE: dict[str, tuple[type[e.LargeObjectError], str]] = {
     "25006": (e.LargeObjectReadOnly, "{subject} cannot be written: the transaction is read-only"),
     "53200": (
         e.LargeObjectError,
-        "the server's lock table has no room for {subject} and all others of this transaction: unlink in batches of"
-        " 1,000, each in a transaction of its own, or raise max_locks_per_transaction",
+        (
+            "the server's lock table has no room for {subject} and all others of this transaction: unlink in batches of"
+            " 1,000, each in a transaction of its own (pg_lo_storage.lifecycle.delete_in_batches does so for Django's"
+            " rows), or raise max_locks_per_transaction"
+        ),
     ),
     "22023": (e.LargeObjectTooLarge, "position out of range for {subject}: between 0 and 4 TiB"),
 }

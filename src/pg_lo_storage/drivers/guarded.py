@@ -36,9 +36,9 @@ class GuardedDescriptor:
     """A descriptor's number and token, and the statements that use them."""
 
     def __init__(self, oid: int, fd: int, token: str) -> None:
-        self.oid = oid
-        self.fd = fd
-        self.guard = (f"pg_lo_storage.fd{fd}", token)
+        self.oid: int = oid
+        self.fd: int = fd
+        self.guard: tuple[str, str] = (f"pg_lo_storage.fd{fd}", token)
 
     def read(self, size: int, count: int) -> Statement[list[bytes]]:
         """Read ``count`` blocks; those at the end are shorter, or empty."""

@@ -1,7 +1,8 @@
 """For the tests of those who use the package, or write a driver for it.
 
 :class:`InMemoryDriver` keeps large objects without a server, :class:`DriverConformance` holds a driver to its
-contract, and the pytest plugin offers the fixtures ``no_orphaned_large_objects`` and ``clean_large_objects``.
+contract, :class:`AsyncDriverConformance` an asynchronous one, and the pytest plugin offers the fixtures
+``no_orphaned_large_objects`` and ``clean_large_objects``.
 """
 
 import importlib
@@ -12,20 +13,27 @@ from pg_lo_storage.testing.memory import InMemoryConnection, InMemoryDriver, InM
 
 if TYPE_CHECKING:
     from pg_lo_storage.testing.conformance import DriverConformance, OpenSession, Session
+    from pg_lo_storage.testing.conformance.asynchronous import AsyncDriverConformance, AsyncSession, OpenAsyncSession
 
 __all__ = [
+    "AsyncDriverConformance",
+    "AsyncSession",
     "DriverConformance",
     "InMemoryConnection",
     "InMemoryDriver",
     "InMemoryError",
     "InMemoryServer",
+    "OpenAsyncSession",
     "OpenSession",
     "Session",
 ]
 
 # Loaded on first use: the in-memory driver serves without pytest.
 _KIT = "pg_lo_storage.testing.conformance"
-_LAZY = {"DriverConformance", "OpenSession", "Session"}
+_LAZY = {
+    **dict.fromkeys(("DriverConformance", "OpenSession", "Session"), _KIT),
+    **dict.fromkeys(("AsyncDriverConformance", "AsyncSession", "OpenAsyncSession"), f"{_KIT}.asynchronous"),
+}
 
 
 def __getattr__(name: str) -> object:
@@ -37,5 +45,5 @@ def __getattr__(name: str) -> object:
 
         # So that a failing assertion of the kit shows its values, as those of a test module do.
         pytest.register_assert_rewrite(_KIT)
-    value: object = getattr(importlib.import_module(_KIT), name)
+    value: object = getattr(importlib.import_module(_LAZY[name]), name)
     return value

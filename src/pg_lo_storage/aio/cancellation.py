@@ -1,0 +1,83 @@
+"""What becomes of a statement whose task is cancelled.
+
+A connection on which a statement was merely abandoned has its result still to come, and is of no further use. So the
+server is asked to stop, and its answer is awaited. A second cancellation must not interrupt that, and some frameworks
+cancel again and again (the cancel scopes of anyio, under Starlette and FastAPI).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Final, TypeVar
+
+__all__ = ["PATIENCE", "completed", "stopped_when_cancelled"]
+
+T = TypeVar("T")
+
+PATIENCE: Final = 20.0
+"""Seconds that the server is given to end a statement that was cancelled."""
+
+
+async def stopped_when_cancelled(
+    call: Coroutine[object, object, T],
+    stop: "Callable[[asyncio.Task[T]], Coroutine[object, object, None]]",
+    give_up: Callable[[], object],
+    *,
+    patience: float = PATIENCE,
+) -> T:
+    """Run ``call``; it has ended when this returns or raises, also where this is cancelled, however often.
+
+    ``stop`` is what makes the call end before its time. Where that takes longer than ``patience`` seconds ``give_up``
+    is called, to close the connection.
+    """
+    task = asyncio.create_task(call)
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:
+        stopping = asyncio.create_task(stop(task))
+        if not await _ended(task, stopping, patience=patience):
+            give_up()
+            task.cancel()
+            stopping.cancel()
+            await _ended(task, stopping)
+        raise
+    return task.result()
+
+
+async def completed(
+    call: Coroutine[object, object, T], *, patience: float = PATIENCE
+) -> tuple[T, asyncio.CancelledError | None]:
+    """Run ``call`` to its end, whatever is cancelled; return its result and the cancellation that came meanwhile.
+
+    For what must be known to have happened or not, such as a COMMIT. The caller raises the cancellation; where
+    ``call`` failed, or is cancelled because it takes longer than ``patience`` seconds then, it is raised here.
+    """
+    task = asyncio.create_task(call)
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError as cancellation:
+        if not await _ended(task, patience=patience):
+            task.cancel()
+            await _ended(task)
+        if task.cancelled():
+            raise
+        if (error := task.exception()) is not None:
+            raise cancellation from error
+        return task.result(), cancellation
+    return task.result(), None
+
+
+async def _ended(*tasks: "asyncio.Task[T] | asyncio.Task[None]", patience: float | None = None) -> bool:
+    """Wait until the tasks have ended, whatever is cancelled meanwhile; False where ``patience`` is over before."""
+    loop = asyncio.get_running_loop()
+    deadline = None if patience is None else loop.time() + patience
+    while pending := [task for task in tasks if not task.done()]:
+        remaining = None if deadline is None else deadline - loop.time()
+        if remaining is not None and remaining <= 0:
+            return False
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait(pending, timeout=remaining)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # or asyncio complains that nobody looked
+    return True

@@ -1,0 +1,97 @@
+"""The asynchronous driver for psycopg 3: SQL functions, server-side parameters, binary results."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, LiteralString, TypeAlias
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
+from psycopg.types.numeric import Int8
+from typing_extensions import override
+
+from pg_lo_storage.aio.cancellation import stopped_when_cancelled
+from pg_lo_storage.aio.sql import AsyncSQLDriver
+from pg_lo_storage.drivers.queries import Rows
+
+if TYPE_CHECKING:
+    from psycopg.abc import PQGen, Query
+
+    from pg_lo_storage.aio.base import AsyncLargeObjectDriver
+
+__all__ = ["Psycopg3AsyncDriver"]
+
+_Row: TypeAlias = tuple[object, ...]
+
+_IN_TRANSACTION = {TransactionStatus.INTRANS, TransactionStatus.INERROR, TransactionStatus.ACTIVE}
+# Seconds until the server is asked again to cancel: a request that comes between two statements is forgotten.
+_AGAIN: Final = 0.2
+
+
+class Psycopg3AsyncDriver(AsyncSQLDriver):
+    """Large objects over a :class:`psycopg.AsyncConnection`; it keeps to the connection's ``prepare_threshold``.
+
+    Statements go through a plain :class:`psycopg.AsyncCursor`, not the connection's ``cursor_factory``, and values
+    are bound by the server. A statement whose task is cancelled is cancelled at the server, which in a transaction
+    aborts it; should the server not answer, the connection is closed.
+    """
+
+    def __init__(self, connection: psycopg.AsyncConnection[object]) -> None:
+        self._connection = connection
+
+    @override
+    async def execute(self, query: LiteralString, params: Sequence[object] = ()) -> Rows:
+        cursor = _Cursor(self._connection, row_factory=tuple_row)
+
+        async def stop(task: asyncio.Task[Rows]) -> None:
+            # psycopg itself is not interrupted: in the middle of sending it would not find back, and close.
+            while cursor.running and not task.done():
+                with contextlib.suppress(psycopg.Error):
+                    await self._connection.cancel_safe()
+                await asyncio.wait([task], timeout=_AGAIN)
+            task.cancel()  # waiting for the connection's lock, or done
+
+        return await stopped_when_cancelled(self._execute(cursor, query, params), stop, self._connection.pgconn.finish)
+
+    async def _execute(self, cursor: "_Cursor", query: LiteralString, params: Sequence[object]) -> Rows:
+        # One type for all integers, or each size of value would be prepared as a statement of its own.
+        values = [Int8(value) if type(value) is int else value for value in params]
+        async with cursor:
+            await cursor.execute(query, values, binary=True)
+            if self._connection.pgconn.pipeline_status:
+                # A pipeline within the pipeline synchronises both at its end: results are there.
+                async with self._connection.pipeline():
+                    pass
+            return await cursor.fetchall() if cursor.description else []
+
+    @override
+    def sqlstate(self, error: Exception) -> str | None:
+        return error.sqlstate if isinstance(error, psycopg.Error) else None
+
+    @property
+    @override
+    def in_transaction(self) -> bool:
+        # ACTIVE is a query of another task, in a transaction or not: the server will tell.
+        return self._connection.pgconn.transaction_status in _IN_TRANSACTION
+
+    @property
+    @override
+    def autocommit(self) -> bool:
+        return self._connection.autocommit
+
+
+class _Cursor(psycopg.AsyncCursor[_Row]):
+    """A cursor that tells whether its statement is the one to be cancelled on the connection."""
+
+    running = False
+
+    @override
+    def _start_query(self, query: "Query | None" = None) -> "PQGen[None]":
+        # Called once the connection's lock is held. Should psycopg call it no more, its own cancellation is used.
+        self.running = True
+        return super()._start_query(query)
+
+
+if TYPE_CHECKING:
+    _: type[AsyncLargeObjectDriver] = Psycopg3AsyncDriver

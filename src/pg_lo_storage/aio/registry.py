@@ -1,0 +1,57 @@
+"""Which asynchronous driver serves a connection: decided by the connection's type, when it is asked for."""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias, cast
+
+from pg_lo_storage.aio.base import AsyncLargeObjectDriver
+from pg_lo_storage.drivers.registry import load_factory
+from pg_lo_storage.exceptions import DriverNotFound
+
+__all__ = ["AsyncDriverFactory", "find_async_driver", "get_async_driver", "register_async_driver"]
+
+AsyncDriverFactory: TypeAlias = Callable[..., AsyncLargeObjectDriver]
+"""Called with one connection, returns its driver: usually the driver's class."""
+
+_BUILT_IN: Final = {"psycopg.AsyncConnection": "pg_lo_storage.aio.psycopg3.Psycopg3AsyncDriver"}
+_registered: dict[str, AsyncDriverFactory | str] = {}
+
+
+def register_async_driver(connection_type: type | str, factory: AsyncDriverFactory | str) -> None:
+    """Have ``factory`` serve connections of that type and its subclasses, before any other driver.
+
+    Either may be a dotted name, so that nothing is imported until such a connection appears. A later call for
+    the same type replaces the earlier one.
+    """
+    _registered[connection_type if isinstance(connection_type, str) else _dotted(connection_type)] = factory
+
+
+def get_async_driver(connection: object) -> AsyncLargeObjectDriver:
+    """Return the driver of an asynchronous connection: what was registered for it, or the one for psycopg 3.
+
+    Raises :exc:`DriverNotFound`.
+    """
+    if (driver := find_async_driver(connection)) is not None:
+        return driver
+    known = ", ".join({**_BUILT_IN, **_registered})
+    message = (
+        f"no asynchronous driver serves connections of type {_dotted(connection.__class__)!r}; known are {known}."
+        " Pass a psycopg.AsyncConnection (install 'pg-lo-storage[psycopg]'), or name your own driver with"
+        " register_async_driver()"
+    )
+    raise DriverNotFound(message)
+
+
+def find_async_driver(connection: object) -> AsyncLargeObjectDriver | None:
+    """Return the driver of an asynchronous connection; ``None`` for all else."""
+    known = {**_BUILT_IN, **_registered}
+    # __class__, not type(): tracing proxies around a connection tell what they stand for.
+    for base in connection.__class__.__mro__:
+        if (factory := known.get(_dotted(base))) is not None:
+            # A dotted name tells nobody which protocol it keeps: that of the function it was registered by.
+            loaded = cast("AsyncDriverFactory", load_factory(factory)) if isinstance(factory, str) else factory
+            return loaded(connection)
+    return None
+
+
+def _dotted(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"

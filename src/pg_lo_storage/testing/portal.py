@@ -1,0 +1,171 @@
+"""Asynchronous drivers called from ordinary code: an event loop in a thread, and a driver that waits for it."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, LiteralString, Self, TypeVar
+
+from typing_extensions import Buffer
+
+from pg_lo_storage.aio.base import AsyncLargeObject, AsyncLargeObjectDriver, AsyncSQLExecutor
+from pg_lo_storage.drivers.base import AccessMode
+
+if TYPE_CHECKING:
+    from pg_lo_storage.drivers.base import LargeObject, LargeObjectDriver
+
+__all__ = ["BlockingDriver", "BlockingLargeObject", "Portal"]
+
+T = TypeVar("T")
+
+
+class Portal:
+    """An event loop that runs in a thread of its own, from ``with`` until its block ends."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.call(self._loop.shutdown_asyncgens())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def call(self, coroutine: Coroutine[object, object, T]) -> T:
+        """Run a coroutine in the loop, and wait for it; any other thread may do so at the same time."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+
+class BlockingLargeObject:
+    """An asynchronous descriptor as a :class:`LargeObject`."""
+
+    def __init__(self, portal: Portal, descriptor: AsyncLargeObject) -> None:
+        self._call = portal.call
+        self._descriptor = descriptor
+
+    @property
+    def oid(self) -> int:
+        """The object's oid."""
+        return self._descriptor.oid
+
+    def read(self, size: int) -> bytes:
+        """See :meth:`LargeObject.read`."""
+        return self._call(self._descriptor.read(size))
+
+    def chunks(self, size: int, count: int | None = None) -> Iterator[bytes]:
+        """See :meth:`LargeObject.chunks`."""
+        blocks = self._descriptor.chunks(size, count)
+        while (block := self._call(_next(blocks))) is not None:
+            yield block
+
+    def write(self, data: Buffer) -> int:
+        """See :meth:`LargeObject.write`."""
+        return self._call(self._descriptor.write(data))
+
+    def write_all(self, blocks: Iterable[Buffer]) -> int:
+        """See :meth:`LargeObject.write_all`."""
+        return self._call(self._descriptor.write_all(_in_thread(iter(blocks))))
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """See :meth:`LargeObject.seek`."""
+        return self._call(self._descriptor.seek(offset, whence))
+
+    def tell(self) -> int:
+        """See :meth:`LargeObject.tell`."""
+        return self._call(self._descriptor.tell())
+
+    def truncate(self, size: int) -> None:
+        """See :meth:`LargeObject.truncate`."""
+        self._call(self._descriptor.truncate(size))
+
+    def close(self) -> None:
+        """See :meth:`LargeObject.close`."""
+        self._call(self._descriptor.close())
+
+
+class BlockingExecutor:
+    """An asynchronous executor as an :class:`SQLExecutor`."""
+
+    def __init__(self, portal: Portal, sql: AsyncSQLExecutor) -> None:
+        self._call = portal.call
+        self._sql = sql
+
+    def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """See :meth:`SQLExecutor.execute`."""
+        return self._call(self._sql.execute(query, params))
+
+
+class BlockingDriver:
+    """An asynchronous driver as a :class:`LargeObjectDriver`; ``awaited`` is the driver itself."""
+
+    def __init__(self, portal: Portal, driver: AsyncLargeObjectDriver) -> None:
+        self.portal: Portal = portal
+        self.awaited: AsyncLargeObjectDriver = driver
+        self._call = portal.call
+
+    def create(self, oid: int = 0) -> int:
+        """See :meth:`LargeObjectDriver.create`."""
+        return self._call(self.awaited.create(oid))
+
+    def from_bytes(self, data: Buffer) -> int:
+        """See :meth:`LargeObjectDriver.from_bytes`."""
+        return self._call(self.awaited.from_bytes(data))
+
+    def open(self, oid: int, mode: AccessMode) -> BlockingLargeObject:
+        """See :meth:`LargeObjectDriver.open`."""
+        return BlockingLargeObject(self.portal, self._call(self.awaited.open(oid, mode)))
+
+    def unlink(self, oid: int) -> bool:
+        """See :meth:`LargeObjectDriver.unlink`."""
+        return self._call(self.awaited.unlink(oid))
+
+    def exists(self, oid: int) -> bool:
+        """See :meth:`LargeObjectDriver.exists`."""
+        return self._call(self.awaited.exists(oid))
+
+    def size(self, oid: int) -> int:
+        """See :meth:`LargeObjectDriver.size`."""
+        return self._call(self.awaited.size(oid))
+
+    def get(self, oid: int, offset: int, size: int) -> bytes:
+        """See :meth:`LargeObjectDriver.get`."""
+        return self._call(self.awaited.get(oid, offset, size))
+
+    def put(self, oid: int, offset: int, data: Buffer) -> None:
+        """See :meth:`LargeObjectDriver.put`."""
+        self._call(self.awaited.put(oid, offset, data))
+
+    @property
+    def in_transaction(self) -> bool:
+        """See :attr:`LargeObjectDriver.in_transaction`."""
+        return self.awaited.in_transaction
+
+    @property
+    def sql(self) -> BlockingExecutor | None:
+        """See :attr:`LargeObjectDriver.sql`."""
+        return None if self.awaited.sql is None else BlockingExecutor(self.portal, self.awaited.sql)
+
+
+async def _next(blocks: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(blocks, None)
+
+
+async def _in_thread(blocks: Iterator[Buffer]) -> AsyncIterator[Buffer]:
+    # They may use the driver themselves, which waits for the loop.
+    while (block := await asyncio.to_thread(next, blocks, None)) is not None:
+        yield block
+
+
+if TYPE_CHECKING:
+    _driver: type[LargeObjectDriver] = BlockingDriver
+    _descriptor: type[LargeObject] = BlockingLargeObject

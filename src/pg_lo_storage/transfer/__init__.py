@@ -1,0 +1,153 @@
+"""Whole files in one call, on a connection as the driver made it; awaited where the connection is asynchronous.
+
+These are the functions of the package itself: ``pg_lo_storage.open``, ``save``, ``load``, ``copy``, ``lo_export`` and
+``lo_import``. The connection is psycopg's, psycopg2's, or any that a driver was registered for.
+
+Each is all or nothing. In autocommit it is a transaction of its own: if it fails, or is cancelled, nothing is left of
+it. Else it belongs to the transaction of the connection, begun by it where need be, and is yours to commit; if it
+fails there the object that it began is unlinked. Errors: see :mod:`pg_lo_storage.exceptions`; :exc:`DriverNotFound`
+for a connection that nobody serves.
+"""
+# ruff: noqa: A001 -- open() is to be called as pg_lo_storage.open()
+
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Protocol, TypeAlias, cast, overload
+
+from pg_lo_storage.aio.base import AsyncLargeObjectDriver
+from pg_lo_storage.aio.io import AsyncLargeObjectIO
+from pg_lo_storage.aio.registry import find_async_driver, get_async_driver
+from pg_lo_storage.drivers.registry import get_driver
+from pg_lo_storage.io import LargeObjectIO
+from pg_lo_storage.modes import BinaryMode
+from pg_lo_storage.transfer import asynchronous, blocking
+from pg_lo_storage.transfer.content import AsyncContent, Content
+from pg_lo_storage.transfer.files import StrPath
+
+__all__ = ["copy", "lo_export", "lo_import", "load", "open", "save"]
+
+Progress: TypeAlias = Callable[[int, int], object]
+
+
+class Connection(Protocol):
+    """A connection whose calls return when they are done."""
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+class AsyncConnection(Protocol):
+    """A connection whose calls are awaited."""
+
+    def close(self) -> Awaitable[None]:
+        """Close it."""
+        ...
+
+
+@overload
+def open(connection: Connection, oid: int = 0, mode: BinaryMode = "rb") -> LargeObjectIO: ...
+@overload
+def open(connection: AsyncConnection, oid: int = 0, mode: BinaryMode = "rb") -> AsyncLargeObjectIO: ...
+def open(
+    connection: Connection | AsyncConnection, oid: int = 0, mode: BinaryMode = "rb"
+) -> LargeObjectIO | AsyncLargeObjectIO:
+    """Open a large object as a binary file: :class:`LargeObjectIO`, or :class:`AsyncLargeObjectIO`.
+
+    The latter is opened by ``async with pg_lo_storage.open(...) as file:`` or ``await pg_lo_storage.open(...)``.
+    """
+    if (driver := _async_driver(connection)) is not None:
+        return AsyncLargeObjectIO(driver, oid, mode)
+    return LargeObjectIO(get_driver(connection), oid, mode)
+
+
+@overload
+def save(connection: Connection, content: Content) -> int: ...
+@overload
+def save(connection: AsyncConnection, content: AsyncContent) -> Coroutine[object, object, int]: ...
+def save(
+    connection: Connection | AsyncConnection, content: Content | AsyncContent
+) -> int | Coroutine[object, object, int]:
+    """Create a large object with that content and return its oid.
+
+    The content is bytes, a binary file, which is read from where it stands, or an iterable of bytes; on an
+    asynchronous connection also a file whose ``read`` is awaited, or an asynchronous iterable. It takes memory for
+    about two blocks of 1 MB. On an asynchronous connection other files are read in a thread.
+
+    Raises :exc:`TypeError` for text.
+    """
+    if (driver := _async_driver(connection)) is not None:
+        return asynchronous.save(driver, content)
+    return blocking.save(get_driver(connection), cast("Content", content))
+
+
+@overload
+def load(connection: Connection, oid: int) -> bytes: ...
+@overload
+def load(connection: AsyncConnection, oid: int) -> Coroutine[object, object, bytes]: ...
+def load(connection: Connection | AsyncConnection, oid: int) -> bytes | Coroutine[object, object, bytes]:
+    """Return a large object's whole content, as it was at one moment."""
+    if (driver := _async_driver(connection)) is not None:
+        return asynchronous.load(driver, oid)
+    return blocking.load(get_driver(connection), oid)
+
+
+@overload
+def copy(connection: Connection, oid: int) -> int: ...
+@overload
+def copy(connection: AsyncConnection, oid: int) -> Coroutine[object, object, int]: ...
+def copy(connection: Connection | AsyncConnection, oid: int) -> int | Coroutine[object, object, int]:
+    """Create a large object with the content that another has at this moment, and return its oid.
+
+    The bytes stay in the server, which copies them in steps of 16 MiB; what holds only zeros for 64 KiB takes no
+    space in the copy. (A driver that is no :class:`SQLDriver` copies through the client.)
+    """
+    if (driver := _async_driver(connection)) is not None:
+        return asynchronous.copy(driver, oid)
+    return blocking.copy(get_driver(connection), oid)
+
+
+@overload
+def lo_export(connection: Connection, oid: int, path: StrPath, *, progress: Progress | None = None) -> int: ...
+@overload
+def lo_export(
+    connection: AsyncConnection, oid: int, path: StrPath, *, progress: Progress | None = None
+) -> Coroutine[object, object, int]: ...
+def lo_export(
+    connection: Connection | AsyncConnection, oid: int, path: StrPath, *, progress: Progress | None = None
+) -> int | Coroutine[object, object, int]:
+    """Write a large object, as it is at one moment, to a file of this machine; return its size in bytes.
+
+    A file of that name is replaced once all is written; until then, and where it fails, it is what it was.
+    ``progress(done, total)`` is called after each block, with bytes.
+
+    Raises :exc:`FileExistsError` where ``path`` is a folder or a device.
+    """
+    if (driver := _async_driver(connection)) is not None:
+        return asynchronous.lo_export(driver, oid, path, progress)
+    return blocking.lo_export(get_driver(connection), oid, path, progress)
+
+
+@overload
+def lo_import(connection: Connection, path: StrPath, *, progress: Progress | None = None) -> int: ...
+@overload
+def lo_import(
+    connection: AsyncConnection, path: StrPath, *, progress: Progress | None = None
+) -> Coroutine[object, object, int]: ...
+def lo_import(
+    connection: Connection | AsyncConnection, path: StrPath, *, progress: Progress | None = None
+) -> int | Coroutine[object, object, int]:
+    """Create a large object from a file of this machine and return its oid.
+
+    ``progress(done, total)`` is called after each block, with bytes.
+    """
+    if (driver := _async_driver(connection)) is not None:
+        return asynchronous.lo_import(driver, path, progress)
+    return blocking.lo_import(get_driver(connection), path, progress)
+
+
+def _async_driver(connection: object) -> AsyncLargeObjectDriver | None:
+    driver = find_async_driver(connection)
+    if driver is None and inspect.iscoroutinefunction(getattr(connection, "close", None)):
+        return get_async_driver(connection)  # which says what is missing
+    return driver

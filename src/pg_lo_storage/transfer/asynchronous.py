@@ -1,0 +1,156 @@
+"""The conveniences on a connection whose calls are awaited."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from typing_extensions import Buffer
+
+from pg_lo_storage.aio.base import AsyncLargeObjectDriver
+from pg_lo_storage.aio.cancellation import completed
+from pg_lo_storage.aio.io import AsyncLargeObjectIO
+from pg_lo_storage.aio.opening import begins_by_itself
+from pg_lo_storage.aio.sql import AsyncSQLDriver
+from pg_lo_storage.drivers.base import MAX_BLOCK, AccessMode
+from pg_lo_storage.drivers.values import BLOCK
+from pg_lo_storage.transfer.content import AsyncContent, async_blocks_of
+from pg_lo_storage.transfer.copying import STEP, copy_step
+from pg_lo_storage.transfer.files import StrPath, replacing
+
+__all__ = ["copy", "lo_export", "lo_import", "load", "save"]
+
+Progress = Callable[[int, int], object]
+
+
+async def save(driver: AsyncLargeObjectDriver, content: AsyncContent) -> int:
+    """See :func:`pg_lo_storage.save`."""
+    blocks = async_blocks_of(content)
+    first = bytes(await anext(blocks, b""))
+    second = await anext(blocks, None)
+    if second is None and len(first) <= MAX_BLOCK:
+        # Cancelled half-way, nobody would know the oid of what may have been created.
+        oid, cancellation = await completed(driver.from_bytes(first))
+        if cancellation is not None:
+            await _unlink(driver, [oid])
+            raise cancellation
+        return oid
+    async with unit(driver) as created:
+        oid = await _created(driver, created)
+        descriptor = await driver.open(oid, AccessMode.WRITE)
+        await descriptor.write(first)
+        if second is not None:
+            await descriptor.write(second)
+        await descriptor.write_all(blocks)
+        await descriptor.close()
+    return oid
+
+
+async def load(driver: AsyncLargeObjectDriver, oid: int) -> bytes:
+    """See :func:`pg_lo_storage.load`."""
+    data = await driver.get(oid, 0, BLOCK + 1)
+    if len(data) <= BLOCK:
+        return data
+    async with unit(driver), AsyncLargeObjectIO(driver, oid) as file:
+        return await file.read()
+
+
+async def copy(driver: AsyncLargeObjectDriver, oid: int) -> int:
+    """See :func:`pg_lo_storage.copy`."""
+    async with unit(driver) as created:
+        if isinstance(driver, AsyncSQLDriver):
+            return await _copy_in_server(driver, oid, created)
+        source = await driver.open(oid, AccessMode.READ)
+        target = await driver.open(await _created(driver, created), AccessMode.WRITE)
+        await target.write_all(source.chunks(BLOCK))
+        await target.close()
+        await source.close()
+        return created[0]
+
+
+async def lo_export(driver: AsyncLargeObjectDriver, oid: int, path: StrPath, progress: Progress | None) -> int:
+    """See :func:`pg_lo_storage.lo_export`."""
+    async with unit(driver), AsyncLargeObjectIO(driver, oid) as source:
+        with replacing(path) as target:
+            total, done = await source.size(), 0
+            async for block in source.aiter_chunks(MAX_BLOCK):
+                done += await asyncio.to_thread(target.write, block)
+                if progress is not None:
+                    progress(done, total)
+    return done
+
+
+async def lo_import(driver: AsyncLargeObjectDriver, path: StrPath, progress: Progress | None) -> int:
+    """See :func:`pg_lo_storage.lo_import`."""
+    with await asyncio.to_thread(Path(path).open, "rb") as file:
+        return await save(driver, file if progress is None else _reported(file, progress))
+
+
+@asynccontextmanager
+async def unit(driver: AsyncLargeObjectDriver) -> AsyncGenerator[list[int], None]:
+    """Do all of the block or nothing; give a list for the oids that it creates.
+
+    In autocommit that is a transaction. In a transaction of the caller's, which goes on whatever happens here, what
+    was created is unlinked again. A cancellation undoes it as any failure does, up to and including the COMMIT.
+    """
+    created: list[int] = []
+    if driver.sql is None or await begins_by_itself(driver):
+        try:
+            yield created
+        except BaseException:
+            await _unlink(driver, created)
+            raise
+        return
+    try:
+        await driver.sql.execute("begin")
+        yield created
+    except BaseException:
+        with contextlib.suppress(Exception):
+            await completed(driver.sql.execute("rollback"))
+        raise
+    _, cancellation = await completed(driver.sql.execute("commit"))
+    if cancellation is not None:
+        await _unlink(driver, created)
+        raise cancellation
+
+
+async def _created(driver: AsyncLargeObjectDriver, created: list[int]) -> int:
+    """Create an object that is known to the unit even where the call is cancelled."""
+    oid, cancellation = await completed(driver.create())
+    created.append(oid)
+    if cancellation is not None:
+        raise cancellation
+    return oid
+
+
+async def _unlink(driver: AsyncLargeObjectDriver, oids: list[int]) -> None:
+    for oid in oids:
+        # Where the transaction has failed, or the connection is lost, the object is gone as well.
+        with contextlib.suppress(Exception):
+            await completed(driver.unlink(oid))
+
+
+async def _copy_in_server(driver: AsyncSQLDriver, oid: int, created: list[int]) -> int:
+    source = await driver.open_descriptor(oid, AccessMode.READ)
+    copied = await _created(driver, created)
+    target = await driver.open_descriptor(copied, AccessMode.WRITE)
+    size = step = await driver.perform(copy_step(source, target))
+    while step == STEP:
+        step = await driver.perform(copy_step(source, target))
+        size += step
+    if await driver.perform(target.seek(0, os.SEEK_END)) < size:
+        await driver.perform(target.truncate(size))
+    for descriptor in (source, target):
+        await driver.perform(descriptor.close())
+    return copied
+
+
+async def _reported(file: BinaryIO, progress: Progress) -> AsyncIterator[Buffer]:
+    total, done = os.fstat(file.fileno()).st_size, 0
+    while block := await asyncio.to_thread(file.read, MAX_BLOCK):
+        yield block
+        done += len(block)
+        progress(done, total)

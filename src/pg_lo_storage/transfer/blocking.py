@@ -1,0 +1,140 @@
+"""The conveniences on a connection whose calls return when they are done."""
+
+import contextlib
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+from typing_extensions import Buffer
+
+from pg_lo_storage.drivers.base import MAX_BLOCK, AccessMode, LargeObjectDriver
+from pg_lo_storage.drivers.guarded import GuardedDescriptor
+from pg_lo_storage.drivers.sql import SQLDriver
+from pg_lo_storage.drivers.values import BLOCK
+from pg_lo_storage.io import LargeObjectIO
+from pg_lo_storage.names import MAX_OID
+from pg_lo_storage.transfer.content import Content, blocks_of
+from pg_lo_storage.transfer.copying import STEP, copy_step
+from pg_lo_storage.transfer.files import StrPath, replacing
+
+__all__ = ["copy", "lo_export", "lo_import", "load", "save"]
+
+Progress = Callable[[int, int], object]
+
+
+def save(driver: LargeObjectDriver, content: Content) -> int:
+    """See :func:`pg_lo_storage.save`."""
+    blocks = blocks_of(content)
+    first = bytes(next(blocks, b""))
+    second = next(blocks, None)
+    if second is None and len(first) <= MAX_BLOCK:
+        return driver.from_bytes(first)
+    with unit(driver) as created:
+        oid = driver.create()
+        created.append(oid)
+        descriptor = driver.open(oid, AccessMode.WRITE)
+        descriptor.write_all(chain((first,), () if second is None else (second,), blocks))
+        descriptor.close()
+    return oid
+
+
+def load(driver: LargeObjectDriver, oid: int) -> bytes:
+    """See :func:`pg_lo_storage.load`."""
+    data = driver.get(oid, 0, BLOCK + 1)
+    if len(data) <= BLOCK:
+        return data
+    with unit(driver), LargeObjectIO(driver, oid) as file:
+        return file.read()
+
+
+def copy(driver: LargeObjectDriver, oid: int) -> int:
+    """See :func:`pg_lo_storage.copy`."""
+    with unit(driver) as created:
+        if isinstance(driver, SQLDriver):
+            return _copy_in_server(driver, oid, created)
+        source = driver.open(oid, AccessMode.READ)
+        created.append(driver.create())
+        target = driver.open(created[0], AccessMode.WRITE)
+        target.write_all(source.chunks(BLOCK))
+        target.close()
+        source.close()
+        return created[0]
+
+
+def lo_export(driver: LargeObjectDriver, oid: int, path: StrPath, progress: Progress | None) -> int:
+    """See :func:`pg_lo_storage.lo_export`."""
+    with unit(driver), LargeObjectIO(driver, oid) as source, replacing(path) as target:
+        total, done = source.size, 0
+        for block in source.chunks(MAX_BLOCK):
+            done += target.write(block)
+            if progress is not None:
+                progress(done, total)
+    return done
+
+
+def lo_import(driver: LargeObjectDriver, path: StrPath, progress: Progress | None) -> int:
+    """See :func:`pg_lo_storage.lo_import`."""
+    with Path(path).open("rb") as file:
+        return save(driver, file if progress is None else _reported(file, progress))
+
+
+@contextmanager
+def unit(driver: LargeObjectDriver) -> Generator[list[int]]:
+    """Do all of the block or nothing; give a list for the oids that it creates.
+
+    In autocommit that is a transaction. In a transaction of the caller's, which goes on whatever happens here, what
+    was created is unlinked again.
+    """
+    created: list[int] = []
+    if driver.sql is None or _begins_by_itself(driver):
+        try:
+            yield created
+        except BaseException:
+            for oid in created:
+                # Where the transaction has failed, or the connection is lost, the object is gone as well.
+                with contextlib.suppress(Exception):
+                    driver.unlink(oid)
+            raise
+        return
+    driver.sql.execute("begin")
+    try:
+        yield created
+    except BaseException:
+        with contextlib.suppress(Exception):
+            driver.sql.execute("rollback")
+        raise
+    driver.sql.execute("commit")
+
+
+def _begins_by_itself(driver: LargeObjectDriver) -> bool:
+    if not driver.in_transaction:
+        # With autocommit off any statement begins the transaction; only trying tells.
+        driver.exists(MAX_OID)
+    return driver.in_transaction
+
+
+def _copy_in_server(driver: SQLDriver, oid: int, created: list[int]) -> int:
+    source = GuardedDescriptor(oid, *driver.open_descriptor(oid, AccessMode.READ, keep=True))
+    copied = driver.create()
+    created.append(copied)
+    target = GuardedDescriptor(copied, *driver.open_descriptor(copied, AccessMode.WRITE, keep=True))
+    size = step = driver.perform(copy_step(source, target))
+    while step == STEP:
+        step = driver.perform(copy_step(source, target))
+        size += step
+    if driver.perform(target.seek(0, os.SEEK_END)) < size:
+        driver.perform(target.truncate(size))
+    for descriptor in (source, target):
+        driver.perform(descriptor.close())
+    return copied
+
+
+def _reported(file: BinaryIO, progress: Progress) -> Iterator[Buffer]:
+    total, done = os.fstat(file.fileno()).st_size, 0
+    while block := file.read(MAX_BLOCK):
+        yield block
+        done += len(block)
+        progress(done, total)

@@ -1,0 +1,43 @@
+"""The statement that copies a part of a large object within the server."""
+
+from typing import Final, LiteralString, cast
+
+from pg_lo_storage.drivers.guarded import GuardedDescriptor
+from pg_lo_storage.drivers.queries import Rows, Statement
+
+__all__ = ["STEP", "copy_step"]
+
+# What the server has in memory at a time, and what it leaves out where it is nothing but zeros; stands in the query.
+_BLOCK: Final = 65536
+_BLOCKS: Final = 256
+
+STEP: Final = _BLOCK * _BLOCKS
+"""Bytes copied by one statement: few round trips, and a cancellation or timeout still gets in."""
+
+
+def copy_step(source: GuardedDescriptor, target: GuardedDescriptor) -> Statement[int]:
+    """Copy :data:`STEP` bytes from position to position; the result is how many there were.
+
+    A block of zeros is skipped in the target, so that the holes of a sparse object stay holes; where it is the last
+    one, the target is to be extended.
+    """
+    # "having": that nothing was read, because a descriptor is stale, must not be taken for the end.
+    query: LiteralString = (
+        "select coalesce(sum(length(data)), 0)::int8, count(case when data ="
+        " case length(data) when 65536 then decode(repeat('00', 65536), 'hex')"  # a constant to the planner
+        " else decode(repeat('00', length(data)), 'hex') end"
+        " then lo_lseek64(%s::int4, length(data), 1) else lowrite(%s::int4, data) end)"
+        " from (select loread(%s::int4, 65536) as data from generate_series(1, %s::int4)"
+        " where current_setting(%s::text, true) = %s::text and current_setting(%s::text, true) = %s::text)"
+        " as blocks"
+        " having current_setting(%s::text, true) = %s::text and current_setting(%s::text, true) = %s::text"
+    )
+    both = (*source.guard, *target.guard)
+
+    def result(rows: Rows) -> int:
+        if not rows:
+            raise source.stale()
+        return cast("int", rows[0][0])
+
+    params = (target.fd, target.fd, source.fd, _BLOCKS, *both, *both)
+    return Statement(query, params, result, source.oid, writing=True, descriptor=True)

@@ -1,0 +1,147 @@
+"""What the package's functions do on asynchronous connections only; all else is in ``tests/transfer``."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import LiteralString
+
+import pytest
+
+import pg_lo_storage
+from example.cluster import Server
+from pg_lo_storage.aio import AsyncLargeObjectIO, Psycopg3AsyncDriver
+from tests.aio.support import asynchronous, connected
+from tests.io.files import numbered_lines
+
+LINES = numbered_lines(3_000_000)
+
+
+@asynchronous
+async def test_open_gives_a_file_to_enter_or_to_await(server: Server) -> None:
+    async with connected(server.dsn()) as (connection, _):
+        async with pg_lo_storage.open(connection, mode="wb") as file:
+            await file.write(LINES)
+        again = await pg_lo_storage.open(connection, file.oid)
+        assert await again.read(10) == LINES[:10]
+        await again.close()
+
+
+@asynchronous
+async def test_save_takes_an_asynchronous_iterable(server: Server) -> None:
+    async def blocks() -> AsyncIterator[bytes]:
+        for start in range(0, len(LINES), 7777):
+            await asyncio.sleep(0)
+            yield LINES[start : start + 7777]
+
+    async with connected(server.dsn(), autocommit=True) as (connection, _):
+        assert await pg_lo_storage.load(connection, await pg_lo_storage.save(connection, blocks())) == LINES
+
+
+@asynchronous
+async def test_save_takes_a_file_whose_read_is_awaited_such_as_one_of_the_same_connection(server: Server) -> None:
+    async with connected(server.dsn()) as (connection, driver):
+        oid = await pg_lo_storage.save(connection, LINES)
+        async with AsyncLargeObjectIO(driver, oid) as file:
+            copied = await pg_lo_storage.save(connection, file)
+        assert await pg_lo_storage.load(connection, copied) == LINES
+
+
+@asynchronous
+async def test_other_files_are_read_in_a_thread(server: Server) -> None:
+    class File:
+        threads: list[int]
+
+        def __init__(self) -> None:
+            self.threads = []
+            self.blocks = [LINES[:100], LINES[100:], b""]
+
+        def read(self, _size: int, /) -> bytes:
+            self.threads.append(threading.get_ident())
+            return self.blocks.pop(0)
+
+    async with connected(server.dsn()) as (connection, _):
+        file = File()
+        assert await pg_lo_storage.load(connection, await pg_lo_storage.save(connection, file)) == LINES
+        assert threading.get_ident() not in file.threads
+
+
+@pytest.mark.parametrize("statement", ["lo_from_bytea", "commit", "begin", "lo_create", "lowrite"])
+@pytest.mark.parametrize("again", [False, True], ids=["once", "again"])
+@asynchronous
+async def test_a_save_cancelled_at_any_statement_in_autocommit_leaves_nothing(
+    server: Server,
+    large_objects: Callable[[], set[int]],
+    monkeypatch: pytest.MonkeyPatch,
+    statement: str,
+    *,
+    again: bool,
+) -> None:
+    execute = Psycopg3AsyncDriver.execute
+    task: asyncio.Task[int] | None = None
+
+    async def cancelling(
+        self: Psycopg3AsyncDriver, query: LiteralString, params: Sequence[object] = ()
+    ) -> list[tuple[object, ...]]:
+        if statement in query and task is not None:
+            asyncio.get_running_loop().call_soon(task.cancel)
+            if again:
+                asyncio.get_running_loop().call_later(0.001, task.cancel)
+        return await execute(self, query, params)
+
+    async with connected(server.dsn(), autocommit=True) as (connection, driver):
+        monkeypatch.setattr(Psycopg3AsyncDriver, "execute", cancelling)
+        task = asyncio.ensure_future(
+            pg_lo_storage.save(connection, b"small" if statement == "lo_from_bytea" else LINES)
+        )
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        monkeypatch.undo()
+        assert not driver.in_transaction
+        assert not connection.closed
+        assert large_objects() == set()
+
+
+@asynchronous
+async def test_a_cancelled_export_leaves_no_half_file_and_no_transaction(server: Server, tmp_path: Path) -> None:
+    async with connected(server.dsn(), autocommit=True) as (connection, driver):
+        oid = await pg_lo_storage.save(connection, LINES)
+        task: asyncio.Task[int]
+
+        def progress(_done: int, _total: int) -> None:
+            task.cancel()
+
+        task = asyncio.create_task(pg_lo_storage.lo_export(connection, oid, tmp_path / "file", progress=progress))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not driver.in_transaction
+    assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240
+
+
+@asynchronous
+async def test_a_save_that_fails_is_rolled_back_also_where_it_is_cancelled_at_that_moment(
+    server: Server, large_objects: Callable[[], set[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute = Psycopg3AsyncDriver.execute
+    task: asyncio.Task[int] | None = None
+
+    async def cancelling(
+        self: Psycopg3AsyncDriver, query: LiteralString, params: Sequence[object] = ()
+    ) -> list[tuple[object, ...]]:
+        if query == "rollback" and task is not None:
+            task.cancel()
+        return await execute(self, query, params)
+
+    async def blocks() -> AsyncIterator[bytes]:
+        yield LINES
+        yield LINES
+        raise LookupError
+
+    async with connected(server.dsn(), autocommit=True) as (connection, driver):
+        monkeypatch.setattr(Psycopg3AsyncDriver, "execute", cancelling)
+        task = asyncio.ensure_future(pg_lo_storage.save(connection, blocks()))
+        with pytest.raises((asyncio.CancelledError, LookupError)):
+            await task
+        monkeypatch.undo()
+        assert not driver.in_transaction
+        assert large_objects() == set()
