@@ -9,31 +9,38 @@ from typing import TYPE_CHECKING, Self, cast
 from django.core.files import File
 from django.core.files.storage import Storage, default_storage
 from django.db import models, transaction
-from django.db.models import F
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.fields.files import FieldFile, FileDescriptor, ImageFieldFile, ImageFileDescriptor
-from django.db.models.signals import class_prepared, post_save
+from django.db.models.signals import class_prepared, post_init, post_save
 from typing_extensions import override
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import Entry
+from pg_lo_storage.checks import register_checks
 from pg_lo_storage.content_types import content_type_of
-from pg_lo_storage.deletions import follow_deletions
-from pg_lo_storage.known import (
+from pg_lo_storage.lifecycle.deletions import follow_deletions
+from pg_lo_storage.lifecycle.known import (
     RememberingFileDescriptor,
     RememberingImageFileDescriptor,
+    forget,
     is_committed,
     known,
     learn,
+    learn_key,
     memory_of,
     restore_memory,
 )
-from pg_lo_storage.lifecycle import cleans, current_save, finish_save, follow_saves, give_up, hold_with_next
+from pg_lo_storage.lifecycle.references import write_alias_of
+from pg_lo_storage.lifecycle.saves import cleans, current_save, finish_save, follow_saves, give_up, hold_with_next
 from pg_lo_storage.names import parse_name
-from pg_lo_storage.references import write_alias_of
 from pg_lo_storage.storage import DbFile, DbFileStorage, db_file_storage
 
 if TYPE_CHECKING:
-    from typing import overload
+    from typing import Unpack, overload
+
+    from pg_lo_storage.field_options import FieldOptions
+
+    _StorageOption = Storage | Callable[[], Storage] | None
 
 __all__ = ["DbFieldFile", "DbFileField", "DbImageField", "DbImageFieldFile", "prefetch_stored_files"]
 
@@ -192,6 +199,19 @@ def prefetch_stored_files(instances: Iterable[models.Model], *fields: str) -> No
             file.entry = entries.get(cast("str", file.name))
 
 
+class _Unchanged:
+    """The column itself, where an UPDATE is to leave it as it is.
+
+    Not ``F()``: Django 6.0 reads back what expressions gave, and an image would be opened for its dimensions.
+    """
+
+    def __init__(self, field: "models.FileField") -> None:
+        self._column = str(field.column)
+
+    def as_sql(self, _compiler: object, connection: BaseDatabaseWrapper) -> tuple[str, list[object]]:
+        return connection.ops.quote_name(self._column), []
+
+
 def get_default_storage() -> Storage:
     """Return Django's own default storage: what a migration names where a field was given just that."""
     return default_storage
@@ -215,6 +235,8 @@ else:
             super().contribute_to_class(cls, name, **kwargs)
             if not cls._meta.abstract:
                 follow_saves(cls)
+                if cls._meta.apps.ready and cls._meta.pk:
+                    _follow(cls)  # added to a class that is there already
 
         def pre_save(self, model_instance: models.Model, add: bool) -> object:
             if write_alias_of(self) is None:
@@ -223,14 +245,14 @@ else:
             save = current_save(model_instance)
             if save is not None:
                 # What did not change is not written: another session may have replaced the file since it was read.
-                return super().pre_save(model_instance, add) if save.changes(self, file, add=add) else F(self.name)
+                return super().pre_save(model_instance, add) if save.changes(self, file, add=add) else _Unchanged(self)
             if not is_committed(file):
-                return self.get_prep_value(file)  # which refuses it
+                return file  # get_db_prep_save refuses it
             if file.name:
                 hold_with_next(self, model_instance, file.name)
             return super().pre_save(model_instance, add)
 
-        def get_prep_value(self, value: object) -> object:
+        def get_db_prep_save(self, value: object, connection: BaseDatabaseWrapper) -> object:
             if isinstance(value, File) and not getattr(value, "_committed", False):
                 message = (
                     f"{self.model.__name__}.{self.name}: an upload has no stored name yet, and bulk_create(),"
@@ -238,7 +260,9 @@ else:
                     f" with instance.{self.name}.save(name, content, save=False)"
                 )
                 raise ValueError(message)
-            return super().get_prep_value(value)
+            if isinstance(value, FieldFile) and current_save(value.instance) is None:
+                forget(value.instance, self, value.name)  # a bulk statement writes it
+            return super().get_db_prep_save(value, connection)
 
         def deconstruct(self) -> tuple[str, str, list[object], dict[str, object]]:
             name, path, args, kwargs = super().deconstruct()
@@ -252,6 +276,9 @@ else:
             return name, path, args, kwargs
 
 
+register_checks()
+
+
 class DbFileField(_DefaultStorage, models.FileField):
     """A :class:`~django.db.models.FileField` whose ``storage`` defaults to :data:`db_file_storage`.
 
@@ -259,10 +286,19 @@ class DbFileField(_DefaultStorage, models.FileField):
     """
 
     attr_class: type[FieldFile] = DbFieldFile
-    descriptor_class = RememberingFileDescriptor
+    descriptor_class: type[FileDescriptor] = RememberingFileDescriptor
     _storage_position = 3
 
     if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            verbose_name: object = None,
+            name: str | None = None,
+            upload_to: object = "",
+            storage: _StorageOption = None,
+            **options: Unpack[FieldOptions],
+        ) -> None: ...
 
         @overload  # type: ignore[override]  # a file's descriptor, where Field promises its own
         def __get__(self, instance: None, owner: object) -> FileDescriptor: ...
@@ -278,10 +314,22 @@ class DbImageField(_DefaultStorage, models.ImageField):
     """An :class:`~django.db.models.ImageField` whose ``storage`` defaults to :data:`db_file_storage`."""
 
     attr_class: type[ImageFieldFile] = DbImageFieldFile
-    descriptor_class = RememberingImageFileDescriptor
+    descriptor_class: type[ImageFileDescriptor] = RememberingImageFileDescriptor
     _storage_position = 4
 
     if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            verbose_name: object = None,
+            name: str | None = None,
+            width_field: str | None = None,
+            height_field: str | None = None,
+            *,
+            upload_to: object = "",
+            storage: _StorageOption = None,
+            **options: Unpack[FieldOptions],
+        ) -> None: ...
 
         @overload  # type: ignore[override]  # a file's descriptor, where Field promises its own
         def __get__(self, instance: None, owner: object) -> ImageFileDescriptor: ...
@@ -294,7 +342,11 @@ class DbImageField(_DefaultStorage, models.ImageField):
 
 
 def _follow(sender: type[models.Model], **_signal: object) -> None:
-    if any(isinstance(field, DbFileField | DbImageField) for field in sender._meta.concrete_fields):
+    fields = sender._meta.concrete_fields
+    files = [index for index, field in enumerate(fields) if isinstance(field, DbFileField | DbImageField)]
+    if files:
+        if any(fields.index(part) > files[0] for part in sender._meta.pk_fields):
+            post_init.connect(learn_key, sender=sender)
         # Before any receiver of the project's own: the class was not there to be named.
         post_save.connect(finish_save, sender=sender)
         follow_deletions(sender)

@@ -1,36 +1,18 @@
 """Views that serve stored files; who may read them is for the caller to decide, before."""
 
-import itertools
-from typing import Final
+from collections.abc import Collection, Mapping
 
-from django.http import (
-    HttpRequest,
-    HttpResponse,
-    HttpResponseBase,
-    HttpResponseNotAllowed,
-    HttpResponseNotFound,
-)
-from django.utils.http import content_disposition_header
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, HttpResponseBase, HttpResponseForbidden
 
-from pg_lo_storage.content_types import content_type_of
-from pg_lo_storage.exceptions import LargeObjectNotFound, LargeObjectPermissionDenied
-from pg_lo_storage.http import DbFileResponse, parse_range, read_blocks
-from pg_lo_storage.saving import SMALL
+from pg_lo_storage.serving.class_views import DbFileView
+from pg_lo_storage.serving.presentation import INLINE_TYPES, Presentation
+from pg_lo_storage.serving.ranges import MAX_RANGES
+from pg_lo_storage.serving.serve import respond
+from pg_lo_storage.serving.signing import PARAMETER, read_signature
 from pg_lo_storage.storage import DbFileStorage, db_file_storage
 
-__all__ = ["db_serve"]
-
-# What a browser shows without running anything in it. All else is offered for download.
-_INLINE: Final = {
-    "application/pdf",
-    "text/plain",
-    "image/avif",
-    "image/bmp",
-    "image/gif",
-    "image/jpeg",
-    "image/png",
-}
-_INLINE_PREFIXES: Final = ("audio/", "video/")
+__all__ = ["INLINE_TYPES", "DbFileView", "adb_serve", "db_serve", "db_serve_signed"]
 
 
 def db_serve(
@@ -40,51 +22,63 @@ def db_serve(
     storage: DbFileStorage = db_file_storage,
     as_attachment: bool | None = None,
     download_name: str | None = None,
+    content_type: str | None = None,
+    inline_types: Collection[str] = INLINE_TYPES,
+    max_ranges: int = MAX_RANGES,
+    headers: Mapping[str, str | None] | None = None,
 ) -> HttpResponseBase:
-    """Serve a stored file by its name: GET and HEAD, whole or one range, 404 for whatever is no file.
+    """Serve a stored file by its name, by RFC 9110: conditions, ranges, validators; 404 for whatever is no file.
 
     The body is read block by block, in no transaction. ``as_attachment`` offers it for download (default: all but
-    images, audio, video, PDF and plain text), as ``download_name`` (default: ``filename``).
+    ``inline_types``, in which ``"video/*"`` stands for all of a kind), as ``download_name`` (default: the original
+    name, without the catalogue ``filename``). ``content_type`` replaces the catalogue's. Of more than ``max_ranges``
+    ranges the whole file is sent. ``headers`` replace the response's own, or with ``None`` remove them.
     """
-    if request.method not in {"GET", "HEAD"}:
-        return HttpResponseNotAllowed(["GET", "HEAD"])
-    try:
-        response = _respond(request, storage, filename)
-    except (LargeObjectNotFound, LargeObjectPermissionDenied):
-        return HttpResponseNotFound()
-    content_type = content_type_of(filename)
-    if as_attachment is None:
-        as_attachment = content_type not in _INLINE and not content_type.startswith(_INLINE_PREFIXES)
-    shown_name = "".join(character for character in download_name or filename if character.isprintable())
-    response.headers["Content-Type"] = content_type
-    response.headers["Content-Disposition"] = content_disposition_header(as_attachment, shown_name) or "inline"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Cache-Control"] = "private"
-    response.headers["Accept-Ranges"] = "bytes"
-    return response
+    presentation = Presentation(as_attachment, download_name, content_type, inline_types, max_ranges, headers or {})
+    return respond(request, filename, storage, presentation)
 
 
-def _respond(request: HttpRequest, storage: DbFileStorage, filename: str) -> HttpResponseBase:
-    head = b""
-    if request.method == "GET" and "Range" not in request.headers:
-        # One byte more than is needed tells a small file from the start of a larger one.
-        located, head = storage.read_block(filename, SMALL + 1)
-        if len(head) <= SMALL:
-            return HttpResponse(head, headers={"Content-Length": str(len(head))})
-        size = located.database.size(located.loid)
-    else:
-        located, size = storage.locate(filename)
-    wanted, status, headers = range(size), 200, {}
-    # If-Range never matches: without a catalogue there is no validator to compare.
-    if request.method == "GET" and "If-Range" not in request.headers:
-        found = parse_range(request.headers.get("Range", ""), size)
-        if found is not None and not found:
-            return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
-        if found is not None:
-            wanted, status = found, 206
-            headers["Content-Range"] = f"bytes {found.start}-{found.stop - 1}/{size}"
-    headers["Content-Length"] = str(len(wanted))
-    if request.method == "HEAD":
-        return HttpResponse(headers=headers)
-    blocks = itertools.chain([head] if head else [], read_blocks(located.database, located.loid, wanted[len(head) :]))
-    return DbFileResponse(blocks, status=status, headers=headers)
+async def adb_serve(
+    request: HttpRequest,
+    filename: str,
+    *,
+    storage: DbFileStorage = db_file_storage,
+    as_attachment: bool | None = None,
+    download_name: str | None = None,
+    content_type: str | None = None,
+    inline_types: Collection[str] = INLINE_TYPES,
+    max_ranges: int = MAX_RANGES,
+    headers: Mapping[str, str | None] | None = None,
+) -> HttpResponseBase:
+    """:func:`db_serve`, awaited."""
+    presentation = Presentation(as_attachment, download_name, content_type, inline_types, max_ranges, headers or {})
+    return await sync_to_async(respond)(request, filename, storage, presentation)
+
+
+def db_serve_signed(
+    request: HttpRequest,
+    filename: str,
+    *,
+    storage: DbFileStorage,
+    as_attachment: bool | None = None,
+    download_name: str | None = None,
+    content_type: str | None = None,
+    inline_types: Collection[str] = INLINE_TYPES,
+    max_ranges: int = MAX_RANGES,
+    headers: Mapping[str, str | None] | None = None,
+) -> HttpResponseBase:
+    """:func:`db_serve` for whoever has a URL that ``storage`` signed for this file, and that has not expired.
+
+    All others get an empty 403, without a query, whether there is such a file or not. What the URL says about
+    ``as_attachment`` goes first.
+    """
+    value = request.GET.get(PARAMETER, "")
+    grant = read_signature(value, filename, base_url=storage.base_url or "", alias=storage.write_alias)
+    if grant is None:
+        return HttpResponseForbidden()
+    if grant.as_attachment is not None:
+        as_attachment = grant.as_attachment
+    # The URL is the key: no page that the file links to is to be told.
+    headers = {"Referrer-Policy": "no-referrer"} | dict(headers or {})
+    presentation = Presentation(as_attachment, download_name, content_type, inline_types, max_ranges, headers)
+    return respond(request, filename, storage, presentation)
