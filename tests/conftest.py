@@ -16,4 +16,4 @@ pytest_plugins = [
 ]
 
 # They run where there is neither Django nor a driver; see tests/run_all.py.
-collect_ignore = ["without_driver"]
+collect_ignore = ["without_driver", "without_django"]
