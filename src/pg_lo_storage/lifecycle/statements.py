@@ -1,0 +1,28 @@
+"""Work that is done once, before the next statement of a connection, for whatever asked for it until then."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+__all__ = ["before_next_statement"]
+
+
+class _Execute(Protocol):
+    def __call__(self, sql: str, params: object, many: bool, context: dict[str, object], /) -> object: ...
+
+
+def before_next_statement(
+    connection: BaseDatabaseWrapper, action: Callable[[str], AbstractContextManager[None]]
+) -> None:
+    """Call ``action`` with Django's next statement on the connection, which is executed in the context it gives."""
+
+    def run(execute: _Execute, sql: str, params: object, many: bool, context: dict[str, object]) -> object:
+        # Removed first: the action has statements of its own.
+        connection.execute_wrappers.remove(run)
+        with action(sql):
+            return execute(sql, params, many, context)
+
+    # Outermost: whoever wraps statements for a block takes his own, the last, off again.
+    connection.execute_wrappers.insert(0, run)

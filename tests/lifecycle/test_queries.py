@@ -1,0 +1,106 @@
+"""What cleanup costs: nothing where no file changed, and a handful of statements however many rows there are."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from pg_lo_storage.storage import db_file_storage
+from tests.lifecycle.papers.models import Folder, Letter, Paper, Picture, Receipt
+from tests.lifecycle.support import check, image, upload
+
+
+def captured() -> CaptureQueriesContext:
+    return CaptureQueriesContext(connection)
+
+
+def test_a_save_that_changes_no_file_is_one_statement() -> None:
+    created = Paper.objects.create(data=upload())
+    for row in (created, Paper.objects.get()):
+        with captured() as queries:
+            row.title = "other"
+            row.save()
+            row.save(update_fields=["title"])
+        assert len(queries) == 2
+
+
+def test_a_row_without_a_file_is_one_statement() -> None:
+    with captured() as queries:
+        Paper.objects.create()
+        Receipt.objects.create()
+    assert len(queries) == 2
+    with captured() as queries:
+        Paper.objects.get().save()
+    assert len(queries) == 2
+
+
+def test_a_key_that_is_declared_after_the_file_makes_no_difference() -> None:
+    Letter.objects.create(code="a", data=upload())
+    row = Letter.objects.get()
+    with captured() as queries:
+        row.save()
+    assert len(queries) == 1
+
+
+def test_rows_are_loaded_by_one_query() -> None:
+    Paper.objects.bulk_create([Paper(data=db_file_storage.save("a.pdf", upload())) for _ in range(3)])
+    with captured() as queries:
+        assert all(row.data.name for row in Paper.objects.all())
+        assert len(Paper.objects.in_bulk()) == 3
+        rows = list(Paper.objects.defer("data"))
+    assert len(queries) == 3
+    assert all("data" in row.get_deferred_fields() for row in rows)
+    with captured() as queries:
+        rows[0].save()
+    assert len(queries) == 1
+
+
+def test_a_deferred_file_that_was_loaded_is_known() -> None:
+    Paper.objects.create(data=upload())
+    row = Paper.objects.defer("data").get()
+    assert row.data.name
+    with captured() as queries:
+        row.save()
+    assert len(queries) == 1
+
+
+def test_an_image_is_not_opened_for_dimensions_that_are_known() -> None:
+    Picture.objects.create(image=image(3, 4))
+    row = Picture.objects.get()
+    db_file_storage.delete(row.image.name or "")
+    row.save()
+    assert (row.width, row.height) == (3, 4)
+
+
+def test_an_open_file_stays_with_its_row_when_that_is_saved() -> None:
+    Paper.objects.create(data=upload())
+    row = Paper.objects.get()
+    with row.data.open() as file:
+        row.save()
+        assert row.data is file
+        assert row.data.read() == b"first"
+
+
+def deleting(rows: int) -> int:
+    folder = Folder.objects.create()
+    names = [db_file_storage.save("a.pdf", upload()) for _ in range(rows)]
+    Paper.objects.bulk_create([Paper(folder=folder, data=name) for name in names])
+    with captured() as queries:
+        folder.delete()
+    return len(queries)
+
+
+def test_a_thousand_rows_are_deleted_by_as_many_statements_as_a_hundred_but_for_djangos_own(catalogue: bool) -> None:
+    few, many = deleting(100), deleting(1000)
+    # Django deletes a hundred rows by each of its statements, and looks for what cascades from them as often.
+    assert many - few <= 9 * 4
+    check(catalogue=catalogue)
+
+
+@pytest.mark.parametrize("rows", [2, 50])
+def test_bulk_create_holds_files_by_one_query(rows: int) -> None:
+    names = [db_file_storage.save("a.pdf", upload()) for _ in range(rows)]
+    with captured() as queries:
+        Paper.objects.bulk_create([Paper(data=name) for name in names])
+    # Those of the hold go by the driver's own cursor.
+    assert [query["sql"].split()[0] for query in queries.captured_queries if "INSERT" in query["sql"]] == ["INSERT"]
+    assert len(queries) <= 3
