@@ -1,0 +1,1 @@
+"""Comparisons of speed and memory, as ratios within one run: ``python -m benchmarks.NAME``."""

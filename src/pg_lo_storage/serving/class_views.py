@@ -1,0 +1,117 @@
+"""The class-based view: rows decide who may read their files."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.db import models
+from django.db.models.fields.files import FieldFile
+from django.http import HttpRequest, HttpResponseBase, HttpResponseNotFound
+from django.views.generic import View
+
+from pg_lo_storage.names import parse_name
+from pg_lo_storage.serving.presentation import INLINE_TYPES, Presentation
+from pg_lo_storage.serving.ranges import MAX_RANGES
+from pg_lo_storage.serving.serve import METHODS, respond
+from pg_lo_storage.storage import DbFileStorage
+
+__all__ = ["DbFileView"]
+
+
+class DbFileView(View):
+    """Serves the file of a row, where :meth:`get_queryset` has that row: 404 for all others, and for an empty field.
+
+    The URL names the row by ``filename`` or by ``pk``. ``field`` is the file field; ``model`` or ``queryset`` says
+    which rows there are, ``owner`` the path to their user, such as ``"owner"`` or ``"order__customer"``: with it nobody
+    reads another's. The rest are the arguments of :func:`pg_lo_storage.views.db_serve`.
+    """
+
+    model: type[models.Model] | None = None
+    queryset: "models.QuerySet[models.Model] | None" = None
+    field: str = ""
+    owner: str | None = None
+    as_attachment: bool | None = None
+    download_name: str | None = None
+    content_type: str | None = None
+    inline_types: Collection[str] = INLINE_TYPES
+    max_ranges: int = MAX_RANGES
+    headers: Mapping[str, str | None] | None = None
+
+    http_method_names: Sequence[str] = [method.lower() for method in METHODS]
+
+    if TYPE_CHECKING:
+
+        @classmethod
+        def as_view(cls, **initkwargs: object) -> Callable[..., HttpResponseBase]:
+            """Return the view; the arguments replace the class's attributes."""
+            ...
+
+    def get(self, request: HttpRequest, **kwargs: object) -> HttpResponseBase:
+        """Serve the file of the row that the URL names."""
+        if not self.field:
+            message = f"{type(self).__name__} needs field=, the name of a file field"
+            raise ImproperlyConfigured(message)
+        row = self.get_row(**kwargs)
+        file = None if row is None else self._file_of(row)
+        if row is None or not file or not file.name:
+            return HttpResponseNotFound()
+        if not isinstance(file.storage, DbFileStorage):
+            message = f"{type(self).__name__}: the files of {self.field!r} are not in a DbFileStorage"
+            raise ImproperlyConfigured(message)
+        return respond(request, file.name, file.storage, self.get_presentation(row))
+
+    def get_queryset(self) -> "models.QuerySet[models.Model]":
+        """Return the rows whose files this request may read."""
+        if self.queryset is not None:
+            rows = self.queryset.all()
+        elif self.model is not None:
+            rows = self.model._default_manager.all()  # noqa: SLF001 -- as in Django's own views
+        else:
+            message = f"{type(self).__name__} needs model=, queryset= or get_queryset()"
+            raise ImproperlyConfigured(message)
+        if self.owner is None:
+            return rows
+        user = getattr(self.request, "user", None)
+        if user is None:
+            message = f"{type(self).__name__}: owner= needs AuthenticationMiddleware"
+            raise ImproperlyConfigured(message)
+        return rows.filter(**{self.owner: user.pk}) if user.is_authenticated else rows.none()
+
+    def get_row(self, *, filename: object = None, pk: object = None, **_kwargs: object) -> models.Model | None:
+        """Return the row that the URL names, ``None`` where there is none for this request."""
+        if filename is not None:
+            if parse_name(filename) is None:
+                return None
+            lookup = {self.field: filename}
+        elif pk is not None:
+            if "\x00" in str(pk):  # PostgreSQL has no such text
+                return None
+            lookup = {"pk": pk}
+        else:
+            message = f"{type(self).__name__} is to be found by filename or pk: name one in the URL pattern"
+            raise ImproperlyConfigured(message)
+        rows = self.get_queryset()
+        try:
+            rows = rows.filter(**lookup)
+        except (TypeError, ValueError, ValidationError):  # a key of another type
+            return None
+        # Rows may share a file: any of them will do.
+        return next(iter(rows[:1]), None)
+
+    def get_presentation(self, row: models.Model) -> Presentation:  # noqa: ARG002 -- for subclasses
+        """Return how the row's file is presented."""
+        return Presentation(
+            self.as_attachment,
+            self.download_name,
+            self.content_type,
+            self.inline_types,
+            self.max_ranges,
+            self.headers or {},
+        )
+
+    def _file_of(self, row: models.Model) -> FieldFile:
+        file = getattr(row, self.field, None)
+        if not isinstance(file, FieldFile):
+            message = f"{type(self).__name__}: field={self.field!r} is no file field of {row._meta.label}"
+            raise ImproperlyConfigured(message)
+        return file

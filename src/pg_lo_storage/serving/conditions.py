@@ -1,0 +1,101 @@
+"""Conditional requests, of RFC 9110, section 13, and the digests of RFC 9530.
+
+Django's :func:`get_conditional_response` is not used: it ignores ``If-Range``, takes ``*`` for a miss where there is no
+entity tag, and fails a date that it has nothing to compare with.
+"""
+
+import base64
+import re
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Literal, Self
+
+from django.http import HttpRequest
+from django.utils.http import parse_etags, parse_http_date_safe
+
+from pg_lo_storage.catalogue import Entry
+
+__all__ = ["CONDITIONAL", "Validators", "allows_range", "evaluate", "repr_digest"]
+
+CONDITIONAL: Final = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "Range")
+"""Headers that may make an answer without the file's content."""
+
+# A transaction may change a file long after another one did, in the same second by the clock of their writes.
+_SETTLED: Final = timedelta(minutes=1)
+_WANTED: Final = re.compile(r"[ \t]*([a-z*][a-z0-9_.*-]*)=([0-9]{1,2})[ \t]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What tells one content of a file from another; ``last_modified`` is in seconds since 1970, in UTC.
+
+    ``is_date_strong`` says that the date too stands for one content only: nothing was written since it was saved.
+    """
+
+    etag: str | None = None
+    last_modified: int | None = None
+    is_date_strong: bool = False
+
+    @classmethod
+    def of(cls, entry: Entry | None) -> Self:
+        """Return those of a catalogued file; without a catalogue there are none."""
+        if entry is None:
+            return cls()
+        moment = entry.modified_at.timestamp()
+        # A restored dump may number its transactions again: the time is in the tag, too.
+        etag = entry.sha256 or f"{entry.loid}-{int(moment * 1_000_000):x}-{entry.version}"
+        is_original = entry.modified_at == entry.created_at
+        is_sane = moment <= time.time() - (0 if is_original else _SETTLED.total_seconds())
+        return cls(f'"{etag}"', int(moment) if is_sane else None, is_original and is_sane)
+
+
+def evaluate(request: HttpRequest, validators: Validators) -> Literal[304, 412] | None:
+    """Return the status that the preconditions of a GET or HEAD request lead to, ``None`` to go on."""
+    last_modified = validators.last_modified
+    if (if_match := request.headers.get("If-Match")) is not None:
+        if not _is_listed(if_match, validators.etag):
+            return 412
+    elif last_modified is not None:
+        limit = parse_http_date_safe(request.headers.get("If-Unmodified-Since", ""))
+        if limit is not None and last_modified > limit:
+            return 412
+    if (if_none_match := request.headers.get("If-None-Match")) is not None:
+        if _is_listed(if_none_match, validators.etag, weakly=True):
+            return 304
+    elif last_modified is not None:
+        limit = parse_http_date_safe(request.headers.get("If-Modified-Since", ""))
+        if limit is not None and last_modified <= limit:
+            return 304
+    return None
+
+
+def allows_range(request: HttpRequest, validators: Validators) -> bool:
+    """Tell whether ``If-Range`` lets a ``Range`` count: there is none, or it names exactly the content there is."""
+    if (validator := request.headers.get("If-Range")) is None:
+        return True
+    validator = validator.strip(" \t")
+    if validator.endswith('"'):
+        return validator == validators.etag
+    # None is the date of nothing.
+    date = parse_http_date_safe(validator)
+    return date is not None and validators.is_date_strong and date == validators.last_modified
+
+
+def repr_digest(request: HttpRequest, entry: Entry | None) -> str | None:
+    """Return the value of ``Repr-Digest`` where ``Want-Repr-Digest`` asks for SHA-256, and the catalogue has it."""
+    wanted = request.headers.get("Want-Repr-Digest")
+    if wanted is None or entry is None or entry.sha256 is None:
+        return None
+    members = [_WANTED.fullmatch(member) for member in wanted.split(",")]
+    # A structured field with a mistake is none at all (RFC 9651, 4.2); of a key that is there twice the last counts.
+    preferences = {match[1]: int(match[2]) for match in members if match}
+    if None in members or not 1 <= preferences.get("sha-256", 0) <= 10:
+        return None
+    return f"sha-256=:{base64.b64encode(bytes.fromhex(entry.sha256)).decode()}:"
+
+
+def _is_listed(header: str, etag: str | None, *, weakly: bool = False) -> bool:
+    if header.strip(" \t") == "*":
+        return True
+    return any(etag == (tag.removeprefix("W/") if weakly else tag) for tag in parse_etags(header))

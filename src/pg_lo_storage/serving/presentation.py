@@ -1,0 +1,100 @@
+"""How a file is presented to browsers: its type, its name, and what it may do there."""
+
+import unicodedata
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from django.utils.http import content_disposition_header
+
+from pg_lo_storage.content_types import UNKNOWN, content_type_of
+from pg_lo_storage.serving.ranges import MAX_RANGES
+
+if TYPE_CHECKING:
+    from pg_lo_storage.catalogue import Entry
+
+__all__ = ["INLINE_TYPES", "Presentation"]
+
+INLINE_TYPES: Final[Collection[str]] = frozenset(
+    {
+        "application/pdf",
+        "audio/*",
+        "image/apng",
+        "image/avif",
+        "image/bmp",
+        "image/gif",
+        "image/jpeg",
+        "image/png",
+        "image/webp",
+        "text/plain",
+        "video/*",
+    }
+)
+"""What a browser shows without running anything in it. All else, HTML, SVG and XML above all, is a download."""
+
+# Nothing in a document runs, loads, or is of the site's origin; what a browser puts around an image may be styled, and
+# may load the file itself. What it puts around audio and video does that as the site, or not at all.
+_POLICY: Final = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"
+_SANDBOX: Final = f"sandbox; {_POLICY}"
+_PLAYER: Final = f"sandbox allow-same-origin; {_POLICY}"
+# A page of the site, tricked into naming them, would run these by their type: a browser asks for no other consent.
+_RUN_BY_PAGES: Final = ("javascript", "ecmascript", "css")
+_LONGEST_NAME: Final = 150
+_LONGEST_ENDING: Final = 30
+_JOINERS: Final = "\u200c\u200d"  # parts of words in Persian and Indic scripts, and of emoji
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """What a view's arguments say: see :func:`pg_lo_storage.views.db_serve`."""
+
+    as_attachment: bool | None = None
+    download_name: str | None = None
+    content_type: str | None = None
+    inline_types: Collection[str] = INLINE_TYPES
+    max_ranges: int = MAX_RANGES
+    headers: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+
+    def type_of(self, name: str, entry: "Entry | None") -> str:
+        """Return the content type: the given one, the catalogue's, or else the one that the name's extension means.
+
+        The catalogue has none of what was made without a name, by :class:`DbFileIO`: then any extension names it.
+        """
+        if self.content_type is not None:
+            return self.content_type
+        found = UNKNOWN if entry is None else content_type_of("", entry.content_type)
+        if entry is None or (entry.extension is None and found == UNKNOWN):
+            found = content_type_of(name)
+        return UNKNOWN if found.partition("/")[2].removeprefix("x-").startswith(_RUN_BY_PAGES) else found
+
+    def headers_of(self, name: str, entry: "Entry | None") -> dict[str, str]:
+        """Return the headers that say what a file is and what it may do."""
+        content_type = self.type_of(name, entry)
+        as_attachment = not self._is_inline(content_type) if self.as_attachment is None else self.as_attachment
+        shown_name = _printable(self.download_name or (entry and entry.original_name) or name) or name
+        headers = {
+            "Content-Type": content_type,
+            "Content-Disposition": content_disposition_header(as_attachment, shown_name) or "inline",
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "private",
+        }
+        # In a sandbox browsers show no PDF; what runs in one, runs in the viewer's own.
+        if as_attachment or content_type != "application/pdf":
+            is_played = not as_attachment and content_type.startswith(("audio/", "video/"))
+            headers["Content-Security-Policy"] = _PLAYER if is_played else _SANDBOX
+        return headers
+
+    def _is_inline(self, content_type: str) -> bool:
+        essence = content_type.partition(";")[0].strip().lower()
+        return essence in self.inline_types or f"{essence.partition('/')[0]}/*" in self.inline_types
+
+
+def _printable(name: str) -> str:
+    # Neither controls nor what turns the direction of writing, to hide an extension.
+    kept = "".join(
+        character
+        for character in name
+        if character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs"
+    )
+    # Proxies limit a response's headers to some kilobytes.
+    return kept if len(kept) <= _LONGEST_NAME else kept[: _LONGEST_NAME - _LONGEST_ENDING] + kept[-_LONGEST_ENDING:]

@@ -1,0 +1,136 @@
+"""Threads that read blocks for asynchronous servers, and when a connection may be given back between two blocks.
+
+A download's own thread has a connection of its own, which under ASGI stays open as long as the slowest client reads. So
+what may be read over any connection is read over those of a few threads, which all downloads of the process share.
+"""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from django.conf import settings
+from django.db import connections
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+__all__ = ["READERS", "BlockReaders", "needs_own_connection", "release_connections", "release_pooled_connections"]
+
+DEFAULT_THREADS: Final = 4
+"""As many blocks are read at a time; each thread has a connection for each database that it reads from."""
+
+THREAD_NAME: Final = "pg_lo_storage reader"
+
+_LINGER: Final = 1.0  # seconds that a thread keeps its connection without work, while there are downloads
+
+
+def needs_own_connection(alias: str) -> bool:
+    """Tell whether only this thread's connection sees what it has written: a transaction may be open on it."""
+    return not _is_free(connections[alias])
+
+
+def release_connections() -> None:
+    """Close this thread's connections as Django does at the end of a request, but for those in a transaction."""
+    for wrapper in connections.all(initialized_only=True):
+        if _is_free(wrapper):
+            wrapper.close_if_unusable_or_obsolete()
+
+
+def release_pooled_connections() -> None:
+    """Give this thread's connections back to their pools, but for those in a transaction; others stay open."""
+    for wrapper in connections.all(initialized_only=True):
+        if getattr(wrapper, "pool", None) is not None and _is_free(wrapper):
+            wrapper.close()
+
+
+def _is_free(wrapper: "BaseDatabaseWrapper") -> bool:
+    if wrapper.connection is None:
+        return bool(wrapper.settings_dict["AUTOCOMMIT"])
+    return not wrapper.in_atomic_block and wrapper.get_autocommit()
+
+
+class BlockReaders:
+    """A few threads, started when there is work, that end with the last download, and close their connections.
+
+    ``PG_LO_STORAGE_READ_THREADS`` says how many. They are no ThreadPoolExecutor's, whose threads, and so their
+    connections, would stay for ever.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all threads: a forked process has none of them."""
+        self._changed = threading.Condition()
+        self._work: deque[tuple[Future[bytes], Callable[[], bytes]]] = deque()
+        self._threads = self._idle = self._downloads = 0
+
+    @contextmanager
+    def download(self) -> Generator[None]:
+        """Keep the threads for a download's blocks until the block ends."""
+        with self._changed:
+            self._downloads += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._downloads -= 1
+                if not self._downloads:
+                    self._changed.notify_all()
+
+    def submit(self, read: Callable[[], bytes]) -> "Future[bytes]":
+        """Have one of the threads call ``read``."""
+        limit: int = getattr(settings, "PG_LO_STORAGE_READ_THREADS", DEFAULT_THREADS)
+        future: Future[bytes] = Future()
+        with self._changed:
+            self._work.append((future, read))
+            if self._idle >= len(self._work):
+                self._changed.notify()
+            elif self._threads < limit:
+                self._threads += 1
+                # Nobody waits for its block once the process ends.
+                threading.Thread(target=self._run, name=THREAD_NAME, daemon=True).start()
+        return future
+
+    def _run(self) -> None:
+        try:
+            while (work := self._next()) is not None:
+                future, read = work
+                if future.set_running_or_notify_cancel():
+                    _call(future, read)
+                # While it waits it is not to keep a block in memory.
+                del work, future, read
+        finally:
+            connections.close_all()
+
+    def _next(self) -> tuple["Future[bytes]", Callable[[], bytes]] | None:
+        with self._changed:
+            self._idle += 1
+            self._changed.wait_for(lambda: self._work or not self._downloads, _LINGER)
+            self._idle -= 1
+            if self._work:
+                return self._work.popleft()
+            self._threads -= 1
+            return None
+
+
+def _call(future: "Future[bytes]", read: Callable[[], bytes]) -> None:
+    try:
+        block = read()
+        release_pooled_connections()
+    except BaseException as error:  # noqa: BLE001 -- it is raised where the block is awaited
+        connections.close_all()
+        future.set_exception(error)
+    else:
+        future.set_result(block)
+
+
+READERS: Final = BlockReaders()
+"""This process's."""
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=READERS.reset)

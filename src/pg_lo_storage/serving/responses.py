@@ -1,0 +1,102 @@
+"""The response whose body is read block by block, under WSGI and ASGI alike."""
+
+import asyncio
+import functools
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from asgiref.sync import sync_to_async
+from django.http import StreamingHttpResponse
+from typing_extensions import override
+
+from pg_lo_storage.serving.ranges import Piece
+from pg_lo_storage.serving.readers import READERS, needs_own_connection, release_connections, release_pooled_connections
+from pg_lo_storage.serving.representation import Representation
+
+__all__ = ["DbFileResponse"]
+
+
+class DbFileResponse(StreamingHttpResponse):
+    """Sends ``blocks``, those that are ranges read from the file when their turn comes, each by one statement.
+
+    Nothing is held in between: no transaction, no descriptor, no connection of a pool, and under an asynchronous server
+    no connection at all. Where a transaction is open on the request's connection that one is used, and so sees what
+    was not committed.
+
+    A file that was changed, replaced or deleted raises :exc:`LargeObjectConflict` or :exc:`LargeObjectNotFound` into
+    the server, which cuts the connection: the client was promised a length.
+    """
+
+    if TYPE_CHECKING:
+        _iterator: object  # Django's, replaced where a middleware replaces the body
+
+    def __init__(
+        self,
+        representation: Representation,
+        blocks: Iterable[Piece],
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._representation = representation
+        self._blocks = iter(blocks)
+        self._body = self._read_here()
+        super().__init__(self._body, status=status, headers=dict(headers or {}))
+
+    @override
+    def has_header(self, header: str) -> bool:
+        """Tell whether there is such a header; of a part of a file, that there is a ``Content-Encoding``.
+
+        By this middlewares know what not to compress: ranges are those of the file, not of its compressed form.
+        """
+        return super().has_header(header) or (self.status_code == 206 and header.lower() == "content-encoding")
+
+    __contains__ = has_header
+
+    @override
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        if self.is_async:  # a middleware replaced the body
+            async for part in super().__aiter__():
+                yield part
+            return
+        own = self._iterator is self._body
+        async with aclosing(self._read_elsewhere() if own else _in_the_requests_thread(iter(self))) as blocks:
+            async for block in blocks:
+                yield block
+
+    def _read_here(self) -> Iterator[bytes]:
+        for piece in self._blocks:
+            block = piece if isinstance(piece, bytes) else self._representation.read(piece)
+            release_pooled_connections()
+            yield block
+
+    async def _read_elsewhere(self) -> AsyncGenerator[bytes]:
+        if await sync_to_async(self._is_bound)():
+            async with aclosing(_in_the_requests_thread(self._body)) as blocks:
+                async for block in blocks:
+                    yield block
+            return
+        with READERS.download():
+            for piece in self._blocks:
+                if isinstance(piece, bytes):
+                    yield piece
+                else:
+                    read = functools.partial(self._representation.read, piece)
+                    yield await asyncio.wrap_future(READERS.submit(read))
+
+    def _is_bound(self) -> bool:
+        if needs_own_connection(self._representation.alias):
+            return True
+        release_connections()
+        return False
+
+
+async def _in_the_requests_thread(blocks: Iterator[bytes]) -> AsyncGenerator[bytes]:
+    while (block := await sync_to_async(_next)(blocks)) is not None:
+        yield block
+
+
+def _next(blocks: Iterator[bytes]) -> bytes | None:
+    # StopIteration cannot be raised into a coroutine.
+    return next(blocks, None)

@@ -1,0 +1,203 @@
+"""What RFC 9110 says a server answers, written from the RFC: requests are drawn with their meaning, and not parsed."""
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from django.utils.http import http_date
+from hypothesis import strategies as st
+
+DAY: Final = 86_400
+Tags = list[tuple[bool, str]] | Literal["*", "none"]
+Specs = list[tuple[int | None, int | None]] | Literal["ignored"]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file, its strong entity tag, and when it was last modified, in seconds since 1970."""
+
+    data: bytes
+    etag: str | None
+    modified: int | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request: its method, and of each header the text and what it means."""
+
+    method: str
+    if_match: tuple[str, Tags] | None
+    if_none_match: tuple[str, Tags] | None
+    if_modified_since: tuple[str, int | None] | None
+    if_unmodified_since: tuple[str, int | None] | None
+    if_range: tuple[str, tuple[bool, str] | int | None] | None
+    range: tuple[str, Specs] | None
+    noise: dict[str, str] = field(default_factory=dict[str, str])
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers' texts."""
+        names = ("if_match", "if_none_match", "if_modified_since", "if_unmodified_since", "if_range", "range")
+        found = {name.replace("_", "-"): value[0] for name in names if (value := getattr(self, name)) is not None}
+        return found | self.noise
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The status, and which bytes are sent: first and last position of each part; ``whole`` says that they are all."""
+
+    status: int
+    parts: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+
+
+def answer(file: File, asked: Asked) -> Answer:
+    """Follow section 13.2.2, and then section 14.2."""
+    status = status_of_preconditions(file, asked)
+    if status is not None:
+        return Answer(status)
+    if asked.method == "GET" and asked.range is not None and asked.range[1] != "ignored":  # step 5
+        current = asked.if_range is None or is_current(asked.if_range[1], file)
+        if current:
+            return answer_to_ranges(asked.range[1], len(file.data))
+    return Answer(200)
+
+
+def status_of_preconditions(file: File, asked: Asked) -> int | None:
+    """Follow steps 1 to 4."""
+    if asked.if_match is not None:  # step 1
+        if not matches(asked.if_match[1], file.etag, strong=True):
+            return 412
+    elif asked.if_unmodified_since is not None and file.modified is not None:  # step 2
+        date = asked.if_unmodified_since[1]
+        if date is not None and not file.modified <= date:
+            return 412
+    if asked.if_none_match is not None:  # step 3
+        if matches(asked.if_none_match[1], file.etag, strong=False):
+            return 304
+    elif asked.if_modified_since is not None and file.modified is not None:  # step 4
+        date = asked.if_modified_since[1]
+        if date is not None and file.modified <= date:
+            return 304
+    return None
+
+
+def matches(tags: Tags, etag: str | None, *, strong: bool) -> bool:
+    """Compare by section 8.8.3.2."""
+    if tags == "*":
+        return True
+    return tags != "none" and any(tag == etag and not (weak and strong) for weak, tag in tags)
+
+
+def is_current(validator: tuple[bool, str] | int | None, file: File) -> bool:
+    """Follow section 13.1.5."""
+    if isinstance(validator, tuple):
+        return not validator[0] and validator[1] == file.etag
+    return validator is not None and validator == file.modified
+
+
+def answer_to_ranges(specs: list[tuple[int | None, int | None]], size: int) -> Answer:
+    """Follow sections 14.1.2 and 15.3.7, position by position."""
+    wanted: list[set[int]] = []
+    for first, last in specs:
+        if first is None:
+            assert last is not None
+            wanted.append(set(range(max(size - last, 0), size)))
+        else:
+            end = size - 1 if last is None else last
+            wanted.append({position for position in range(min(first, size), size) if position <= end})
+    wanted = [positions for positions in wanted if positions]
+    if not wanted:
+        return Answer(416)
+    joined: list[set[int]] = []
+    for positions in wanted:
+        touching = [other for other in joined if other & {near for p in positions for near in (p - 1, p, p + 1)}]
+        if not touching:
+            joined.append(set(positions))
+            continue
+        touching[0] |= positions.union(*touching)
+        joined = [other for other in joined if other is touching[0] or other not in touching[1:]]
+    return Answer(206, [(min(positions), max(positions)) for positions in joined])
+
+
+def spaced(separator: str) -> st.SearchStrategy[str]:
+    return st.sampled_from([separator, f" {separator}", f"{separator} ", f"\t{separator} \t"])
+
+
+@st.composite
+def tag_lists(draw: st.DrawFn, etag: str | None) -> tuple[str, Tags]:
+    """Draw the value of If-Match and If-None-Match."""
+    kind = draw(st.sampled_from(["*", "none", "list", "list"]))
+    if kind == "*":
+        return draw(st.sampled_from(["*", " * "])), "*"
+    if kind == "none":
+        return draw(st.sampled_from(["", "abc", "W/", '"', "\x00", "**", "é", ",,,"])), "none"
+    known = [etag] if etag else []
+    tags = draw(st.lists(st.tuples(st.booleans(), st.sampled_from([*known, '"other"', '""'])), min_size=1, max_size=3))
+    return draw(spaced(",")).join(("W/" if weak else "") + tag for weak, tag in tags), tags
+
+
+@st.composite
+def dates(draw: st.DrawFn, modified: int | None) -> tuple[str, int | None]:
+    """Draw the value of a header that is a date; ``None`` means that it is none."""
+    if draw(st.integers(0, 3)) == 0:
+        invalid = ["", "yesterday", "Wed, 99 Oct 2015 07:28:00 GMT", "\x00", "9" * 400, "Wed, 21 Oct 2015 07:28:00"]
+        return draw(st.sampled_from(invalid)), None
+    moment = (modified or 1_700_000_000) + draw(st.sampled_from([-DAY, -1, 0, 1, DAY]))
+    return http_date(moment), moment
+
+
+@st.composite
+def validators(draw: st.DrawFn, file: File) -> tuple[str, tuple[bool, str] | int | None]:
+    """Draw the value of If-Range."""
+    if draw(st.booleans()):
+        return draw(dates(file.modified))
+    weak = draw(st.booleans())
+    tag = draw(st.sampled_from([file.etag or '"other"', '"other"']))
+    return ("W/" if weak else "") + tag, (weak, tag)
+
+
+@st.composite
+def ranges(draw: st.DrawFn, size: int) -> tuple[str, Specs]:
+    """Draw the value of Range."""
+    if draw(st.integers(0, 4)) == 0:
+        ignored = [
+            "",
+            "bytes",
+            "bytes=",
+            "bytes=,",
+            "lines=1-2",
+            "bytes=2-1",
+            "bytes=a-b",
+            "bytes=1-2;",
+            "\x00",
+            "bytes=--",
+        ]
+        return draw(st.sampled_from(ignored)), "ignored"
+    position = st.integers(0, size + 5)
+    specs: list[tuple[int | None, int | None]] = []
+    for _ in range(draw(st.integers(1, 5))):
+        first, length = draw(st.none() | position), draw(st.none() | position)
+        if first is None:
+            specs.append((None, length or 0))
+        else:
+            specs.append((first, None if length is None else first + length))
+    zeros = draw(st.sampled_from(["", "0", "0" * 30]))
+    texts = [f"{'' if a is None else f'{zeros}{a}'}-{'' if b is None else f'{zeros}{b}'}" for a, b in specs]
+    unit = draw(st.sampled_from(["bytes", "Bytes"]))
+    return f"{unit}={draw(spaced(','))}" + draw(spaced(",")).join(texts), specs
+
+
+NOISE: Final = ["accept-encoding", "want-repr-digest", "content-range", "x-forwarded-for", "accept", "te", "expect"]
+
+
+@st.composite
+def requests(draw: st.DrawFn, file: File) -> Asked:
+    """Draw a request for the file."""
+    return Asked(
+        method=draw(st.sampled_from(["GET", "GET", "GET", "HEAD"])),
+        if_match=draw(st.none() | tag_lists(file.etag)),
+        if_none_match=draw(st.none() | tag_lists(file.etag)),
+        if_modified_since=draw(st.none() | dates(file.modified)),
+        if_unmodified_since=draw(st.none() | dates(file.modified)),
+        if_range=draw(st.none() | validators(file)),
+        range=draw(st.none() | ranges(len(file.data))),
+        noise=draw(st.dictionaries(st.sampled_from(NOISE), st.text(max_size=20), max_size=2)),
+    )

@@ -1,0 +1,11 @@
+"""The tests' project as real servers run it, in processes of their own."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+from django.core.wsgi import get_wsgi_application
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+
+wsgi = get_wsgi_application()
+asgi = get_asgi_application()

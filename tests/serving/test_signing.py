@@ -1,0 +1,168 @@
+"""URLs that carry the right to read one file, for a while."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+from django.core.files.base import ContentFile
+from django.db import connection
+from django.http import HttpResponseBase
+from django.test import RequestFactory, override_settings
+from django.test.utils import CaptureQueriesContext
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pg_lo_storage.serving.signing import PARAMETER, read_signature, signed_url
+from pg_lo_storage.storage import DbFileStorage
+from pg_lo_storage.views import db_serve_signed
+from tests.serving.test_oracle import body
+
+pytestmark = pytest.mark.django_db
+
+STORAGE = DbFileStorage("/signed/")
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def name() -> str:
+    return STORAGE.save("a.pdf", ContentFile(b"0123456789"))
+
+
+@pytest.fixture
+def set_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    def set_time(now: float) -> None:
+        monkeypatch.setattr(time, "time", lambda: now)
+
+    set_time(NOW)
+    return set_time
+
+
+def sign(name: str, max_age: float | timedelta = 3600, as_attachment: bool | None = None) -> str:
+    return signed_url(
+        STORAGE.url(name),
+        name,
+        base_url="/signed/",
+        alias="default",
+        max_age=max_age,
+        as_attachment=as_attachment,
+    )
+
+
+def serve(url: str, storage: DbFileStorage = STORAGE, method: str = "GET") -> HttpResponseBase:
+    request = RequestFactory().generic(method, url)
+    return db_serve_signed(request, urlsplit(url).path.rpartition("/")[2], storage=storage)
+
+
+def with_signature(url: str, signature: str) -> str:
+    return f"{url.partition('?')[0]}?{urlencode({PARAMETER: signature})}"
+
+
+def signature_of(url: str) -> str:
+    return dict(parse_qsl(urlsplit(url).query))[PARAMETER]
+
+
+def test_whoever_has_the_url_may_read_the_file(name: str) -> None:
+    response = serve(sign(name))
+    assert response.status_code == 200
+    assert body(response) == b"0123456789"
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["Cache-Control"] == "private"
+    assert serve(sign(name), method="HEAD").status_code == 200
+
+
+def refused(response: HttpResponseBase) -> bool:
+    return (response.status_code, body(response), "ETag" in response.headers) == (403, b"", False)
+
+
+def test_without_a_signature_nothing_is_told(name: str) -> None:
+    missing = "/signed/4294967295.pdf"
+    with CaptureQueriesContext(connection) as queries:
+        for url in (STORAGE.url(name), missing):
+            assert refused(serve(url))
+            assert refused(serve(with_signature(url, "")))
+    assert not queries.captured_queries
+    assert serve(sign("4294967295.pdf")).status_code == 404
+
+
+def test_a_signature_is_for_one_name(name: str) -> None:
+    other = STORAGE.save("a.pdf", ContentFile(b"other"))
+    assert refused(serve(with_signature(STORAGE.url(other), signature_of(sign(name)))))
+    assert refused(serve(sign(name).replace(".pdf", ".html")))
+
+
+def test_a_signature_is_for_one_storage(name: str) -> None:
+    assert refused(serve(sign(name), DbFileStorage("/elsewhere/")))
+    assert refused(serve(sign(name), DbFileStorage("/signed/", alias="replica")))
+
+
+@given(st.text(max_size=60))
+def test_nothing_else_is_a_signature(signature: str) -> None:
+    assert read_signature(signature, "1.pdf", base_url="/signed/", alias="default") is None
+
+
+@given(place=st.integers(0, 200), character=st.characters())
+def test_a_signature_that_was_changed_is_none(place: int, character: str) -> None:
+    signature = signature_of(sign("1.pdf", as_attachment=True))
+    place %= len(signature)
+    changed = signature[:place] + character + signature[place + 1 :]
+    for other in (changed, signature[:place], signature + character):
+        grant = read_signature(other, "1.pdf", base_url="/signed/", alias="default")
+        assert (grant is not None) == (other == signature)
+
+
+@pytest.mark.parametrize("max_age", [1, 10, 3600, timedelta(days=1), 0.5])
+def test_a_url_expires(name: str, max_age: float | timedelta, set_time: Callable[[float], None]) -> None:
+    seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+    url = sign(name, max_age)
+    set_time(NOW + seconds)
+    assert refused(serve(url))
+    set_time(NOW + seconds * 0.9 - 1)
+    assert seconds < 10 or serve(url).status_code == 200
+
+
+def test_a_later_expiry_is_not_signed(name: str, set_time: Callable[[float], None]) -> None:
+    expires, rest = signature_of(sign(name)).split(".", 1)
+    set_time(NOW + 7200)
+    assert refused(serve(with_signature(sign(name), f"{int(expires) + 9999}.{rest}")))
+
+
+def test_the_url_stays_the_same_for_a_while_so_that_browsers_cache(
+    name: str, set_time: Callable[[float], None]
+) -> None:
+    urls: set[str] = set()
+    for second in range(3600):
+        set_time(NOW + second)
+        urls.add(sign(name))
+    assert len(urls) in {10, 11}
+
+
+@pytest.mark.parametrize(("as_attachment", "disposition"), [(None, "inline"), (True, "attachment"), (False, "inline")])
+def test_the_url_says_whether_the_file_is_a_download(name: str, as_attachment: bool | None, disposition: str) -> None:
+    response = serve(sign(name, as_attachment=as_attachment))
+    assert response.headers["Content-Disposition"].startswith(disposition)
+    expires, _, signature = signature_of(sign(name, as_attachment=as_attachment)).split(".")
+    for letter in {"", "a", "i"} - {{None: "", True: "a", False: "i"}[as_attachment]}:
+        assert refused(serve(with_signature(sign(name), f"{expires}.{letter}.{signature}")))
+
+
+def test_an_old_key_still_counts_while_it_is_a_fallback(name: str) -> None:
+    with override_settings(SECRET_KEY="old"):
+        url = sign(name)
+    assert refused(serve(url))
+    with override_settings(SECRET_KEY_FALLBACKS=["old"]):
+        assert serve(url).status_code == 200
+
+
+@pytest.mark.parametrize("max_age", [0, -1, timedelta(0)])
+def test_a_url_cannot_be_expired_from_the_start(max_age: float | timedelta) -> None:
+    with pytest.raises(ValueError, match="in the past"):
+        sign("1.pdf", max_age)
+
+
+def test_a_relayed_name_needs_no_session(name: str) -> None:
+    # No middleware ran: there is neither a user nor a session.
+    request = RequestFactory().get(sign(name))
+    assert not hasattr(request, "user")
+    assert db_serve_signed(request, name, storage=STORAGE, download_name="b.pdf").status_code == 200
