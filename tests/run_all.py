@@ -34,7 +34,19 @@ MATRIX = [
     ("3.13", "6.x", "18", "psycopg"),
 ]
 # What hardly depends on versions and takes long is left to the suite proper.
-NOT_IN_MATRIX = ["--ignore=tests/test_demo.py", "--ignore=tests/testing/test_mutants.py"]
+NOT_IN_MATRIX = [
+    f"--ignore=tests/{path}"
+    for path in (
+        "test_demo.py",
+        "testing/test_mutants.py",
+        "aio/test_cancellation.py",
+        "aio/test_oracle.py",
+        "lifecycle/test_concurrency.py",
+        "lifecycle/test_many.py",
+        "serving/test_oracle.py",
+        "serving/test_servers.py",
+    )
+]
 DJANGO = {"5.2": "django>=5.2,<6", "6.x": "django>=6,<7"}
 
 

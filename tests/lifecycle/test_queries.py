@@ -2,11 +2,12 @@
 
 import pytest
 from django.db import connection
+from django.db.models.signals import post_delete
 from django.test.utils import CaptureQueriesContext
 
 from pg_lo_storage.storage import db_file_storage
 from tests.lifecycle.papers.models import Folder, Letter, Paper, Picture, Receipt
-from tests.lifecycle.support import check, image, upload
+from tests.lifecycle.support import check, image, sql, upload
 
 
 def captured() -> CaptureQueriesContext:
@@ -78,6 +79,42 @@ def test_an_open_file_stays_with_its_row_when_that_is_saved() -> None:
         row.save()
         assert row.data is file
         assert row.data.read() == b"first"
+
+
+def verbs(queries: CaptureQueriesContext) -> list[str]:
+    return [query["sql"].split()[0] for query in queries.captured_queries]
+
+
+def test_a_row_without_a_file_is_deleted_by_djangos_statements_alone() -> None:
+    for row in (Receipt.objects.create(), Receipt(pk=Receipt.objects.create().pk)):
+        with captured() as queries:
+            row.delete()
+        assert verbs(queries) == ["BEGIN", "DELETE", "COMMIT"]
+
+
+def test_what_files_a_row_names_is_told_by_the_statement_that_deletes_it(catalogue: bool) -> None:
+    row = Receipt.objects.create(data=upload())
+    with captured() as queries:
+        row.delete()
+    assert verbs(queries)[:2] == ["BEGIN", "DELETE"]
+    check(catalogue=catalogue)
+
+
+def test_statements_of_the_project_that_delete_rows_meanwhile_are_its_own(catalogue: bool) -> None:
+    deleted = list[object]()
+
+    def delete_another(**_signal: object) -> None:
+        deleted.extend(sql('DELETE FROM "papers_receipt" WHERE true RETURNING id'))
+
+    row, other = Receipt.objects.create(data=upload()), Receipt.objects.create(data=upload(b"other"))
+    pk = other.pk
+    post_delete.connect(delete_another, sender=Receipt)
+    try:
+        row.delete()
+    finally:
+        post_delete.disconnect(delete_another, sender=Receipt)
+    assert deleted == [(pk,)]
+    check(catalogue=catalogue, unnamed=[b"other"])
 
 
 def deleting(rows: int) -> int:

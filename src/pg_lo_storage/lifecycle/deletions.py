@@ -4,49 +4,49 @@ Django sends all ``pre_delete`` of a collection before its first statement, and 
 """
 
 from collections import Counter, defaultdict
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final, cast
-from weakref import WeakKeyDictionary, ref
+from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from django.db import connections, models, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from django.db.models.signals import post_delete, pre_delete
 from django.db.transaction import Atomic
 
-from pg_lo_storage.lifecycle.known import known, stored_name
-from pg_lo_storage.lifecycle.references import concrete, rows_of, stored_fields, write_alias_of
+from pg_lo_storage.lifecycle.known import known
+from pg_lo_storage.lifecycle.references import concrete, stored_fields, write_alias_of
 from pg_lo_storage.lifecycle.saves import cleans, release_with
-from pg_lo_storage.lifecycle.statements import before_next_statement
+from pg_lo_storage.lifecycle.statements import Execute
 
 __all__ = ["delete_in_batches", "follow_deletions"]
-
-# Rows that are locked and read by one statement.
-_BATCH: Final = 1000
-
-_Rows = defaultdict[type[models.Model], set[object]]
 
 
 class Deletion:
     """The rows of one collection, between the first ``pre_delete`` and the last ``post_delete``."""
 
-    def __init__(self, using: str) -> None:
-        self.using = using
-        self.unread: _Rows = defaultdict(set)
-        self.going: _Rows = defaultdict(set)
+    def __init__(self) -> None:
+        self.going: defaultdict[type[models.Model], set[object]] = defaultdict(set)
         self.left: defaultdict[str, set[str]] = defaultdict(set)
 
-    def read(self) -> None:
-        """Lock the rows and note what files they name, which is not what they named when they were loaded."""
-        for model, keys in self.unread.items():
-            fields = _cleaned_fields(model)
-            ordered = sorted(keys, key=str)
-            for start in range(0, len(ordered), _BATCH):
-                some = ordered[start : start + _BATCH]
-                rows = rows_of(model, self.using).filter(pk__in=some)
-                for names in rows.order_by("pk").select_for_update().values_list(*(field.attname for field in fields)):
+    def execute(self, execute: Execute, sql: str, params: object, context: dict[str, object]) -> object:
+        """Execute a statement; where it deletes some of the rows, note what files they name.
+
+        That is not what they named when they were loaded. Asked for by the statement itself it costs none.
+        """
+        cursor = cast("CursorWrapper", context["cursor"])
+        quote = cursor.db.ops.quote_name
+        for model in self.going:
+            is_of_model = sql.startswith(f"DELETE FROM {quote(model._meta.db_table)} WHERE ")  # noqa: S608 -- compared
+            if is_of_model and "RETURNING" not in sql.upper():
+                fields = _cleaned_fields(model)
+                columns = ", ".join(quote(str(field.column)) for field in fields)
+                result = execute(f"{sql} RETURNING {columns}", params, False, context)
+                for names in cursor.fetchall():
                     for field, name in zip(fields, names, strict=True):
                         if name:
                             self.left[cast("str", write_alias_of(field))].add(name)
-        self.unread.clear()
+                return result
+        return execute(sql, params, False, context)
 
 
 def delete_in_batches(queryset: "models.QuerySet[models.Model]", size: int = 1000) -> tuple[int, dict[str, int]]:
@@ -78,23 +78,32 @@ def follow_deletions(model: type[models.Model]) -> None:
     post_delete.connect(_end, sender=model)
 
 
-def _expect(
-    sender: type[models.Model], instance: models.Model, using: str, origin: object = None, **_signal: Any
-) -> None:
-    blocks = connections[using].atomic_blocks
+def _expect(sender: type[models.Model], instance: models.Model, using: str, **_signal: Any) -> None:
+    connection = connections[using]
     fields = _cleaned_fields(sender)
-    # What a query or a cascade deletes was loaded just now, an instance that is deleted itself may be any time old.
-    is_old = bool(fields) and origin is instance
-    if not blocks or not (is_old or any(_may_have_file(instance, using, field) for field in fields)):
+    # Elsewhere nobody knows which rows name a file, and it stays.
+    if not fields or not connection.atomic_blocks or connection.vendor != "postgresql":
         return
-    deletion = _deletions.setdefault(blocks[-1], Deletion(using))
-    if not deletion.unread:
-        before_next_statement(connections[using], _Reading(blocks[-1], deletion))
-    model = concrete(sender)
-    deletion.unread[model].add(instance.pk)
-    deletion.going[model].add(instance.pk)
+    block = connection.atomic_blocks[-1]
+    if block not in _deletions:
+        _deletions[block] = Deletion()
+        if _watch not in connection.execute_wrappers:
+            # Outermost: whoever wraps statements for a block takes his own, the last, off again.
+            connection.execute_wrappers.insert(0, _watch)
+    deletion = _deletions[block]
+    deletion.going[concrete(sender)].add(instance.pk)
     for field in fields:
         deletion.left[cast("str", write_alias_of(field))].update(known(instance, field).left)
+
+
+def _watch(execute: Execute, sql: str, params: object, many: bool, context: dict[str, object]) -> object:
+    connection = cast("BaseDatabaseWrapper", context["connection"])
+    deletions = [_deletions[block] for block in connection.atomic_blocks if block in _deletions]
+    if not deletions:
+        connection.execute_wrappers.remove(_watch)
+    elif not many and connection.atomic_blocks[-1] in _deletions:
+        return deletions[-1].execute(execute, sql, params, context)
+    return execute(sql, params, many, context)
 
 
 def _end(sender: type[models.Model], instance: models.Model, using: str, **_signal: Any) -> None:
@@ -109,24 +118,5 @@ def _end(sender: type[models.Model], instance: models.Model, using: str, **_sign
         release_with(using, deletion.left, model)
 
 
-class _Reading:
-    """Reads the rows before the next statement, unless the collection failed before it had one."""
-
-    def __init__(self, block: Atomic, deletion: Deletion) -> None:
-        self._block = ref(block)
-        self._deletion = deletion
-
-    def __call__(self, _sql: str) -> AbstractContextManager[None]:
-        if self._block() in connections[self._deletion.using].atomic_blocks:
-            self._deletion.read()
-        return nullcontext()
-
-
 def _cleaned_fields(model: type[models.Model]) -> "list[models.FileField]":
     return [field for field in stored_fields(model) if cleans(field)]
-
-
-def _may_have_file(instance: models.Model, using: str, field: "models.FileField") -> bool:
-    """Tell whether the row may name a file: it did when it was loaded, or nobody knows."""
-    what = stored_name(instance, field, using)
-    return what is None or bool(what.name or what.left)

@@ -6,11 +6,15 @@ from typing import Protocol
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["before_next_statement"]
+__all__ = ["Execute", "before_next_statement"]
 
 
-class _Execute(Protocol):
-    def __call__(self, sql: str, params: object, many: bool, context: dict[str, object], /) -> object: ...
+class Execute(Protocol):
+    """What Django's execute wrappers are called with first."""
+
+    def __call__(self, sql: str, params: object, many: bool, context: dict[str, object], /) -> object:
+        """Execute the statement."""
+        ...
 
 
 def before_next_statement(
@@ -18,7 +22,7 @@ def before_next_statement(
 ) -> None:
     """Call ``action`` with Django's next statement on the connection, which is executed in the context it gives."""
 
-    def run(execute: _Execute, sql: str, params: object, many: bool, context: dict[str, object]) -> object:
+    def run(execute: Execute, sql: str, params: object, many: bool, context: dict[str, object]) -> object:
         # Removed first: the action has statements of its own.
         connection.execute_wrappers.remove(run)
         with action(sql):
