@@ -20,7 +20,7 @@ demo *FILES:
 test *ARGS:
     uv run python -m tests.run_all "$@"
 
-# The tests that need vacuumlo, pg_dump, lz4 and contrib: set PG_LO_TEST_BINDIR
+# The tests that need vacuumlo, pg_dump, lz4, contrib, curl, wget, chromium, nginx: set PG_LO_TEST_BINDIR
 [group('test')]
 test-server-tools *ARGS:
     uv run python -m tests.run_all --server-tools "$@"

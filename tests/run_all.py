@@ -1,8 +1,8 @@
 """Run the checks and the whole suite, each driver in an environment of its own; ends on one summary line.
 
 Without an option it runs lint, types, the suite on each driver, and the tests without a driver; ``--server-tools``
-runs the group that needs vacuumlo, pg_dump, lz4 and contrib, ``--matrix`` the suite on other versions of Python,
-Django and PostgreSQL, and ``--only NAME`` some of these by name. All other arguments are passed to pytest.
+runs the group that needs vacuumlo, pg_dump, lz4 and contrib, or curl, wget, chromium and nginx, ``--matrix`` the suite
+on other versions of Python, Django and PostgreSQL, and ``--only NAME`` some of these by name. All other arguments are passed to pytest.
 """
 
 import argparse

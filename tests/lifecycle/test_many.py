@@ -23,6 +23,7 @@ def make(count: int, *, catalogue: bool) -> None:
         )
 
 
+@pytest.mark.timeout(300)
 def test_ten_thousand_files_are_deleted_at_once_or_not_at_all(catalogue: bool) -> None:
     make(10_000, catalogue=catalogue)
     refused = ""
@@ -41,6 +42,7 @@ def test_ten_thousand_files_are_deleted_at_once_or_not_at_all(catalogue: bool) -
     assert not column(FILES)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("catalogue", [True], ids=["catalogue"], indirect=True)
 def test_thirty_thousand_files_are_deleted_in_batches(catalogue: bool) -> None:
     make(30_000, catalogue=catalogue)
