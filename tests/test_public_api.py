@@ -12,17 +12,42 @@ from pathlib import Path
 import pytest
 
 import pg_lo_storage
-from pg_lo_storage import exceptions
+from pg_lo_storage import contrib, exceptions
 
 ROOT = Path(__file__).parents[1]
 API = ROOT / "docs" / "api.md"
-INTERNAL = {"__main__", "buffered", "databases", "http", "modes", "opening"}
+INTERNAL = {
+    "__main__",
+    "admin",
+    "adoption",
+    "apps",
+    "async_files",
+    "buffered",
+    "catalogue",
+    "checks",
+    "content_types",
+    "contrib",
+    "databases",
+    "field_options",
+    "files",
+    "management",
+    "migrations",
+    "modes",
+    "opening",
+    "readahead",
+    "saving",
+    "server_checks",
+    "serving",
+    "trigger_functions",
+    "triggers",
+}
 
-WITHOUT_DJANGO = ["drivers", "exceptions", "io", "names", "testing"]
+WITHOUT_DJANGO = ["aio", "contrib.fsspec", "drivers", "exceptions", "io", "names", "testing", "transfer"]
 EXCEPTIONS = [
     "DriverNotFound",
     "LargeObjectConflict",
     "LargeObjectError",
+    "LargeObjectExists",
     "LargeObjectNotFound",
     "LargeObjectPermissionDenied",
     "LargeObjectReadOnly",
@@ -55,7 +80,7 @@ def test_plain_users_need_neither_django_nor_a_driver(module: str) -> None:
     assert import_without(f"pg_lo_storage.{module}", "django", "psycopg", "psycopg2") == ""
 
 
-@pytest.mark.parametrize("module", ["storage", "fields", "views", "databases"])
+@pytest.mark.parametrize("module", ["storage", "fields", "lifecycle", "operations", "views", "databases"])
 def test_what_is_for_django_needs_it(module: str) -> None:
     assert import_without(f"pg_lo_storage.{module}") == ""
     assert "No module named 'django" in import_without(f"pg_lo_storage.{module}", "django")
@@ -73,6 +98,9 @@ def test_every_promised_exception_exists(name: str) -> None:
         ("drivers", ["AccessMode", "DriverNotFound", "LargeObject", "LargeObjectDriver", "SQLExecutor"]),
         ("drivers", ["get_driver", "register_driver"]),
         ("io", ["LargeObjectIO"]),
+        ("aio", ["AsyncLargeObject", "AsyncLargeObjectDriver", "AsyncLargeObjectIO", "AsyncSQLExecutor"]),
+        ("aio", ["get_async_driver", "register_async_driver"]),
+        ("transfer", ["copy", "lo_export", "lo_import", "load", "open", "save"]),
         ("names", ["make_name", "parse_name"]),
     ],
 )
@@ -85,23 +113,32 @@ def test_every_promised_name_is_exported(module: str, names: list[str]) -> None:
 
 def documented() -> dict[str, list[str]]:
     """Return the names that docs/api.md lists, by module."""
-    sections = re.split(r"^## `pg_lo_storage\.(\w+)`$", API.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
-    names = [re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE) for section in sections[1::2]]
-    return dict(zip(sections[::2], names, strict=True))
+    sections = re.split(r"^#+ (.+)$", API.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    return {
+        heading.strip("`"): re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE)
+        for heading, text in zip(sections[::2], sections[1::2], strict=True)
+        if heading.startswith("`pg_lo_storage")
+    }
 
 
 @pytest.mark.parametrize("module", documented())
 def test_what_a_module_exports_is_what_is_documented(module: str) -> None:
-    found = importlib.import_module(f"pg_lo_storage.{module}")
+    found = importlib.import_module(module)
     assert sorted(documented()[module]) == sorted(found.__all__)
-    missing = {"Psycopg3Driver": "psycopg", "Psycopg2Driver": "psycopg2"}
+    missing = {"Psycopg3Driver": "psycopg", "Psycopg3AsyncDriver": "psycopg", "Psycopg2Driver": "psycopg2"}
     for name in found.__all__:
         assert not find_spec(missing.get(name, "pg_lo_storage")) or hasattr(found, name)
 
 
 def test_every_module_is_documented_or_internal() -> None:
-    modules = {module.name for module in pkgutil.iter_modules(pg_lo_storage.__path__)}
-    assert modules == INTERNAL | set(documented())
+    modules = {
+        f"{package.__name__}.{module.name}"
+        for package in (pg_lo_storage, contrib)
+        for module in pkgutil.iter_modules(package.__path__)
+    }
+    internal = {f"pg_lo_storage.{name}" for name in INTERNAL}
+    assert modules == (internal | set(documented())) - {"pg_lo_storage"}
+    assert not internal & set(documented())
 
 
 def test_the_api_does_not_change_without_a_line_in_the_changelog() -> None:

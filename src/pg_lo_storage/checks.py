@@ -20,7 +20,7 @@ from pg_lo_storage.drivers import DriverNotFound, LargeObjectDriver
 from pg_lo_storage.drivers.registry import load_factory
 from pg_lo_storage.lifecycle.references import concrete, stored_fields, write_alias_of
 from pg_lo_storage.names import MAX_OID
-from pg_lo_storage.server_checks import check_server, repeatable_read
+from pg_lo_storage.server_checks import check_server, keeps_files
 from pg_lo_storage.storage import DbFileStorage
 
 if TYPE_CHECKING:
@@ -163,16 +163,9 @@ def _check_aliases(users: dict[str, list[str]], written: set[str]) -> Iterator[c
 def _check_options(alias: str) -> Iterator[checks.CheckMessage]:
     options = cast("dict[str, object]", connections[alias].settings_dict.get("OPTIONS", {}))
     isolation = importlib.import_module("django.db.backends.postgresql.psycopg_any").IsolationLevel
-    if options.get("isolation_level") == isolation.REPEATABLE_READ:
-        yield repeatable_read(alias)
-    pool = options.get("pool")
-    if pool and not (isinstance(pool, dict) and {"min_size", "max_size"} & cast("dict[str, object]", pool).keys()):
-        yield checks.Warning(
-            f"The database {alias!r} has a connection pool of the default size, 4, and a download keeps its connection"
-            " until the client has read it: a few slow clients and all other requests wait.",
-            hint="Give 'pool' in its OPTIONS a 'max_size', as many as requests that run at once.",
-            id="pg_lo_storage.W004",
-        )
+    level = options.get("isolation_level")
+    if level in {isolation.REPEATABLE_READ, isolation.SERIALIZABLE}:
+        yield keeps_files(alias, "REPEATABLE READ" if level == isolation.REPEATABLE_READ else "SERIALIZABLE")
 
 
 def _check_catalogue_wanted(alias: str) -> Iterator[checks.CheckMessage]:
@@ -199,7 +192,7 @@ def _check_length(field: "models.FileField") -> Iterator[checks.CheckMessage]:
     else:
         yield checks.Warning(
             f"max_length={length} leaves no room for an extension after an oid of {_DIGITS} digits: files will be"
-            " saved without, and served as application/octet-stream.",
+            " saved without, and without the catalogue served as application/octet-stream.",
             hint=hint,
             obj=field,
             id="pg_lo_storage.W003",

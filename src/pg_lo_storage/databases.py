@@ -238,7 +238,7 @@ def _driver_of(alias: str, raw: object) -> LargeObjectDriver:
     return get_driver(raw, driver=configured.get(alias) if isinstance(configured, dict) else configured)
 
 
-@checks.register
+@checks.register("pg_lo_storage")
 def check_renamed_settings(**_options: object) -> list[checks.CheckMessage]:
     """Name each setting of warehouse-py that is left, and what it is called now."""
     renamed = {f"WAREHOUSE_{name}": f"PG_LO_STORAGE_{name}" for name in ("DB_FOR_READ", "DB_FOR_WRITE")}

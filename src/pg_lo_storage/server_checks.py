@@ -12,7 +12,7 @@ from django.db import Error, NotSupportedError, connections, transaction
 from pg_lo_storage import catalogue
 from pg_lo_storage.lifecycle.references import FileColumn, file_columns
 
-__all__ = ["check_server", "repeatable_read"]
+__all__ = ["check_server", "keeps_files"]
 
 _SAMPLE: Final = 100
 """So many rows of each table are looked at for who owns their objects."""
@@ -74,12 +74,12 @@ def check_server(alias: str) -> list[checks.CheckMessage]:
         ]
 
 
-def repeatable_read(alias: str) -> checks.CheckMessage:
+def keeps_files(alias: str, level: str) -> checks.CheckMessage:
     """Say what comes of that isolation level."""
     return checks.Warning(
-        f"Transactions on {alias!r} are REPEATABLE READ, where a file that was replaced, cleared or deleted is kept:"
+        f"Transactions on {alias!r} are {level}, where a file that was replaced, cleared or deleted is kept:"
         " rows that others have committed since, and that may name it, cannot be seen.",
-        hint="Use READ COMMITTED, which is the default, or SERIALIZABLE.",
+        hint="Use READ COMMITTED, which is the default, or accept the orphans.",
         id="pg_lo_storage.W005",
     )
 
@@ -89,8 +89,8 @@ def _check(alias: str) -> Iterator[checks.CheckMessage]:
     if not able:
         yield _unable(alias, "it has no large objects, as some have not that are compatible otherwise")
         return
-    if isolation == "repeatable read":
-        yield repeatable_read(alias)
+    if isolation in {"repeatable read", "serializable"}:
+        yield keeps_files(alias, str(isolation).upper())
     if catalogue.is_installed() and migrated and not has_catalogue:
         yield checks.Warning(
             f"'pg_lo_storage' is in INSTALLED_APPS, and the database {alias!r} has no table pg_lo_storage_file: no file"

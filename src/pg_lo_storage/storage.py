@@ -38,7 +38,16 @@ else:
     _BinaryFile = File
     _LazyStorage = LazyObject
 
-__all__ = ["DbFile", "DbFileIO", "DbFileStorage", "db_file_storage", "db_for_read", "db_for_write"]
+__all__ = [
+    "AsyncDbFile",
+    "DbFile",
+    "DbFileIO",
+    "DbFileStorage",
+    "Entry",
+    "db_file_storage",
+    "db_for_read",
+    "db_for_write",
+]
 
 _T = TypeVar("_T")
 

@@ -53,6 +53,13 @@ def test_a_file_that_another_may_have_come_to_name_since_stays(level: str, catal
     check(unnamed=[b"first"], catalogue=catalogue)
 
 
+def test_read_uncommitted_is_read_committed_to_the_server(catalogue: bool) -> None:
+    paper = Paper.objects.create(data=upload())
+    with isolation("read uncommitted"):
+        paper.delete()
+    check(catalogue=catalogue)
+
+
 def test_a_file_that_a_field_of_djangos_names_stays(catalogue: bool) -> None:
     paper = Paper.objects.create(data=upload())
     Archived.objects.create(plain=paper.data.name)

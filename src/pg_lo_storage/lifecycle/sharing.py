@@ -57,7 +57,7 @@ def release(
         isolation, locked = lock(database, set(wanted.values()))
         loids = {loid for loid, extension in locked.items() if extension is None or f"{loid}{extension}" in wanted}
         # With an earlier statement's snapshot the rows that others have committed since are not seen.
-        if not loids or isolation != "read committed":
+        if not loids or isolation not in {"read committed", "read uncommitted"}:
             return
         unlink(database, loids - referenced(alias, loids, *registries, using=using, besides=besides))
 
