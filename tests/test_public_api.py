@@ -28,6 +28,7 @@ INTERNAL = {
     "content_types",
     "contrib",
     "databases",
+    "field_files",
     "field_options",
     "files",
     "management",

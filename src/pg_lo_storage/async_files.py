@@ -17,7 +17,10 @@ __all__ = ["AsyncDbFile"]
 
 
 class AsyncDbFile:
-    """What :meth:`DbFileStorage.aopen` gives: :class:`DbFile`, awaited."""
+    """What :meth:`DbFileStorage.aopen` gives: :class:`DbFile`, awaited.
+
+    A call that is cancelled goes on in its thread, and the next waits for it: where the file stands then is not known.
+    """
 
     def __init__(self, file: DbFile) -> None:
         self._file = file

@@ -3,6 +3,7 @@
 Storage API: https://docs.djangoproject.com/en/stable/ref/files/storage/
 """
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ from django.utils.timezone import get_default_timezone, make_naive
 from typing_extensions import override
 
 from pg_lo_storage import catalogue, saving
+from pg_lo_storage.aio.cancellation import completed
 from pg_lo_storage.async_files import AsyncDbFile
 from pg_lo_storage.catalogue import Entry
 from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
@@ -264,12 +266,23 @@ class DbFileStorage(Storage):
         content: "File[bytes] | File[str] | IO[bytes] | IO[str]",
         max_length: int | None = None,
     ) -> str:
-        """:meth:`save`, awaited."""
-        return await sync_to_async(self.save)(name, content, max_length)
+        """:meth:`save`, awaited; where it is cancelled the file is deleted again."""
+        # The thread goes on to its end, cancelled or not, and nobody else would know the name.
+        saved, cancellation = await completed(sync_to_async(self.save)(name, content, max_length), patience=None)
+        if cancellation is not None:
+            with contextlib.suppress(Exception):
+                await completed(self.adelete(saved), patience=None)
+            raise cancellation
+        return saved
 
     async def aopen(self, name: str, mode: str = "rb") -> AsyncDbFile:
         """:meth:`open`, awaited; the file's methods are awaited too."""
-        return AsyncDbFile(await sync_to_async(self.open)(name, mode))
+        file, cancellation = await completed(sync_to_async(self.open)(name, mode), patience=None)
+        if cancellation is not None:
+            with contextlib.suppress(Exception):
+                await completed(sync_to_async(file.close)(), patience=None)
+            raise cancellation
+        return AsyncDbFile(file)
 
     async def adelete(self, name: str) -> None:
         """:meth:`delete`, awaited."""

@@ -131,7 +131,7 @@ def test_triggers(invoice_model: type[Any], large_objects: Callable[..., set[int
     assert not large_objects()
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
 def test_commands() -> None:
     section = sections()["The catalogue"]
     commands = re.findall(r"^\$ python manage\.py (.*)$", section, flags=re.MULTILINE)

@@ -1,12 +1,16 @@
 """Work that is done once, before the next statement of a connection, for whatever asked for it until then."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["Execute", "before_next_statement"]
+__all__ = ["Execute", "before_next_statement", "before_update"]
+
+_updates: "WeakKeyDictionary[BaseDatabaseWrapper, list[Callable[[], object]]]" = WeakKeyDictionary()
 
 
 class Execute(Protocol):
@@ -30,3 +34,18 @@ def before_next_statement(
 
     # Outermost: whoever wraps statements for a block takes his own, the last, off again.
     connection.execute_wrappers.insert(0, run)
+
+
+def before_update(connection: BaseDatabaseWrapper, action: Callable[[], object]) -> None:
+    """Call ``action`` before Django's next statement on the connection, where that is an UPDATE."""
+    if connection not in _updates:
+        before_next_statement(connection, partial(_before_update, connection))
+    _updates.setdefault(connection, []).append(action)
+
+
+def _before_update(connection: BaseDatabaseWrapper, sql: str) -> AbstractContextManager[None]:
+    actions = _updates.pop(connection)
+    if sql.startswith("UPDATE "):
+        for action in actions:
+            action()
+    return nullcontext()
