@@ -1,0 +1,83 @@
+"""The SQL of listing large objects, and of their rows in the catalogue where the database has one.
+
+Whether it has is asked each time: a filesystem knows the database only, not a project's settings.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final, LiteralString, NamedTuple, cast
+
+from pg_lo_storage.contrib.fsspec.sessions import sql_of
+from pg_lo_storage.drivers.base import LargeObjectDriver, SQLExecutor
+
+__all__ = ["Listed", "forget", "list_objects", "remove", "times"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+# An object that the role may not read has no size, but would abort the statement.
+_SIZE: Final = (
+    "case when current_setting('is_superuser') = 'on' or exists ("
+    "select from aclexplode(coalesce(m.lomacl, acldefault('L', m.lomowner))) as granted"
+    " where privilege_type = 'SELECT' and (grantee = 0 or pg_has_role(grantee, 'USAGE')))"
+    " then (select lo_lseek64(fd, 0, 2) + lo_close(fd) from (select lo_open(m.oid, 262144) as fd offset 0) as opened)"
+    " end"
+)
+_UNKNOWN: Final = ", '' from pg_largeobject_metadata as m"
+_CATALOGUED: Final = (
+    ", coalesce(f.extension, '') from pg_largeobject_metadata as m left join pg_lo_storage_file as f on f.loid = m.oid"
+)
+
+
+class Listed(NamedTuple):
+    """A large object; ``extension`` is the catalogue's, ``size`` in bytes, ``None`` without the right to read it."""
+
+    oid: int
+    extension: str
+    size: int | None
+
+
+def list_objects(driver: LargeObjectDriver, *, sizes: bool) -> Iterator[Listed]:
+    """Yield all large objects of the database in the order of their oids; sizes are left out where not wanted."""
+    sql = sql_of(driver)
+    [(catalogued,)] = sql.execute("select has_table_privilege(to_regclass('pg_lo_storage_file'), 'SELECT')")
+    size: LiteralString = _SIZE if sizes else "null::int8"
+    columns: LiteralString = _CATALOGUED if catalogued else _UNKNOWN
+    query: LiteralString = "select m.oid::int8, " + size + columns + " order by m.oid"
+    for oid, length, extension in sql.execute(query):
+        yield Listed(cast("int", oid), cast("str", extension), cast("int | None", length))
+
+
+def times(driver: LargeObjectDriver, oid: int) -> tuple[datetime, datetime] | None:
+    """Return when a catalogued object was created and modified."""
+    if not is_catalogue_there(sql := sql_of(driver)):
+        return None
+    rows = sql.execute(
+        "select (extract(epoch from created_at) * 1000000)::int8, (extract(epoch from modified_at) * 1000000)::int8"
+        " from pg_lo_storage_file where loid = %s::oid",
+        (oid,),
+    )
+    if not rows:
+        return None
+    created, modified = (_EPOCH + timedelta(microseconds=cast("int", value)) for value in rows[0])
+    return created, modified
+
+
+def forget(driver: LargeObjectDriver, oid: int) -> None:
+    """Have the catalogue, if there is one, know that the content is another."""
+    if driver.sql is not None and is_catalogue_there(driver.sql):
+        driver.sql.execute(
+            "update pg_lo_storage_file set size = null, sha256 = null, modified_at = clock_timestamp()"
+            " where loid = %s::oid",
+            (oid,),
+        )
+
+
+def remove(driver: LargeObjectDriver, oid: int) -> None:
+    """Take the object out of the catalogue, if there is one."""
+    if driver.sql is not None and is_catalogue_there(driver.sql):
+        driver.sql.execute("delete from pg_lo_storage_file where loid = %s::oid", (oid,))
+
+
+def is_catalogue_there(sql: SQLExecutor) -> bool:
+    """Tell whether the database has the catalogue's table."""
+    return sql.execute("select to_regclass('pg_lo_storage_file') is not null") == [(True,)]

@@ -1,0 +1,276 @@
+"""Where a filesystem's large objects are, and what of it is done whole or not at all."""
+
+import abc
+import contextlib
+import importlib
+import io
+import os
+import threading
+import weakref
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from typing import Final, LiteralString, Protocol, TypeAlias
+
+from typing_extensions import override
+
+from pg_lo_storage.drivers.base import LargeObjectDriver, SQLExecutor
+from pg_lo_storage.drivers.registry import get_driver
+from pg_lo_storage.drivers.sql import SQLDriver
+from pg_lo_storage.exceptions import DriverNotFound, NoTransactionError
+from pg_lo_storage.names import MAX_OID
+
+__all__ = ["Connection", "End", "Session", "open_session", "sql_of"]
+
+End: TypeAlias = Callable[[bool], None]
+"""Ends what was begun: True keeps it, False undoes it."""
+
+
+class Connection(Protocol):
+    """A connection of psycopg's, psycopg2's, or any that a driver was registered for."""
+
+    def commit(self) -> None:
+        """Commit its transaction."""
+        ...
+
+    def rollback(self) -> None:
+        """Roll its transaction back."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+class Session(abc.ABC):
+    """Large objects of one database."""
+
+    @property
+    @abc.abstractmethod
+    def lock(self) -> "threading.RLock":
+        """Held for what no other thread may do something within: it would take part in it."""
+
+    @property
+    @abc.abstractmethod
+    def driver(self) -> LargeObjectDriver:
+        """The driver of the connection that is used now."""
+
+    @abc.abstractmethod
+    def begin(self, *, whole: bool = False) -> End:
+        """Begin a transaction, or a savepoint where there is one.
+
+        A connection out of autocommit begins its transactions itself; they are the caller's to end, unless it is to
+        be the ``whole`` of one.
+        """
+
+    @property
+    @abc.abstractmethod
+    def in_transaction(self) -> bool:
+        """Whether there is a transaction that an error would abort, or will be with the next statement."""
+
+    @contextmanager
+    def unit(self) -> Generator[LargeObjectDriver]:
+        """Do all of the block or nothing of it."""
+        with self.lock:
+            end = self.begin()
+            try:
+                yield self.driver
+            except BaseException:
+                end(False)
+                raise
+            end(True)
+
+    @contextmanager
+    def guarded(self) -> Generator[LargeObjectDriver]:
+        """Leave the transaction, if there is one, as it was where the block fails."""
+        with self.lock, self.unit() if self.in_transaction else contextlib.nullcontext():
+            yield self.driver
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Close what the session opened itself."""
+
+
+class ConnectionSession(Session):
+    """A connection of the caller's: so are its transactions."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._lock = threading.RLock()
+        self._given = connection
+
+    @property
+    @override
+    def lock(self) -> "threading.RLock":
+        return self._lock
+
+    @property
+    def connection(self) -> Connection:
+        """The connection that is used now."""
+        return self._given
+
+    @property
+    @override
+    def driver(self) -> LargeObjectDriver:
+        return get_driver(self.connection)
+
+    @property
+    @override
+    def in_transaction(self) -> bool:
+        driver = self.driver
+        if driver.in_transaction:
+            return True
+        if isinstance(driver, SQLDriver) and driver.autocommit:
+            return False
+        # With autocommit off any statement begins the transaction; of other drivers only trying tells.
+        driver.exists(MAX_OID)
+        return driver.in_transaction
+
+    @override
+    def begin(self, *, whole: bool = False) -> End:
+        connection, driver = self.connection, self.driver
+        if not driver.in_transaction:
+            if not self.in_transaction:
+                if driver.sql is None:
+                    message = (
+                        f"this takes a transaction, and {type(driver).__name__} has no SQL to begin one: turn the"
+                        " connection's autocommit off"
+                    )
+                    raise NoTransactionError(message)
+                return _Statements(driver.sql, "begin", ("commit",), ("rollback",))
+            if whole:
+                return lambda keep: connection.commit() if keep else connection.rollback()
+        if driver.sql is None and not whole:
+            return _end_nothing  # what the caller's transaction has of a failure is the caller's to roll back
+        name: Final = "pg_lo_storage_fs"
+        release: Final = "release savepoint " + name
+        return _Statements(sql_of(driver), "savepoint " + name, (release,), ("rollback to savepoint " + name, release))
+
+    @override
+    def close(self) -> None:
+        """Leave the connection to the caller."""
+
+
+class OwnSession(ConnectionSession):
+    """A connection of its own, in autocommit: opened when it is needed, and again where it was lost."""
+
+    def __init__(self, open_connection: Callable[[], Connection]) -> None:
+        self._lock = threading.RLock()
+        self._open = open_connection
+        self._pid = os.getpid()
+        self._opened: Connection | None = None
+        self._closing: Callable[[], object] | None = None
+        self._begun = 0
+
+    @property
+    @override
+    def connection(self) -> Connection:
+        with self._lock:
+            forked = self._pid != os.getpid()
+            # What was begun went with its connection: it is not to go on, in half, on another.
+            if self._opened is not None and self._begun:
+                if forked:
+                    message = "this process was forked within a transaction, which is the parent's"
+                    raise RuntimeError(message)
+                return self._opened
+            if self._opened is None or forked or getattr(self._opened, "closed", False):
+                if self._closing is not None and not forked:
+                    self._closing()
+                self._opened, self._pid = self._open(), os.getpid()
+                self._closing = weakref.finalize(self, _close, self._opened, self._pid)
+            return self._opened
+
+    @override
+    def begin(self, *, whole: bool = False) -> End:
+        end = super().begin(whole=whole)
+        self._begun += 1
+
+        def ended(keep: bool) -> None:
+            self._begun -= 1
+            if self._pid == os.getpid():  # in a child there is nothing to end: it would be the parent's
+                end(keep)
+
+        return ended
+
+    @override
+    def close(self) -> None:
+        with self._lock:
+            self._opened = None
+            if self._closing is not None:
+                self._closing()
+
+
+def _connect(dsn: str, keywords: Mapping[str, str | int]) -> Connection:
+    """Connect, in autocommit, by psycopg or else psycopg2; raises DriverNotFound where neither is installed."""
+    for name in ("psycopg", "psycopg2"):
+        try:
+            module = importlib.import_module(name)
+        except ImportError:
+            continue
+        # Keywords take precedence over what stands in the dsn, but for one that is a fallback.
+        connection = module.connect(dsn, **{"fallback_application_name": "pg-lo-storage", **keywords})
+        connection.autocommit = True
+        opened: Connection = connection
+        return opened
+    message = (
+        "pglo:// has no driver to connect with: install 'pg-lo-storage[psycopg]' or 'pg-lo-storage[psycopg2]', or pass"
+        " connection="
+    )
+    raise DriverNotFound(message)
+
+
+def open_session(
+    connection: Connection | None, alias: str | None, dsn: str, keywords: Mapping[str, str | int]
+) -> Session:
+    """Return the session for what is given; raises TypeError where that is more than one."""
+    if sum((connection is not None, alias is not None, bool(dsn or keywords))) > 1:
+        message = "pglo:// takes one of connection=, alias=, and dsn= with libpq's keywords"
+        raise TypeError(message)
+    if connection is not None:
+        return ConnectionSession(connection)
+    if alias is not None:
+        from pg_lo_storage.contrib.fsspec.aliases import DjangoSession  # Django is not needed otherwise
+
+        return DjangoSession(alias)
+    return OwnSession(lambda: _connect(dsn, keywords))
+
+
+def sql_of(driver: LargeObjectDriver) -> SQLExecutor:
+    """Return the driver's SQL; raises UnsupportedOperation where it has none."""
+    if driver.sql is None:
+        message = f"pglo:// needs SQL for this, which {type(driver).__name__} has none of"
+        raise io.UnsupportedOperation(message)
+    return driver.sql
+
+
+class _Statements:
+    """What was begun by one statement and is ended by others."""
+
+    def __init__(
+        self,
+        sql: SQLExecutor,
+        begin: LiteralString,
+        keep: tuple[LiteralString, ...],
+        undo: tuple[LiteralString, ...],
+    ) -> None:
+        self._sql = sql
+        self._keep = keep
+        self._undo = undo
+        sql.execute(begin)
+
+    def __call__(self, keep: bool, /) -> None:
+        if keep:
+            for statement in self._keep:
+                self._sql.execute(statement)
+            return
+        # Where the connection is lost all is undone, and the error that led here is the one to raise.
+        with contextlib.suppress(Exception):
+            for statement in self._undo:
+                self._sql.execute(statement)
+
+
+def _end_nothing(_keep: bool) -> None:
+    """End nothing: the driver has no SQL to begin something with."""
+
+
+def _close(connection: Connection, pid: int) -> None:
+    if pid == os.getpid():  # a child's copy of the socket is the parent's
+        connection.close()

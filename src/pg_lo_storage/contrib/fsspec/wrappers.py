@@ -1,0 +1,151 @@
+"""What compresses and encodes into a file that is written, and closes it at the end."""
+
+import io
+import os
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, SupportsIndex, cast
+
+from fsspec.compression import compr
+from typing_extensions import Buffer, override
+
+from pg_lo_storage.contrib.fsspec.files import PgLoReader, PgLoWriter
+
+if TYPE_CHECKING:
+
+    class _Base(io.RawIOBase, BinaryIO):
+        """Accepted wherever a binary file is."""
+else:
+    _Base = io.RawIOBase
+
+__all__ = ["PgLoCompressingWriter", "PgLoTextWriter", "as_text", "transcoded"]
+
+
+class PgLoCompressingWriter(_Base):
+    """A :class:`PgLoWriter` that compresses; a ``with`` block that fails stores nothing."""
+
+    def __init__(self, compressor: BinaryIO, file: PgLoWriter) -> None:
+        self._compressor = compressor
+        self._file = file
+
+    @property
+    def path(self) -> str:
+        """The object's name, once it is stored."""
+        return self._file.path
+
+    @property
+    def oid(self) -> int | None:
+        """The object's oid; ``None`` before a new one is stored."""
+        return self._file.oid
+
+    @override
+    def writable(self) -> bool:
+        return self._file.writable()
+
+    @override
+    def seekable(self) -> bool:
+        return self.writable() and self._compressor.seekable()
+
+    @override
+    def seek(self, offset: SupportsIndex, whence: int = os.SEEK_SET, /) -> int:
+        return self._compressor.seek(offset.__index__(), whence)
+
+    @override
+    def tell(self) -> int:
+        return self._compressor.tell()
+
+    @override
+    def write(self, data: Buffer, /) -> int:
+        return self._compressor.write(data)
+
+    @override
+    def close(self) -> None:
+        """Close both, which the compressing libraries do not; where compressing fails, nothing is stored."""
+        if self.closed:
+            return
+        super().close()
+        try:
+            self._compressor.close()
+        except BaseException:
+            self._file.discard()
+            raise
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Have nothing stored when the file is closed."""
+        self._file.abandon()
+
+    @override
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> None:
+        if exc_type is not None:
+            self.abandon()
+        self.close()
+
+    def __del__(self) -> None:
+        """Leave it to the file, which was not closed either, to say so."""
+
+    def _dealloc_warn(self, source: object) -> None:
+        self._file._dealloc_warn(source)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] -- as TextIOWrapper does
+
+
+class PgLoTextWriter(io.TextIOWrapper):
+    """A :class:`PgLoWriter` that encodes; a ``with`` block that fails stores nothing."""
+
+    def __init__(
+        self,
+        file: PgLoWriter | PgLoCompressingWriter,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> None:
+        super().__init__(file, encoding, errors, newline)
+        self._file = file
+
+    @property
+    def path(self) -> str:
+        """The object's name, once it is stored."""
+        return self._file.path
+
+    @property
+    def oid(self) -> int | None:
+        """The object's oid; ``None`` before a new one is stored."""
+        return self._file.oid
+
+    @override
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> None:
+        if exc_type is not None:
+            self._file.abandon()
+        self.close()
+
+
+def transcoded(file: PgLoReader | PgLoWriter, method: str) -> PgLoCompressingWriter | BinaryIO:
+    """Return what reads or writes a file by one of fsspec's compressions."""
+    try:
+        wrapper = compr[method](file, mode=file.mode[0])
+    except BaseException:
+        if isinstance(file, PgLoWriter):
+            file.discard()
+        file.close()
+        raise
+    return PgLoCompressingWriter(wrapper, file) if isinstance(file, PgLoWriter) else wrapper
+
+
+def as_text(
+    file: PgLoReader | PgLoWriter | PgLoCompressingWriter | BinaryIO | io.TextIOWrapper,
+    *,
+    encoding: str | None,
+    errors: str | None,
+    newline: str | None,
+) -> io.TextIOWrapper:
+    """Return what decodes or encodes for a binary file."""
+    if not isinstance(file, PgLoWriter | PgLoCompressingWriter):
+        return io.TextIOWrapper(cast("BinaryIO", file), encoding, errors, newline)
+    try:
+        return PgLoTextWriter(file, encoding, errors, newline)
+    except BaseException:
+        file.abandon()
+        file.close()
+        raise

@@ -1,0 +1,4 @@
+from collections.abc import Callable
+from typing import BinaryIO
+
+compr: dict[str, Callable[..., BinaryIO]]
