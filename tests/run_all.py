@@ -2,7 +2,8 @@
 
 Without an option it runs lint, types, the suite on each driver, and the tests without a driver; ``--server-tools``
 runs the group that needs vacuumlo, pg_dump, lz4 and contrib, or curl, wget, chromium and nginx, ``--matrix`` the suite
-on other versions of Python, Django and PostgreSQL, and ``--only NAME`` some of these by name. All other arguments are passed to pytest.
+on other versions of Python, Django and PostgreSQL, and ``--only NAME`` some of these by name. All other arguments are
+passed to pytest.
 """
 
 import argparse
