@@ -56,6 +56,7 @@ def test_the_owner_reads_a_file_and_for_all_others_there_is_none(by: str, invoic
     for other in (stranger, None):
         refused = ask(OWNERS, other, **found_by)
         assert (refused.status_code, body(refused)) == (404, b"")
+        assert refused.headers["Cache-Control"] == "no-store"
 
 
 def test_a_row_without_an_owner_is_nobodys() -> None:
@@ -145,6 +146,48 @@ def test_a_subclass_decides(invoice: Invoice) -> None:
     for name, status in (("owner", 200), ("nobody", 404)):
         request = RequestFactory().get("/", {"name": name})
         assert NamedView.as_view()(request, pk=invoice.pk).status_code == status
+
+
+def test_a_sliced_queryset_is_a_mistake_rather_than_an_empty_one(invoice: Invoice) -> None:
+    with pytest.raises(TypeError, match="slice"):
+        ask(DbFileView.as_view(queryset=Invoice.objects.all()[:5], field="data"), pk=invoice.pk)
+
+
+def test_the_owner_counts_whatever_a_subclass_decides(invoice: Invoice, owner: User) -> None:
+    class AllInvoices(DbFileView):
+        field = "data"
+        owner = "owner"
+
+        @override
+        def get_queryset(self) -> "models.QuerySet[models.Model]":
+            return Invoice.objects.all()
+
+    assert ask(AllInvoices.as_view(), owner, pk=invoice.pk).status_code == 200
+    assert ask(AllInvoices.as_view(), User.objects.create_user("other"), pk=invoice.pk).status_code == 404
+    assert ask(AllInvoices.as_view(), pk=invoice.pk).status_code == 404
+
+
+@pytest.mark.usefixtures("invoice")
+def test_the_owner_counts_however_a_subclass_finds_the_row(owner: User) -> None:
+    class LastInvoice(DbFileView):
+        model = Invoice
+        field = "data"
+        owner = "owner"
+
+        @override
+        def get_row(self, **kwargs: object) -> models.Model | None:
+            return self.get_queryset().last()
+
+    assert ask(LastInvoice.as_view(), owner).status_code == 200
+    assert ask(LastInvoice.as_view(), User.objects.create_user("other")).status_code == 404
+
+
+def test_a_url_with_both_names_one_row(invoice: Invoice, owner: User) -> None:
+    other = Invoice.objects.create(owner=owner, data=ContentFile(b"other", name="a.pdf"))
+    view = DbFileView.as_view(model=Invoice, field="data")
+    assert ask(view, pk=invoice.pk, filename=invoice.data.name).status_code == 200
+    assert ask(view, pk=invoice.pk, filename=other.data.name).status_code == 404
+    assert ask(view, pk="\x00", filename=other.data.name).status_code == 404
 
 
 class ForUsers(LoginRequiredMixin, DbFileView):

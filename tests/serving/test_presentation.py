@@ -14,7 +14,8 @@ from django.test import RequestFactory
 from pg_lo_storage.models import StoredFile
 from pg_lo_storage.storage import DbFileIO, db_file_storage
 from pg_lo_storage.views import db_serve
-from tests.storage.support import loid_of
+from tests.serving.test_oracle import body
+from tests.storage.support import LARGE, content, loid_of
 
 pytestmark = pytest.mark.django_db
 
@@ -225,6 +226,31 @@ def test_a_declared_type_is_inline_only_where_it_is_passive(catalogue: bool) -> 
         assert offered(serve(name))[0] == (disposition if catalogue else "attachment")
 
 
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "application/ecmascript",
+        "application/x-javascript",
+        "text/css",
+        "text/javascript1.5",
+        "text/jscript",
+        "text/livescript",
+        "text/x-ecmascript",
+    ],
+)
+def test_no_declared_type_makes_a_page_run_a_file(declared: str) -> None:
+    upload = ContentFile(b"alert()", name="a")
+    upload.content_type = declared  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  as uploads have it
+    assert serve(db_file_storage.save("a", upload)).headers["Content-Type"] == "application/octet-stream"
+
+
+@pytest.mark.parametrize("content_type", ["application/pdf", "Application/PDF", "application/pdf; version=1.7"])
+def test_a_pdf_that_is_shown_is_in_no_sandbox_however_its_type_is_spelled(content_type: str, name: str) -> None:
+    response = serve(name, content_type=content_type)
+    assert offered(response)[0] == "inline"
+    assert "Content-Security-Policy" not in response.headers
+
+
 def test_the_type_can_be_said(name: str) -> None:
     response = serve(name, content_type="text/csv; charset=utf-8")
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
@@ -251,3 +277,17 @@ def test_headers_can_be_replaced_and_removed(name: str) -> None:
     assert "ETag" not in response.headers
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert serve(name, headers={"content-type": None}, asked={"range": "bytes=0-1,3-4"}).status_code == 206
+
+
+@pytest.mark.parametrize("size", [10, LARGE])
+def test_a_type_that_is_removed_is_not_djangos_html(size: int) -> None:
+    name = db_file_storage.save("a.pdf", ContentFile(content(size)))
+    for asked in ({}, {"range": "bytes=1-2"}):
+        assert "Content-Type" not in serve(name, headers={"content-type": None}, asked=asked).headers
+
+
+def test_headers_are_replaced_in_any_spelling(name: str) -> None:
+    parts = serve(name, headers={"content-type": "text/x-own"}, asked={"range": "bytes=0-1,3-4"})
+    assert body(parts).count(b"Content-Type: text/x-own\r\n") == 2
+    outside = serve(name, headers={"cache-control": "no-store"}, asked={"range": "bytes=99-"})
+    assert outside.headers["Cache-Control"] == "no-store"

@@ -45,6 +45,13 @@ def test_no_more_threads_are_started_than_are_set(readers: BlockReaders, limit: 
     wait_for_readers()
 
 
+@pytest.mark.parametrize("limit", [0, -1])
+def test_there_is_one_thread_at_least(readers: BlockReaders, limit: int) -> None:
+    with override_settings(PG_LO_STORAGE_READ_THREADS=limit), readers.download():
+        assert readers.submit(read_ident).result(10)
+    wait_for_readers()
+
+
 def test_one_download_needs_one_thread(readers: BlockReaders) -> None:
     with readers.download():
         assert len({readers.submit(read_ident).result(10) for _ in range(20)}) <= 2

@@ -102,7 +102,8 @@ def test_an_unacceptable_name_is_not_found(template: str, name: str) -> None:
     unacceptable = spelled(template, loid_of(name))
     for method, headers in REQUESTS:
         request = RequestFactory().generic(method, "/", headers=headers)
-        assert db_serve(request, unacceptable).status_code == 404
+        response = db_serve(request, unacceptable)
+        assert (response.status_code, response.headers["Cache-Control"]) == (404, "no-store")
         # A lone surrogate has no place in a URL.
         path = quote(unacceptable.replace("\ud800", "\x00"))
         assert Client().generic(method, f"/files/{path}", headers=headers).status_code == 404

@@ -11,6 +11,7 @@ from django.core.files.base import ContentFile
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connections, transaction
 from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.test import AsyncClient, AsyncRequestFactory, Client, override_settings
 
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectError
@@ -147,6 +148,17 @@ def test_a_middleware_may_compress_the_body(name: str, data: bytes) -> None:
     assert response.headers["Content-Encoding"] == "gzip"
     assert "Content-Length" not in response.headers
     assert gzip.decompress(body(response)) == data
+
+
+@GZIP
+@pytest.mark.parametrize("size", [10_000, HUGE])
+@pytest.mark.parametrize("ask", [Client().get, async_to_sync(AsyncClient().get)], ids=["wsgi", "asgi"])
+def test_what_a_digest_is_of_is_sent(size: int, ask: Callable[..., HttpResponseBase], catalogue: bool) -> None:
+    name = db_file_storage.save("a.txt", ContentFile(b"a" * size))
+    headers = {"accept-encoding": "gzip", "want-repr-digest": "sha-256=1"}
+    response = ask(f"/files/{name}", headers=headers)
+    assert ("Repr-Digest" in response.headers) is catalogue
+    assert ("Content-Encoding" in response.headers) is not catalogue
 
 
 async def received_by(client: AsyncClient, path: str, **headers: str) -> tuple[int, list[bytes]]:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import models
 from django.db.models.fields.files import FieldFile
-from django.http import HttpRequest, HttpResponseBase, HttpResponseNotFound
+from django.http import HttpRequest, HttpResponseBase
 from django.views.generic import View
 
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.serving.presentation import INLINE_TYPES, Presentation
 from pg_lo_storage.serving.ranges import MAX_RANGES
-from pg_lo_storage.serving.serve import METHODS, respond
+from pg_lo_storage.serving.serve import METHODS, not_found, respond
 from pg_lo_storage.storage import DbFileStorage
 
 __all__ = ["DbFileView"]
@@ -21,9 +21,9 @@ __all__ = ["DbFileView"]
 class DbFileView(View):
     """Serves the file of a row, where :meth:`get_queryset` has that row: 404 for all others, and for an empty field.
 
-    The URL names the row by ``filename`` or by ``pk``. ``field`` is the file field; ``model`` or ``queryset`` says
-    which rows there are, ``owner`` the path to their user, such as ``"owner"`` or ``"order__customer"``: with it nobody
-    reads another's. The rest are the arguments of :func:`pg_lo_storage.views.db_serve`.
+    The URL names the row by ``filename``, by ``pk``, or by both. ``field`` is the file field; ``model`` or ``queryset``
+    says which rows there are, ``owner`` the path to their user, such as ``"owner"`` or ``"order__customer"``: with it
+    nobody reads another's, whatever the rows. The rest are the arguments of :func:`pg_lo_storage.views.db_serve`.
     """
 
     model: type[models.Model] | None = None
@@ -54,7 +54,7 @@ class DbFileView(View):
         row = self.get_row(**kwargs)
         file = None if row is None else self._file_of(row)
         if row is None or not file or not file.name:
-            return HttpResponseNotFound()
+            return not_found()
         if not isinstance(file.storage, DbFileStorage):
             message = f"{type(self).__name__}: the files of {self.field!r} are not in a DbFileStorage"
             raise ImproperlyConfigured(message)
@@ -63,37 +63,26 @@ class DbFileView(View):
     def get_queryset(self) -> "models.QuerySet[models.Model]":
         """Return the rows whose files this request may read."""
         if self.queryset is not None:
-            rows = self.queryset.all()
-        elif self.model is not None:
-            rows = self.model._default_manager.all()  # noqa: SLF001 -- as in Django's own views
-        else:
-            message = f"{type(self).__name__} needs model=, queryset= or get_queryset()"
-            raise ImproperlyConfigured(message)
-        if self.owner is None:
-            return rows
-        user = getattr(self.request, "user", None)
-        if user is None:
-            message = f"{type(self).__name__}: owner= needs AuthenticationMiddleware"
-            raise ImproperlyConfigured(message)
-        return rows.filter(**{self.owner: user.pk}) if user.is_authenticated else rows.none()
+            return self._owned(self.queryset.all())
+        if self.model is not None:
+            return self._owned(self.model._default_manager.all())  # noqa: SLF001 -- as in Django's own views
+        message = f"{type(self).__name__} needs model=, queryset= or get_queryset()"
+        raise ImproperlyConfigured(message)
 
     def get_row(self, *, filename: object = None, pk: object = None, **_kwargs: object) -> models.Model | None:
         """Return the row that the URL names, ``None`` where there is none for this request."""
-        if filename is not None:
-            if parse_name(filename) is None:
-                return None
-            lookup = {self.field: filename}
-        elif pk is not None:
-            if "\x00" in str(pk):  # PostgreSQL has no such text
-                return None
-            lookup = {"pk": pk}
-        else:
+        lookup = {name: value for name, value in ((self.field, filename), ("pk", pk)) if value is not None}
+        if not lookup:
             message = f"{type(self).__name__} is to be found by filename or pk: name one in the URL pattern"
             raise ImproperlyConfigured(message)
+        if (filename is not None and parse_name(filename) is None) or "\x00" in str(pk):  # PostgreSQL has no such text
+            return None
         rows = self.get_queryset()
+        if type(self).get_queryset is not DbFileView.get_queryset:  # a subclass's may leave the owner out
+            rows = self._owned(rows)
         try:
             rows = rows.filter(**lookup)
-        except (TypeError, ValueError, ValidationError):  # a key of another type
+        except (ValueError, ValidationError):  # a key of another type
             return None
         # Rows may share a file: any of them will do.
         return next(iter(rows[:1]), None)
@@ -108,6 +97,15 @@ class DbFileView(View):
             self.max_ranges,
             self.headers or {},
         )
+
+    def _owned(self, rows: "models.QuerySet[models.Model]") -> "models.QuerySet[models.Model]":
+        if self.owner is None:
+            return rows
+        user = getattr(self.request, "user", None)
+        if user is None:
+            message = f"{type(self).__name__}: owner= needs AuthenticationMiddleware"
+            raise ImproperlyConfigured(message)
+        return rows.filter(**{self.owner: user.pk}) if user.is_authenticated else rows.none()
 
     def _file_of(self, row: models.Model) -> FieldFile:
         file = getattr(row, self.field, None)

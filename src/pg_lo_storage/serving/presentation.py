@@ -38,7 +38,7 @@ _POLICY: Final = "default-src 'none'; img-src 'self'; media-src 'self'; style-sr
 _SANDBOX: Final = f"sandbox; {_POLICY}"
 _PLAYER: Final = f"sandbox allow-same-origin; {_POLICY}"
 # A page of the site, tricked into naming them, would run these by their type: a browser asks for no other consent.
-_RUN_BY_PAGES: Final = ("javascript", "ecmascript", "css")
+_RUN_BY_PAGES: Final = ("javascript", "ecmascript", "jscript", "livescript", "css")
 _LONGEST_NAME: Final = 150
 _LONGEST_ENDING: Final = 30
 _JOINERS: Final = "\u200c\u200d"  # parts of words in Persian and Indic scripts, and of emoji
@@ -70,7 +70,8 @@ class Presentation:
     def headers_of(self, name: str, entry: "Entry | None") -> dict[str, str]:
         """Return the headers that say what a file is and what it may do."""
         content_type = self.type_of(name, entry)
-        as_attachment = not self._is_inline(content_type) if self.as_attachment is None else self.as_attachment
+        essence = content_type.partition(";")[0].strip().lower()
+        as_attachment = not self._is_inline(essence) if self.as_attachment is None else self.as_attachment
         shown_name = _printable(self.download_name or (entry and entry.original_name) or name) or name
         headers = {
             "Content-Type": content_type,
@@ -79,13 +80,12 @@ class Presentation:
             "Cache-Control": "private",
         }
         # In a sandbox browsers show no PDF; what runs in one, runs in the viewer's own.
-        if as_attachment or content_type != "application/pdf":
-            is_played = not as_attachment and content_type.startswith(("audio/", "video/"))
+        if as_attachment or essence != "application/pdf":
+            is_played = not as_attachment and essence.startswith(("audio/", "video/"))
             headers["Content-Security-Policy"] = _PLAYER if is_played else _SANDBOX
         return headers
 
-    def _is_inline(self, content_type: str) -> bool:
-        essence = content_type.partition(";")[0].strip().lower()
+    def _is_inline(self, essence: str) -> bool:
         return essence in self.inline_types or f"{essence.partition('/')[0]}/*" in self.inline_types
 
 

@@ -84,7 +84,8 @@ class BlockReaders:
 
     def submit(self, read: Callable[[], bytes]) -> "Future[bytes]":
         """Have one of the threads call ``read``."""
-        limit: int = getattr(settings, "PG_LO_STORAGE_READ_THREADS", DEFAULT_THREADS)
+        # With none of them the block would be awaited for ever.
+        limit = max(1, getattr(settings, "PG_LO_STORAGE_READ_THREADS", DEFAULT_THREADS))
         future: Future[bytes] = Future()
         with self._changed:
             self._work.append((future, read))

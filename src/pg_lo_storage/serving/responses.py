@@ -1,4 +1,4 @@
-"""The response whose body is read block by block, under WSGI and ASGI alike."""
+"""The responses with a file's content; a large one is read block by block, under WSGI and ASGI alike."""
 
 import asyncio
 import functools
@@ -7,17 +7,47 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from asgiref.sync import sync_to_async
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from typing_extensions import override
 
 from pg_lo_storage.serving.ranges import Piece
 from pg_lo_storage.serving.readers import READERS, needs_own_connection, release_connections, release_pooled_connections
 from pg_lo_storage.serving.representation import Representation
 
-__all__ = ["DbFileResponse"]
+__all__ = ["DbFileResponse", "WholeResponse"]
 
 
-class DbFileResponse(StreamingHttpResponse):
+class _FileResponse(HttpResponseBase):
+    """What both have in common: no more headers than they are given, and no other content."""
+
+    def _keep_type(self, headers: Mapping[str, str]) -> None:
+        # Without one Django says text/html.
+        if not any(header.lower() == "content-type" for header in headers):
+            del self.headers["Content-Type"]
+
+    @override
+    def has_header(self, header: str) -> bool:
+        """Tell whether there is such a header; of what is not to be compressed, that there is a ``Content-Encoding``.
+
+        By this middlewares know: ranges and digests are those of the file, not of its compressed form.
+        """
+        if super().has_header(header):
+            return True
+        return header.lower() == "content-encoding" and (self.status_code == 206 or super().has_header("Repr-Digest"))
+
+    __contains__ = has_header
+
+
+class WholeResponse(_FileResponse, HttpResponse):
+    """Sends a small file, or of any file the headers only."""
+
+    def __init__(self, content: bytes, *, headers: Mapping[str, str]) -> None:
+        super().__init__(content, headers=dict(headers))
+        self._keep_type(headers)
+
+
+class DbFileResponse(_FileResponse, StreamingHttpResponse):
     """Sends ``blocks``, those that are ranges read from the file when their turn comes, each by one statement.
 
     Nothing is held in between: no transaction, no descriptor, no connection of a pool, and under an asynchronous server
@@ -37,22 +67,13 @@ class DbFileResponse(StreamingHttpResponse):
         blocks: Iterable[Piece],
         *,
         status: int = 200,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str],
     ) -> None:
         self._representation = representation
         self._blocks = iter(blocks)
         self._body = self._read_here()
-        super().__init__(self._body, status=status, headers=dict(headers or {}))
-
-    @override
-    def has_header(self, header: str) -> bool:
-        """Tell whether there is such a header; of a part of a file, that there is a ``Content-Encoding``.
-
-        By this middlewares know what not to compress: ranges are those of the file, not of its compressed form.
-        """
-        return super().has_header(header) or (self.status_code == 206 and header.lower() == "content-encoding")
-
-    __contains__ = has_header
+        super().__init__(self._body, status=status, headers=dict(headers))
+        self._keep_type(headers)
 
     @override
     async def __aiter__(self) -> AsyncGenerator[bytes]:

@@ -16,10 +16,10 @@ from pg_lo_storage.serving.conditions import Validators
 from pg_lo_storage.serving.presentation import Presentation
 from pg_lo_storage.serving.ranges import Piece, coalesce, content_range, in_blocks, multipart, parse_ranges
 from pg_lo_storage.serving.representation import Representation, find, find_with_start
-from pg_lo_storage.serving.responses import DbFileResponse
+from pg_lo_storage.serving.responses import DbFileResponse, WholeResponse
 from pg_lo_storage.storage import DbFileStorage
 
-__all__ = ["METHODS", "respond"]
+__all__ = ["METHODS", "not_found", "respond"]
 
 METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
@@ -39,11 +39,16 @@ def respond(request: HttpRequest, name: str, storage: DbFileStorage, presentatio
         try:
             return _respond(request, name, storage, presentation)
         except (LargeObjectNotFound, LargeObjectPermissionDenied):
-            return HttpResponseNotFound()
+            return not_found()
         except LargeObjectConflict:
             # Between its being found and its first block; nothing is promised yet.
             continue
     return HttpResponse(status=503, headers={"Retry-After": "1"})
+
+
+def not_found() -> HttpResponseNotFound:
+    """Return the answer for what is no file, or not for this user; no cache is to repeat it to others."""
+    return HttpResponseNotFound(headers={"Cache-Control": "no-store"})
 
 
 def _respond(request: HttpRequest, name: str, storage: DbFileStorage, presentation: Presentation) -> HttpResponseBase:
@@ -63,10 +68,10 @@ def _respond(request: HttpRequest, name: str, storage: DbFileStorage, presentati
     if wanted is None:
         headers["Content-Length"] = str(size)
         if request.method == "HEAD":
-            return HttpResponse(headers=headers)
+            return WholeResponse(b"", headers=headers)
         if size <= SMALL:
             whole = start if len(start) == size else representation.read(range(size))
-            return HttpResponse(whole, headers=headers)
+            return WholeResponse(whole, headers=headers)
         return _stream(representation, [range(len(start), size)], 200, headers, start)
     if not wanted:
         headers = {header: headers[header] for header in ("Accept-Ranges", "Cache-Control") if header in headers}
@@ -93,9 +98,9 @@ def _headers(
 
 
 def _changed(headers: dict[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
-    replaced = {header.lower() for header in changes}
-    kept = {header: value for header, value in headers.items() if header.lower() not in replaced}
-    return kept | {header: value for header, value in changes.items() if value is not None}
+    spelled = {header.lower(): header for header in headers}
+    changed = {**headers, **{spelled.get(header.lower(), header): value for header, value in changes.items()}}
+    return {header: value for header, value in changed.items() if value is not None}
 
 
 def _without_content(status: int, headers: dict[str, str]) -> HttpResponse:

@@ -38,7 +38,8 @@ def signed_url(
 ) -> str:
     """Return ``url``, which has no query, with a signature for the file that expires after ``max_age`` seconds.
 
-    It may do so up to a tenth earlier: for so long all URLs of a file are the same, and browsers cache what it serves.
+    It may do so up to a tenth earlier, or up to a second: for so long all URLs of a file are the same, and browsers
+    cache what it serves.
 
     :raises ValueError: ``max_age`` is not positive.
     """
