@@ -1,4 +1,4 @@
-"""Asynchronous tests are of psycopg 3, but for asyncpg's."""
+"""Asynchronous tests are of psycopg 3, but for asyncpg's and those of the storage (test_a...)."""
 
 from importlib.util import find_spec
 

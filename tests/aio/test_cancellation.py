@@ -13,7 +13,7 @@ from psycopg.pq import TransactionStatus
 import pg_lo_storage
 from example.cluster import Server
 from pg_lo_storage.aio import AsyncLargeObjectIO, Psycopg3AsyncDriver
-from pg_lo_storage.aio.cancellation import completed, stopped_when_cancelled
+from pg_lo_storage.aio.cancellation import completed
 from pg_lo_storage.exceptions import StaleLargeObject
 from tests.aio.support import Connection, asynchronous, connected, content
 from tests.io.files import numbered_lines
@@ -112,6 +112,31 @@ async def test_a_cancelled_write_makes_the_file_stale(
 
 
 @asynchronous
+async def test_what_is_created_by_opening_is_not_left_to_the_transaction_where_that_is_cancelled(
+    server: Server, monkeypatch: pytest.MonkeyPatch, large_objects: Callable[[], set[int]]
+) -> None:
+    create = Psycopg3AsyncDriver.create
+
+    async def cancelling(self: Psycopg3AsyncDriver, oid: int = 0) -> int:
+        created = await create(self, oid)
+        task.cancel()
+        return created
+
+    async with connected(server.dsn()) as (connection, driver):
+        await driver.exists(1)
+        with monkeypatch.context() as patch:
+            patch.setattr(Psycopg3AsyncDriver, "create", cancelling)
+            task = asyncio.create_task(AsyncLargeObjectIO(driver, mode="wb").__aenter__())
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        gate = Gate(driver, monkeypatch, number=2, after=False)
+        await cancelled(AsyncLargeObjectIO(driver, mode="wb").__aenter__(), gate.reached)
+        assert connection.info.transaction_status == TransactionStatus.INTRANS
+        await connection.commit()
+        assert large_objects() == set()
+
+
+@asynchronous
 async def test_a_cancelled_truncate_makes_the_file_stale(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     async with connected(server.dsn()) as (_, driver), AsyncLargeObjectIO(driver, mode="wb+") as file:
         gate = Gate(driver, monkeypatch, number=1, after=False)
@@ -157,39 +182,6 @@ async def test_a_call_that_waits_for_the_connection_leaves_the_other_task_s_stat
         await cancelled(driver.get(oid, 0, 7))
         await running
         assert await driver.get(oid, 0, 7) == b"content"
-
-
-@asynchronous
-async def test_where_the_server_does_not_answer_the_connection_is_closed() -> None:
-    closed: list[bool] = []
-
-    async def stuck() -> None:
-        await asyncio.Event().wait()
-
-    async def stop(_task: object) -> None:
-        await asyncio.Event().wait()
-
-    call = stopped_when_cancelled(stuck(), stop, lambda: closed.append(True), patience=0.01)
-    await cancelled(call)
-    assert closed == [True]
-
-
-@asynchronous
-async def test_what_is_to_be_completed_is_and_the_cancellation_comes_with_its_result() -> None:
-    go = asyncio.Event()
-
-    async def commit() -> str:
-        await go.wait()
-        return "committed"
-
-    task = asyncio.ensure_future(completed(commit()))
-    for _ in range(5):
-        await asyncio.sleep(0)
-        task.cancel()
-    go.set()
-    result, cancellation = await task
-    assert (result, type(cancellation)) == ("committed", asyncio.CancelledError)
-    assert await completed(commit()) == ("committed", None)
 
 
 async def stream(connection: Connection, oid: int, _: random.Random) -> None:

@@ -195,6 +195,42 @@ async def test_an_error_in_flight_stays_where_closing_fails_and_notes_it(
 
 
 @asynchronous
+async def test_an_error_in_flight_stays_where_another_task_is_still_reading(server: Server) -> None:
+    async with connected(server.dsn()) as (_, driver):
+        file = await AsyncLargeObjectIO(driver, await driver.from_bytes(LINES))
+        reading = asyncio.create_task(file.read())
+        await asyncio.sleep(0)
+        with pytest.raises(LookupError) as caught:
+            async with file:
+                raise LookupError
+        assert "one task at a time" in "".join(caught.value.__notes__)
+        assert file.closed
+        assert await reading == LINES
+
+
+@asynchronous
+async def test_a_timeout_is_a_timeout_where_another_task_is_still_reading(server: Server) -> None:
+    async with connected(server.dsn()) as (_, driver):
+        file = await AsyncLargeObjectIO(driver, await driver.from_bytes(LINES))
+        reading = asyncio.create_task(file.read())
+        await asyncio.sleep(0)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0), file:
+                await asyncio.Event().wait()
+        assert await reading == LINES
+
+
+@asynchronous
+async def test_a_buffer_with_gaps_is_refused_before_anything_is_read(server: Server) -> None:
+    async with connected(server.dsn()) as (_, driver), AsyncLargeObjectIO(driver, mode="wb+") as file:
+        await file.write(LINES)
+        await file.seek(3)
+        with pytest.raises(BufferError):
+            await file.readinto(memoryview(bytearray(20))[::2])
+        assert await file.tell() == 3
+
+
+@asynchronous
 async def test_a_forgotten_file_is_warned_of_and_sends_nothing(wire: Wire) -> None:
     async with connected(wire.dsn) as (_, driver):
         file = await AsyncLargeObjectIO(driver, await driver.from_bytes(LINES))

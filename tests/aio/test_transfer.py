@@ -2,9 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import LiteralString
+from typing import IO, Literal, LiteralString
 
 import pytest
 
@@ -45,6 +45,22 @@ async def test_save_takes_a_file_whose_read_is_awaited_such_as_one_of_the_same_c
         async with AsyncLargeObjectIO(driver, oid) as file:
             copied = await pg_lo_storage.save(connection, file)
         assert await pg_lo_storage.load(connection, copied) == LINES
+
+
+@asynchronous
+async def test_save_awaits_what_read_gives_whatever_kind_of_function_it_is(server: Server) -> None:
+    class Wrapped:
+        def __init__(self) -> None:
+            self.blocks = [LINES[:100], LINES[100:], b""]
+
+        def read(self, _size: int, /) -> Awaitable[bytes]:
+            async def block() -> bytes:
+                return self.blocks.pop(0)
+
+            return block()
+
+    async with connected(server.dsn()) as (connection, _):
+        assert await pg_lo_storage.load(connection, await pg_lo_storage.save(connection, Wrapped())) == LINES
 
 
 @asynchronous
@@ -144,4 +160,99 @@ async def test_a_save_that_fails_is_rolled_back_also_where_it_is_cancelled_at_th
             await task
         monkeypatch.undo()
         assert not driver.in_transaction
+        assert large_objects() == set()
+
+
+@asynchronous
+async def test_calls_of_several_tasks_on_a_connection_in_autocommit_take_turns(
+    server: Server, large_objects: Callable[[], set[int]]
+) -> None:
+    async def blocks(*, fail: bool) -> AsyncIterator[bytes]:
+        for start in range(0, len(LINES), 300_000):
+            await asyncio.sleep(0)
+            yield LINES[start : start + 300_000]
+        if fail:
+            raise LookupError
+
+    async with connected(server.dsn(), autocommit=True) as (connection, driver):
+        kept = await pg_lo_storage.save(connection, LINES)
+        *saved, failed, copied, small, loaded = await asyncio.gather(
+            *(pg_lo_storage.save(connection, blocks(fail=False)) for _ in range(3)),
+            pg_lo_storage.save(connection, blocks(fail=True)),
+            pg_lo_storage.copy(connection, kept),
+            pg_lo_storage.save(connection, b"small"),
+            pg_lo_storage.load(connection, kept),
+            return_exceptions=True,
+        )
+        assert isinstance(failed, LookupError)
+        assert loaded == LINES
+        assert large_objects() == {kept, copied, small, *saved}
+        assert not driver.in_transaction
+        for oid in (copied, *saved):
+            assert isinstance(oid, int)
+            assert await pg_lo_storage.load(connection, oid) == LINES
+
+
+@asynchronous
+async def test_a_statement_of_another_task_is_not_taken_for_a_transaction(server: Server) -> None:
+    async with connected(server.dsn(), autocommit=True) as (connection, driver):
+        running = asyncio.ensure_future(connection.execute("select pg_sleep(0.1)"))
+        await asyncio.sleep(0)
+        oid = await pg_lo_storage.save(connection, LINES)
+        await running
+        assert not driver.in_transaction
+        assert await pg_lo_storage.load(connection, oid) == LINES
+
+
+@pytest.mark.parametrize("autocommit", [False, True])
+@asynchronous
+async def test_a_call_within_a_call_does_not_wait_for_it(server: Server, *, autocommit: bool) -> None:
+    async def nested() -> AsyncIterator[bytes]:
+        yield await pg_lo_storage.load(connection, oid)
+        async with asyncio.TaskGroup() as group:
+            second = group.create_task(pg_lo_storage.load(connection, oid))
+        yield await second
+
+    async with connected(server.dsn(), autocommit=autocommit) as (connection, _):
+        oid = await pg_lo_storage.save(connection, LINES)
+        assert await pg_lo_storage.load(connection, await pg_lo_storage.save(connection, nested())) == 2 * LINES
+
+
+@pytest.mark.parametrize("autocommit", [False, True])
+@asynchronous
+async def test_in_a_pipeline_large_values_are_sent_and_the_transaction_is_known(
+    server: Server, *, autocommit: bool
+) -> None:
+    async with connected(server.dsn(), autocommit=autocommit) as (connection, _):
+        async with connection.pipeline():
+            await connection.execute("select 1")
+            oid = await pg_lo_storage.save(connection, LINES)
+            copied = await pg_lo_storage.copy(connection, oid)
+            assert await pg_lo_storage.load(connection, copied) == LINES
+            async with connection.transaction(), pg_lo_storage.open(connection, oid, "rb+") as file:
+                await file.write(LINES[::-1])
+        assert await pg_lo_storage.load(connection, oid) == LINES[::-1]
+
+
+@asynchronous
+async def test_an_import_that_is_cancelled_while_its_file_is_opened_closes_it(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large_objects: Callable[[], set[int]]
+) -> None:
+    (tmp_path / "file").write_bytes(LINES)
+    loop, opened = asyncio.get_running_loop(), list[IO[bytes]]()
+    open_file = Path.open
+
+    def cancelling(path: Path, mode: Literal["rb"]) -> IO[bytes]:
+        opened.append(open_file(path, mode))
+        loop.call_soon_threadsafe(task.cancel)
+        return opened[-1]
+
+    async with connected(server.dsn()) as (connection, _):
+        monkeypatch.setattr(Path, "open", cancelling)
+        task = asyncio.create_task(pg_lo_storage.lo_import(connection, tmp_path / "file"))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        monkeypatch.undo()
+        await connection.commit()
+        assert opened[0].closed
         assert large_objects() == set()

@@ -1,6 +1,8 @@
 """``lo_export`` and ``lo_import``: files of this machine, whole or not at all."""
 
 import os
+import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,6 +74,33 @@ def test_an_export_follows_a_link_and_replaces_nothing_but_files(place: Place, t
     for path in (tmp_path, os.devnull):
         with pytest.raises(FileExistsError):
             place.lo_export(oid, path)
+
+
+def test_an_export_keeps_the_permissions_of_the_file_that_it_replaces(place: Place, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"secret")
+    path.chmod(0o600)
+    seen: list[int] = []
+
+    def progress(_done: int, _total: int) -> None:
+        seen.extend(stat.S_IMODE(part.stat().st_mode) for part in tmp_path.iterdir())
+
+    place.lo_export(place.save(b"content"), path, progress)
+    assert seen == [0o600, 0o600]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_what_has_no_size_is_imported_with_a_total_of_what_is_done(in_autocommit: Place, tmp_path: Path) -> None:
+    path, steps = tmp_path / "pipe", Steps()
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_bytes, args=(LINES,))
+    writer.start()
+    oid = in_autocommit.lo_import(path, progress=steps.report)
+    writer.join()
+    assert in_autocommit.load(oid) == LINES
+    assert {(done, total) for done, total in steps.seen if done != total} == set()
+    assert steps.seen[-1] == (len(LINES), len(LINES))
 
 
 def test_an_export_is_of_one_moment(place: Place, server: Server, tmp_path: Path) -> None:

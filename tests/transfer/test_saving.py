@@ -2,7 +2,10 @@
 
 import array
 import io
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from example.cluster import Server
 from pg_lo_storage.exceptions import DriverNotFound, LargeObjectNotFound
 from pg_lo_storage.testing import InMemoryConnection
 from tests.fixtures.connections import INSTALLED, open_connection
+from tests.fixtures.proxy import Wire
 from tests.transfer.places import LINES, SIZES, Failing, Place, parts
 
 
@@ -74,6 +78,19 @@ def test_save_reads_a_file_from_where_it_stands(in_autocommit: Place, tmp_path: 
     with (tmp_path / "file").open("rb") as file:
         file.seek(1000)
         assert in_autocommit.load(in_autocommit.save(file)) == LINES[1000:]
+
+
+@pytest.mark.parametrize("driver_name", INSTALLED)
+def test_a_file_that_gives_little_at_a_time_is_written_in_few_statements(driver_name: str, wire: Wire) -> None:
+    class Dripping:
+        file = io.BytesIO(LINES)
+
+        def read(self, size: int, /) -> bytes:
+            return self.file.read(min(size, 1000))
+
+    with closing(open_connection(driver_name, wire.dsn, autocommit=True)) as connection, wire.counting() as trips:
+        pg_lo_storage.save(connection, Dripping())
+    assert trips.count < 40  # of 3,000,000 bytes in 1,000 at a time
 
 
 @pytest.mark.parametrize("driver_name", INSTALLED)
@@ -160,6 +177,44 @@ def test_an_object_that_is_missing_is_not_found_and_the_transaction_stays_usable
     assert list(tmp_path.iterdir()) == []
     assert not place.driver.exists(missing)
     assert place.driver.in_transaction is not place.autocommit
+
+
+@pytest.mark.parametrize("driver_name", INSTALLED)
+def test_calls_of_several_threads_on_a_connection_in_autocommit_take_turns(
+    driver_name: str, server: Server, large_objects: Callable[[], set[int]]
+) -> None:
+    connection = open_connection(driver_name, server.dsn(), autocommit=True)
+    kept = pg_lo_storage.save(connection, LINES)
+    both = threading.Barrier(3, timeout=60)
+
+    def save() -> int:
+        both.wait()
+        return pg_lo_storage.save(connection, parts(LINES, 300_000))
+
+    def copy() -> int:
+        both.wait()
+        return pg_lo_storage.copy(connection, kept)
+
+    def fail() -> int:
+        both.wait()
+        return pg_lo_storage.save(connection, fails_after(len(LINES)))
+
+    with ThreadPoolExecutor(3) as pool:
+        saved, copied, failed = pool.submit(save), pool.submit(copy), pool.submit(fail)
+        assert isinstance(failed.exception(), Failing)
+        made = {kept, saved.result(), copied.result()}
+    assert large_objects() == made
+    assert pg_lo_storage.load(connection, saved.result()) == LINES
+    connection.close()
+
+
+@pytest.mark.parametrize("driver_name", INSTALLED)
+def test_a_call_within_a_call_does_not_wait_for_it(driver_name: str, server: Server) -> None:
+    connection = open_connection(driver_name, server.dsn(), autocommit=True)
+    oid = pg_lo_storage.save(connection, LINES)
+    again = pg_lo_storage.save(connection, (pg_lo_storage.load(connection, oid) for _ in range(2)))
+    assert pg_lo_storage.load(connection, again) == 2 * LINES
+    connection.close()
 
 
 def test_a_driver_without_sql_copies_through_the_client() -> None:

@@ -45,7 +45,7 @@ async def stopped_when_cancelled(
 
 
 async def completed(
-    call: Coroutine[object, object, T], *, patience: float = PATIENCE
+    call: Coroutine[object, object, T], *, patience: float | None = PATIENCE
 ) -> tuple[T, asyncio.CancelledError | None]:
     """Run ``call`` to its end, whatever is cancelled; return its result and the cancellation that came meanwhile.
 

@@ -72,6 +72,9 @@ class AsyncLargeObjectIO(AsyncOpenFile):
         if target.readonly:
             message = "readinto() argument must be read-write bytes-like object, not one that is read-only"
             raise TypeError(message)
+        if not target.c_contiguous:
+            message = "readinto() argument must be a contiguous buffer"
+            raise BufferError(message)
         data = await self.read(target.nbytes)
         if data:
             target.cast("B")[: len(data)] = data

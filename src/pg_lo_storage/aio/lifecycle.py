@@ -95,7 +95,15 @@ class AsyncOpenFile:
         """Release the descriptor; does nothing the second time, and never hides an error that is in flight."""
         if self._closed:
             return
-        self._check_idle()
+        in_flight = sys.exception()
+        try:
+            self._check_idle()
+        except RuntimeError as error:
+            if in_flight is None:
+                raise
+            self._closed = True  # and the descriptor is the transaction's to release
+            in_flight.add_note(f"closing {self!r} failed as well: {error}")
+            return
         self._closed = True
         if self._opened is None:
             return
@@ -103,7 +111,6 @@ class AsyncOpenFile:
         self._opened.drop()
         if descriptor is None:
             return
-        in_flight = sys.exception()
         try:
             await descriptor.close()
         except Exception as error:

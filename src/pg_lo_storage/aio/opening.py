@@ -1,7 +1,11 @@
 """How a mode opens a large object, as :mod:`pg_lo_storage.opening` does, awaited."""
 
-from typing import TYPE_CHECKING
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Final
 
+from pg_lo_storage.aio.cancellation import completed
+from pg_lo_storage.aio.sql import AsyncSQLDriver
 from pg_lo_storage.drivers.base import AccessMode
 from pg_lo_storage.drivers.queries import wait_for_append
 from pg_lo_storage.exceptions import NoTransactionError
@@ -11,7 +15,10 @@ if TYPE_CHECKING:
     from pg_lo_storage.aio.base import AsyncLargeObject, AsyncLargeObjectDriver
     from pg_lo_storage.modes import Mode
 
-__all__ = ["begins_by_itself", "open_large_object"]
+__all__ = ["begins_by_itself", "is_begun", "open_large_object"]
+
+# Seconds that a cancellation waits where another task's statement is in the way: creating an object takes no time.
+_PATIENCE: Final = 1.0
 
 
 async def open_large_object(
@@ -23,7 +30,30 @@ async def open_large_object(
         if not await begins_by_itself(driver):
             message = "a large object is written in a transaction: turn autocommit off, or begin a transaction"
             raise NoTransactionError(message)
-        oid = await driver.create(oid)
+        return await _open_new(driver, oid, mode)
+    return await _open_existing(driver, oid, mode)
+
+
+async def _open_new(driver: "AsyncLargeObjectDriver", oid: int, mode: "Mode") -> "tuple[int, AsyncLargeObject | None]":
+    if oid:
+        await driver.create(oid)
+        return await _open_existing(driver, oid, mode)
+    # Cancelled half-way, nobody would know the oid of what the transaction may go on to commit.
+    oid, cancellation = await completed(driver.create(), patience=_PATIENCE)
+    if cancellation is None:
+        try:
+            return await _open_existing(driver, oid, mode)
+        except asyncio.CancelledError as error:
+            cancellation = error
+    # Where the transaction has failed, or the connection is lost, the object is gone as well.
+    with contextlib.suppress(Exception):
+        await completed(driver.unlink(oid), patience=_PATIENCE)
+    raise cancellation
+
+
+async def _open_existing(
+    driver: "AsyncLargeObjectDriver", oid: int, mode: "Mode"
+) -> "tuple[int, AsyncLargeObject | None]":
     if mode.writable:
         descriptor = await driver.open(oid, AccessMode.READ_WRITE if mode.readable else AccessMode.WRITE)
         if mode.kind == "a" and driver.sql is not None:
@@ -40,7 +70,13 @@ async def open_large_object(
 
 async def begins_by_itself(driver: "AsyncLargeObjectDriver") -> bool:
     """Return whether there is a transaction; with autocommit off this begins it."""
-    if not driver.in_transaction:
+    if not await is_begun(driver):
         # With autocommit off any statement begins the transaction; only trying tells.
         await driver.exists(MAX_OID)
-    return driver.in_transaction
+        return await is_begun(driver)
+    return True
+
+
+async def is_begun(driver: "AsyncLargeObjectDriver") -> bool:
+    """Return whether there is a transaction, when the statements of other tasks that are under way have ended."""
+    return await driver.is_begun() if isinstance(driver, AsyncSQLDriver) else driver.in_transaction

@@ -9,6 +9,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg.types.numeric import Int8
+from psycopg.waiting import Ready, Wait
 from typing_extensions import override
 
 from pg_lo_storage.aio.cancellation import stopped_when_cancelled
@@ -17,6 +18,7 @@ from pg_lo_storage.drivers.queries import Rows
 
 if TYPE_CHECKING:
     from psycopg.abc import PQGen, Query
+    from psycopg.pq.abc import PGconn
 
     from pg_lo_storage.aio.base import AsyncLargeObjectDriver
 
@@ -60,10 +62,23 @@ class Psycopg3AsyncDriver(AsyncSQLDriver):
         async with cursor:
             await cursor.execute(query, values, binary=True)
             if self._connection.pgconn.pipeline_status:
-                # A pipeline within the pipeline synchronises both at its end: results are there.
-                async with self._connection.pipeline():
-                    pass
+                await self._synchronise()
             return await cursor.fetchall() if cursor.description else []
+
+    async def _synchronise(self) -> None:
+        async with self._connection.lock:
+            await self._connection.wait(_sending(self._connection.pgconn))
+        # A pipeline within the pipeline synchronises both at its end: results are there.
+        async with self._connection.pipeline():
+            pass
+
+    @override
+    async def is_begun(self) -> bool:
+        if self._connection.pgconn.pipeline_status:
+            await self.execute("select 1")
+        # Whoever has the lock has a statement under way, and its transaction may be no more than that statement's.
+        async with self._connection.lock:
+            return self.in_transaction
 
     @override
     def sqlstate(self, error: Exception) -> str | None:
@@ -91,6 +106,13 @@ class _Cursor(psycopg.AsyncCursor[_Row]):
         # Called once the connection's lock is held. Should psycopg call it no more, its own cancellation is used.
         self.running = True
         return super()._start_query(query)
+
+
+def _sending(pgconn: "PGconn") -> "PQGen[None]":
+    """Send what is queued. psycopg waits for results before: of a large value sent in part, there never are any."""
+    while pgconn.flush():
+        if (yield Wait.RW) & Ready.R:
+            pgconn.consume_input()
 
 
 if TYPE_CHECKING:

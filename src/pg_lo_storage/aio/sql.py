@@ -46,6 +46,13 @@ class AsyncSQLDriver(abc.ABC):
     def autocommit(self) -> bool:
         """Whether the connection leaves it to the user to begin a transaction."""
 
+    async def is_begun(self) -> bool:
+        """Return ``in_transaction`` as it is when the statements have ended that are under way now.
+
+        To be overridden where other tasks' statements, or a pipeline's, show in ``in_transaction`` meanwhile.
+        """
+        return self.in_transaction
+
     @property
     def sql(self) -> "AsyncSQLDriver":
         """The driver itself: see :meth:`execute`."""
@@ -99,5 +106,6 @@ class AsyncSQLDriver(abc.ABC):
     async def open_descriptor(self, oid: int, mode: AccessMode) -> GuardedDescriptor:
         """Open a guarded descriptor."""
         statement = queries.open_descriptor(oid, mode, keep=True)
-        queries.require_transaction(oid, autocommit=self.autocommit, in_transaction=self.in_transaction)
+        if self.autocommit:
+            queries.require_transaction(oid, autocommit=True, in_transaction=await self.is_begun())
         return GuardedDescriptor(oid, *await self.perform(statement))

@@ -5,13 +5,15 @@ These are the functions of the package itself: ``pg_lo_storage.open``, ``save``,
 
 Each is all or nothing. In autocommit it is a transaction of its own: if it fails, or is cancelled, nothing is left of
 it. Else it belongs to the transaction of the connection, begun by it where need be, and is yours to commit; if it
-fails there the object that it began is unlinked. Errors: see :mod:`pg_lo_storage.exceptions`; :exc:`DriverNotFound`
-for a connection that nobody serves.
+fails there the object that it began is unlinked. Calls of several tasks or threads on one connection take turns, so
+that none gets into the transaction of another. Errors: see :mod:`pg_lo_storage.exceptions`; :exc:`DriverNotFound` for
+a connection that nobody serves.
 """
 # ruff: noqa: A001 -- open() is to be called as pg_lo_storage.open()
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Protocol, TypeAlias, cast, overload
 
 from pg_lo_storage.aio.base import AsyncLargeObjectDriver
@@ -23,6 +25,7 @@ from pg_lo_storage.modes import BinaryMode
 from pg_lo_storage.transfer import asynchronous, blocking
 from pg_lo_storage.transfer.content import AsyncContent, Content
 from pg_lo_storage.transfer.files import StrPath
+from pg_lo_storage.transfer.turns import in_turn, in_turn_of_threads
 
 __all__ = ["copy", "lo_export", "lo_import", "load", "open", "save"]
 
@@ -77,8 +80,11 @@ def save(
     Raises :exc:`TypeError` for text.
     """
     if (driver := _async_driver(connection)) is not None:
-        return asynchronous.save(driver, content)
-    return blocking.save(get_driver(connection), cast("Content", content))
+        return in_turn(connection, driver, partial(asynchronous.save, driver, content))
+    blocking_driver = get_driver(connection)
+    return in_turn_of_threads(
+        connection, blocking_driver, partial(blocking.save, blocking_driver, cast("Content", content))
+    )
 
 
 @overload
@@ -88,8 +94,9 @@ def load(connection: AsyncConnection, oid: int) -> Coroutine[object, object, byt
 def load(connection: Connection | AsyncConnection, oid: int) -> bytes | Coroutine[object, object, bytes]:
     """Return a large object's whole content, as it was at one moment."""
     if (driver := _async_driver(connection)) is not None:
-        return asynchronous.load(driver, oid)
-    return blocking.load(get_driver(connection), oid)
+        return in_turn(connection, driver, partial(asynchronous.load, driver, oid))
+    blocking_driver = get_driver(connection)
+    return in_turn_of_threads(connection, blocking_driver, partial(blocking.load, blocking_driver, oid))
 
 
 @overload
@@ -103,8 +110,9 @@ def copy(connection: Connection | AsyncConnection, oid: int) -> int | Coroutine[
     space in the copy. (A driver that is no :class:`SQLDriver` copies through the client.)
     """
     if (driver := _async_driver(connection)) is not None:
-        return asynchronous.copy(driver, oid)
-    return blocking.copy(get_driver(connection), oid)
+        return in_turn(connection, driver, partial(asynchronous.copy, driver, oid))
+    blocking_driver = get_driver(connection)
+    return in_turn_of_threads(connection, blocking_driver, partial(blocking.copy, blocking_driver, oid))
 
 
 @overload
@@ -124,8 +132,11 @@ def lo_export(
     Raises :exc:`FileExistsError` where ``path`` is a folder or a device.
     """
     if (driver := _async_driver(connection)) is not None:
-        return asynchronous.lo_export(driver, oid, path, progress)
-    return blocking.lo_export(get_driver(connection), oid, path, progress)
+        return in_turn(connection, driver, partial(asynchronous.lo_export, driver, oid, path, progress))
+    blocking_driver = get_driver(connection)
+    return in_turn_of_threads(
+        connection, blocking_driver, partial(blocking.lo_export, blocking_driver, oid, path, progress)
+    )
 
 
 @overload
@@ -142,8 +153,9 @@ def lo_import(
     ``progress(done, total)`` is called after each block, with bytes.
     """
     if (driver := _async_driver(connection)) is not None:
-        return asynchronous.lo_import(driver, path, progress)
-    return blocking.lo_import(get_driver(connection), path, progress)
+        return in_turn(connection, driver, partial(asynchronous.lo_import, driver, path, progress))
+    blocking_driver = get_driver(connection)
+    return in_turn_of_threads(connection, blocking_driver, partial(blocking.lo_import, blocking_driver, path, progress))
 
 
 def _async_driver(connection: object) -> AsyncLargeObjectDriver | None:

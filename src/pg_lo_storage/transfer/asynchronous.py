@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import operator
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -60,6 +61,7 @@ async def load(driver: AsyncLargeObjectDriver, oid: int) -> bytes:
 
 async def copy(driver: AsyncLargeObjectDriver, oid: int) -> int:
     """See :func:`pg_lo_storage.copy`."""
+    oid = operator.index(oid)
     async with unit(driver) as created:
         if isinstance(driver, AsyncSQLDriver):
             return await _copy_in_server(driver, oid, created)
@@ -85,7 +87,11 @@ async def lo_export(driver: AsyncLargeObjectDriver, oid: int, path: StrPath, pro
 
 async def lo_import(driver: AsyncLargeObjectDriver, path: StrPath, progress: Progress | None) -> int:
     """See :func:`pg_lo_storage.lo_import`."""
-    with await asyncio.to_thread(Path(path).open, "rb") as file:
+    # Cancelled half-way, nobody would close the file.
+    opened, cancellation = await completed(asyncio.to_thread(Path(path).open, "rb"))
+    with opened as file:
+        if cancellation is not None:
+            raise cancellation
         return await save(driver, file if progress is None else _reported(file, progress))
 
 
@@ -153,4 +159,4 @@ async def _reported(file: BinaryIO, progress: Progress) -> AsyncIterator[Buffer]
     while block := await asyncio.to_thread(file.read, MAX_BLOCK):
         yield block
         done += len(block)
-        progress(done, total)
+        progress(done, max(done, total))  # what is no regular file has no size

@@ -1,6 +1,7 @@
 """The conveniences on a connection whose calls return when they are done."""
 
 import contextlib
+import operator
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -52,6 +53,7 @@ def load(driver: LargeObjectDriver, oid: int) -> bytes:
 
 def copy(driver: LargeObjectDriver, oid: int) -> int:
     """See :func:`pg_lo_storage.copy`."""
+    oid = operator.index(oid)
     with unit(driver) as created:
         if isinstance(driver, SQLDriver):
             return _copy_in_server(driver, oid, created)
@@ -137,4 +139,4 @@ def _reported(file: BinaryIO, progress: Progress) -> Iterator[Buffer]:
     while block := file.read(MAX_BLOCK):
         yield block
         done += len(block)
-        progress(done, total)
+        progress(done, max(done, total))  # what is no regular file has no size

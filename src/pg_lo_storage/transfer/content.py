@@ -44,7 +44,7 @@ def blocks_of(content: Content) -> Iterator[Buffer]:
     if (view := _view_of(content)) is not None:
         return _slices(view)
     if hasattr(content, "read"):
-        return _read(cast("Readable", content))
+        return _gathered(_read(cast("Readable", content)))
     return _gathered(cast("Iterable[Buffer]", content))
 
 
@@ -53,7 +53,7 @@ def async_blocks_of(content: AsyncContent) -> AsyncIterator[Buffer]:
     if isinstance(content, AsyncIterable) and not hasattr(content, "read"):
         return _gathered_async(content)
     if hasattr(content, "read") and _view_of(content) is None:
-        return _read_async(cast("Readable | AsyncReadable", content))
+        return _gathered_async(_read_async(cast("Readable | AsyncReadable", content)))
     return _gathered_async(_awaited(blocks_of(cast("Content", content))))
 
 
@@ -98,8 +98,13 @@ async def _read_async(file: Readable | AsyncReadable) -> AsyncIterator[Buffer]:
             yield block
         return
     # A disk, or whatever it reads from, must not hold up the event loop.
-    while block := byte_view(await asyncio.to_thread(cast("Readable", file).read, MAX_BLOCK)):
+    while block := byte_view(await _awaited_if_need_be(await asyncio.to_thread(file.read, MAX_BLOCK))):
         yield block
+
+
+async def _awaited_if_need_be(block: bytes | Awaitable[bytes]) -> bytes:
+    # What makes an awaitable need not be a coroutine function: a decorator's wrapper, or what Cython compiled.
+    return await block if inspect.isawaitable(block) else block
 
 
 async def _gathered_async(blocks: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
