@@ -158,3 +158,27 @@ def test_what_is_no_whole_number_is_a_type_error(
     assert not is_aborted(connection)
     assert driver.exists(1)
     assert driver.exists(2)
+
+
+class Number:
+    """An integer by its ``__index__`` alone, as those of numpy are to a driver."""
+
+    def __init__(self, value: int) -> None:
+        self._value = value
+
+    def __index__(self) -> int:
+        return self._value
+
+
+def test_an_oid_is_whatever_is_an_integer(connection: RawConnection, driver: LargeObjectDriver) -> None:
+    oid = driver.from_bytes(DATA)
+    like_it = cast("Any", Number(oid))
+    assert driver.exists(like_it)
+    assert driver.get(like_it, 0, 3) == b"012"
+    assert driver.size(like_it) == len(DATA)
+    assert driver.open(like_it, READ).read(3) == b"012"
+    assert driver.unlink(like_it)
+    assert not driver.exists(like_it)
+    assert driver.create(like_it) == oid
+    assert driver.exists(cast("Any", True)) in {True, False}
+    assert not is_aborted(connection)

@@ -136,6 +136,16 @@ def test_it_works_within_a_pipeline(connect: Connect) -> None:
         use_all(get_driver(connection))
 
 
+@pytest.mark.parametrize("autocommit", [False, True])
+def test_large_values_go_through_a_pipeline(connect: Connect, autocommit: bool) -> None:
+    connection = connect(autocommit=autocommit)
+    driver = get_driver(connection)
+    data = b"0123456789" * 300_000
+    with connection.pipeline():
+        oid = driver.from_bytes(data)
+        assert driver.get(oid, 0, len(data)) == data
+
+
 def test_a_pipeline_works_in_autocommit(connect: Connect) -> None:
     connection = connect(autocommit=True)
     driver = get_driver(connection)

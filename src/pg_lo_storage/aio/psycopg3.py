@@ -9,16 +9,15 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg.types.numeric import Int8
-from psycopg.waiting import Ready, Wait
 from typing_extensions import override
 
 from pg_lo_storage.aio.cancellation import stopped_when_cancelled
 from pg_lo_storage.aio.sql import AsyncSQLDriver
+from pg_lo_storage.drivers.psycopg3 import sending
 from pg_lo_storage.drivers.queries import Rows
 
 if TYPE_CHECKING:
     from psycopg.abc import PQGen, Query
-    from psycopg.pq.abc import PGconn
 
     from pg_lo_storage.aio.base import AsyncLargeObjectDriver
 
@@ -67,7 +66,7 @@ class Psycopg3AsyncDriver(AsyncSQLDriver):
 
     async def _synchronise(self) -> None:
         async with self._connection.lock:
-            await self._connection.wait(_sending(self._connection.pgconn))
+            await self._connection.wait(sending(self._connection.pgconn))
         # A pipeline within the pipeline synchronises both at its end: results are there.
         async with self._connection.pipeline():
             pass
@@ -106,13 +105,6 @@ class _Cursor(psycopg.AsyncCursor[_Row]):
         # Called once the connection's lock is held. Should psycopg call it no more, its own cancellation is used.
         self.running = True
         return super()._start_query(query)
-
-
-def _sending(pgconn: "PGconn") -> "PQGen[None]":
-    """Send what is queued. psycopg waits for results before: of a large value sent in part, there never are any."""
-    while pgconn.flush():
-        if (yield Wait.RW) & Ready.R:
-            pgconn.consume_input()
 
 
 if TYPE_CHECKING:

@@ -8,11 +8,15 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg.types.numeric import Int8
+from psycopg.waiting import Ready, Wait
 from typing_extensions import override
 
 from pg_lo_storage.drivers.sql import SQLDriver
 
 if TYPE_CHECKING:
+    from psycopg.abc import PQGen
+    from psycopg.pq.abc import PGconn
+
     from pg_lo_storage.drivers.base import LargeObjectDriver
 
 __all__ = ["Psycopg3Driver"]
@@ -48,6 +52,8 @@ class Psycopg3Driver(SQLDriver):
             return cursor.fetchall() if cursor.description else []
 
     def _synchronise(self) -> None:
+        with self._connection.lock:
+            self._connection.wait(sending(self._connection.pgconn))
         # A pipeline within the pipeline synchronises both at its end: results are there, the status is settled.
         with self._connection.pipeline():
             pass
@@ -68,6 +74,13 @@ class Psycopg3Driver(SQLDriver):
     @override
     def autocommit(self) -> bool:
         return self._connection.autocommit
+
+
+def sending(pgconn: "PGconn") -> "PQGen[None]":
+    """Send what is queued. psycopg waits for results before: of a large value sent in part, there never are any."""
+    while pgconn.flush():
+        if (yield Wait.RW) & Ready.R:
+            pgconn.consume_input()
 
 
 def _is_inside_a_query_of(connection: psycopg.Connection[object]) -> bool:

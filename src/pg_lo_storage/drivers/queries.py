@@ -66,6 +66,8 @@ def create(oid: int) -> Statement[int]:
     if not oid:
         return Statement("select lo_create(0)", (), integer)
 
+    oid = check_oid(oid)
+
     def result(rows: Rows) -> int:
         if not rows:
             message = f"large object {oid} exists already"
@@ -74,7 +76,7 @@ def create(oid: int) -> Statement[int]:
 
     return Statement(
         "select lo_create(%s::oid) where not exists (select from pg_largeobject_metadata where oid = %s::oid)",
-        (check_oid(oid), oid),
+        (oid, oid),
         result,
         oid,
         writing=True,
@@ -95,12 +97,12 @@ def unlink(oid: int) -> Statement[bool]:
         " where current_setting('pg_lo_storage.fd' || fd, true) like '%%-' || oid)"
         " from pg_largeobject_metadata where oid = %s::oid"
     )
-    return Statement(query, (oid,), bool, oid, writing=True)
+    return Statement(query, (check_oid(oid),), bool, oid, writing=True)
 
 
 def exists(oid: int) -> Statement[bool]:
     """Look for an object."""
-    return Statement("select 1 from pg_largeobject_metadata where oid = %s::oid", (oid,), bool, oid)
+    return Statement("select 1 from pg_largeobject_metadata where oid = %s::oid", (check_oid(oid),), bool, oid)
 
 
 def size(oid: int) -> Statement[int]:
@@ -130,7 +132,7 @@ def put(oid: int, offset: int, data: Buffer) -> Statement[None]:
 
 def open_descriptor(oid: int, mode: AccessMode, *, keep: bool) -> Statement[tuple[int, str]]:
     """Open a guarded descriptor; the result is its number and token. ``keep=False`` closes it again."""
-    check_oid(oid)
+    oid = check_oid(oid)
     check_mode(mode)
     token = f"{secrets.token_hex(8)}-{oid}"
     query: LiteralString = (

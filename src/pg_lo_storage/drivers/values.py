@@ -20,7 +20,7 @@ _LARGEST_BLOCK: Final = 1 << 28
 
 def check_oid(oid: int) -> int:
     """Return ``oid`` where an object can have it; raises LargeObjectNotFound, before the server would abort."""
-    oid = operator.index(oid)
+    oid = int(operator.index(oid))  # of a bool a number, which is how drivers pass it
     if not 0 < oid <= MAX_OID:
         message = f"no large object has oid {oid}: it is between 1 and {MAX_OID}"
         raise LargeObjectNotFound(message, oid=None)
