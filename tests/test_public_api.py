@@ -39,6 +39,7 @@ INTERNAL = {
     "saving",
     "server_checks",
     "serving",
+    "signing",
     "trigger_functions",
     "triggers",
 }

@@ -29,7 +29,7 @@ from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.files import DbFile, DbFileIO, open_stored, upload_of
 from pg_lo_storage.names import MAX_OID, extension_of, make_name, parse_name
-from pg_lo_storage.serving.signing import signed_url
+from pg_lo_storage.signing import signed_url
 
 if TYPE_CHECKING:
     from typing import IO

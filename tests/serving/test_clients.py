@@ -16,7 +16,7 @@ import httpx
 import pytest
 from django.core.files.base import ContentFile
 
-from pg_lo_storage.serving.signing import signed_url
+from pg_lo_storage.signing import signed_url
 from pg_lo_storage.storage import db_file_storage
 from tests.serving.downloads import MEGABYTE, digest_of, save
 from tests.serving.servers import ROOT, WebServer, serving

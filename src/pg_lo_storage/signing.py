@@ -17,7 +17,7 @@ __all__ = ["PARAMETER", "Grant", "read_signature", "signed_url"]
 PARAMETER: Final = "signature"
 """The query parameter."""
 
-_SALT: Final = "pg_lo_storage.serving.signing"
+_SALT: Final = "pg_lo_storage.signing"
 _DISPOSITIONS: Final[dict[str, bool | None]] = {"": None, "a": True, "i": False}
 
 
