@@ -126,6 +126,24 @@ def test_an_instance_is_deleted_whose_row_was_given_a_file_since(catalogue: bool
     check(catalogue=catalogue)
 
 
+@pytest.mark.parametrize("how", ["new row", "assigned", "copied"])
+def test_a_file_of_a_row_that_was_deleted_since_is_not_named(how: str, paper: Paper, catalogue: bool) -> None:
+    stale = Paper.objects.get()
+    paper.delete()
+    receipt = Receipt()
+    if how == "new row":
+        receipt = Receipt(data=stale.data)
+    elif how == "assigned":
+        receipt.data = stale.data
+    row: Paper | Receipt = receipt
+    if how == "copied":
+        stale.pk = None
+        row = stale
+    with pytest.raises(LargeObjectNotFound, match="no such file any more"):
+        row.save(force_insert=True)
+    check(catalogue=catalogue)
+
+
 @pytest.mark.parametrize("shared", [False, True])
 def test_a_file_object_is_of_one_instance(shared: bool, paper: Paper, catalogue: bool) -> None:
     assert paper.data.name

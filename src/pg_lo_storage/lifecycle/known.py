@@ -163,9 +163,9 @@ class _Remembering(_Descriptor):
     @override
     def __set__(self, instance: models.Model, value: object) -> None:
         field = self.field
-        if instance._state.adding and field.attname not in vars(instance):
-            # In __init__. Of a new row too: that the row is there is asked where it matters.
-            if value is None or isinstance(value, str):
+        if value is None or isinstance(value, str):
+            if instance._state.adding and field.attname not in vars(instance):
+                # In __init__. Of a new row too: that the row is there is asked where it matters.
                 # As learn() does, for every instance that is loaded: nobody shares its dictionary yet.
                 vars(instance._state).setdefault(_KEY, {})[field.attname] = Known(key_of(instance, field), value)
         elif isinstance(value, FieldFile) and is_committed(value) and value.instance is not instance:
