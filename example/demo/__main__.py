@@ -112,6 +112,11 @@ def main() -> int:
         if not options.driver:  # else whoever started this says so
             print("\ndemo: interrupted", file=sys.stderr)
         return interruption.status
+    except Exception:
+        # What the signal ended first, of those that it went to, may fail the rest.
+        if not received:
+            raise
+        return received[0]
 
 
 if __name__ == "__main__":
