@@ -30,9 +30,8 @@ SYSTEM_SERVERS = Path("/usr/lib/postgresql")
 MATRIX = [
     ("3.11", "lowest", "16", "psycopg"),
     ("3.11", "lowest", "system", "psycopg2"),
-    ("3.12", "5.2", "system", "psycopg"),
-    ("3.13", "6.x", "16", "psycopg2"),
-    ("3.13", "6.x", "18", "psycopg"),
+    ("3.12", "6.x", "16", "psycopg2"),
+    ("3.13", "6.x", "system", "psycopg"),
 ]
 # What hardly depends on versions and takes long is left to the suite proper.
 NOT_IN_MATRIX = [
@@ -48,7 +47,7 @@ NOT_IN_MATRIX = [
         "serving/test_servers.py",
     )
 ]
-DJANGO = {"5.2": "django>=5.2,<6", "6.x": "django>=6,<7"}
+DJANGO = {"6.x": "django>=6,<7"}
 
 
 @dataclass

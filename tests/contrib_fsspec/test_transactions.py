@@ -113,14 +113,18 @@ def test_a_transaction_is_used_once(by_itself: PgLoFileSystem, committed: str, c
     assert content(committed) == b"not in it"
 
 
+# psycopg 3.2 names no host.
+UNREACHABLE = r"nowhere\.invalid|Name or service not known"
+
+
 def test_a_transaction_that_does_not_begin_leaves_none() -> None:
     fs = PgLoFileSystem("host=nowhere.invalid", skip_instance_cache=True)
     for begin in (fs.start_transaction, fs.transaction.__enter__):
-        with pytest.raises(Exception, match=r"nowhere\.invalid"):
+        with pytest.raises(Exception, match=UNREACHABLE):
             begin()
     # Else this would be put off until the end of a transaction that nobody ends.
     file = fs.open("new", "wb")
-    with pytest.raises(Exception, match=r"nowhere\.invalid"):
+    with pytest.raises(Exception, match=UNREACHABLE):
         file.close()
 
 
