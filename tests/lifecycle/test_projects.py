@@ -13,6 +13,7 @@ from django.forms import modelform_factory
 from django.utils.datastructures import MultiValueDict
 
 from pg_lo_storage.exceptions import LargeObjectNotFound
+from pg_lo_storage.lifecycle import saves
 from pg_lo_storage.storage import db_file_storage
 from tests.lifecycle.papers.models import (
     Careful,
@@ -22,6 +23,7 @@ from tests.lifecycle.papers.models import (
     Lent,
     Paper,
     Receipt,
+    Remote,
     Sheet,
     Tag,
     Tagged,
@@ -253,6 +255,20 @@ def test_a_row_that_is_saved_under_another_key_is_a_copy(paper: Paper, catalogue
     Paper.objects.earliest("pk").delete()
     check(b"first", catalogue=catalogue)
     assert len(named()) == 1
+
+
+def test_what_fails_on_the_files_database_after_the_commit_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_args: object, **_options: object) -> None:
+        raise OSError("the other database is away")
+
+    row = Remote.objects.create(data=upload())
+    monkeypatch.setattr(saves, "release", fail)
+    row.delete()
+    assert not Remote.objects.exists()
+    assert "the other database is away" in caplog.text
+    assert len(column(FILES, using="other")) == 1
 
 
 def test_autocommit_that_is_off(paper: Paper, catalogue: bool) -> None:

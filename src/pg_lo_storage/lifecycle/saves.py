@@ -245,11 +245,15 @@ def _held(alias: str, sql: str) -> Generator[None]:
 def release_with(using: str, left: dict[str, set[str]], model: type[models.Model]) -> None:
     """Release files of each alias in the transaction of rows on ``using``; on another database, after its commit."""
     for alias, names in left.items():
-        release_them = partial(release, alias, names, model._meta.apps, using=using)
+
+        def release_them(alias: str = alias, names: set[str] = names) -> None:
+            release(alias, names, model._meta.apps, using=using)
+
         if alias == using:
             release_them()
         elif names:
-            transaction.on_commit(release_them, using=using)
+            # What fails then is logged, and an orphan: the rows are committed. Django logs the name, which no partial has.
+            transaction.on_commit(release_them, using=using, robust=True)
 
 
 def cleans(field: "models.FileField") -> bool:
