@@ -252,7 +252,7 @@ def release_with(using: str, left: dict[str, set[str]], model: type[models.Model
         if alias == using:
             release_them()
         elif names:
-            # What fails then is logged, and an orphan: the rows are committed. Django logs the name, which no partial has.
+            # The rows are committed: what fails then is logged (by its name, which a partial has not), and an orphan.
             transaction.on_commit(release_them, using=using, robust=True)
 
 
