@@ -80,6 +80,13 @@ else:
             if write_alias_of(self) is None:
                 return super().pre_save(model_instance, add)
             file = getattr(model_instance, self.attname)
+            if not isinstance(file, FieldFile):
+                message = (
+                    f"{self.model.__name__}.{self.name} takes a django.core.files.File, such as"
+                    f" ContentFile(data, name=...) or File(opened, name=...), the name of a stored file, or None;"
+                    f" not {type(file).__name__}"
+                )
+                raise TypeError(message)
             save = current_save(model_instance)
             if save is not None:
                 # What did not change is not written: another session may have replaced the file since it was read.

@@ -1,6 +1,7 @@
 """What projects do with models, and what only some of them do."""
 
 import copy
+import io
 from collections.abc import Callable
 
 import pytest
@@ -125,6 +126,13 @@ def test_an_instance_is_deleted_whose_row_was_given_a_file_since(catalogue: bool
     other.data = upload()
     other.save()
     row.delete()
+    check(catalogue=catalogue)
+
+
+@pytest.mark.parametrize("wrong", [b"content", io.BytesIO(b"content"), 7])
+def test_what_is_no_file_is_refused(wrong: object, catalogue: bool) -> None:
+    with pytest.raises(TypeError, match=r"Receipt.data takes a django.core.files.File, such as ContentFile"):
+        Receipt(data=wrong).save()
     check(catalogue=catalogue)
 
 
