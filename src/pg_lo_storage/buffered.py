@@ -1,11 +1,12 @@
 """A large object with a position and a read-ahead buffer: what a file does once its arguments are checked."""
 
+import io
 import os
 from typing import TYPE_CHECKING
 
-from pg_lo_storage.drivers.base import MAX_BLOCK
-from pg_lo_storage.drivers.values import BLOCK
-from pg_lo_storage.readahead import ReadAhead
+from pg_lo_storage.drivers import bulk
+from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE
+from pg_lo_storage.readahead import Ahead, ReadAhead
 
 if TYPE_CHECKING:
     from pg_lo_storage.drivers.base import LargeObject, LargeObjectDriver
@@ -14,7 +15,7 @@ __all__ = ["BufferedLargeObject"]
 
 
 class BufferedLargeObject(ReadAhead):
-    """Reads through ``descriptor``, or, where there is none, one statement a block; writes go out at once."""
+    """Reads through ``descriptor``, or, where there is none, one statement a batch; writes go out at once."""
 
     def __init__(self, driver: "LargeObjectDriver", oid: int, descriptor: "LargeObject | None") -> None:
         super().__init__()
@@ -24,41 +25,33 @@ class BufferedLargeObject(ReadAhead):
         # Where the descriptor stands; None where that is unknown.
         self._descriptor_position: int | None = 0
 
-    def fill(self, wanted: int = 1) -> bool:
-        """Replace the used-up buffer by the next block, of ``wanted`` bytes or more; False at the end."""
+    def fill(self, least: int = 1) -> bool:
+        """Replace the used-up buffer by the next blocks, of ``least`` bytes or more; False at the end."""
         if self.at_known_end():
             return False
-        size = self.wanted(wanted)
-        return self.filled(self._fetch(size), size)
+        self.drop()  # before there is more, for the memory
+        ahead = self.wanted(least)
+        return self.filled(self._fetch(ahead), ahead)
 
     def read(self, size: int) -> bytes:
         """Return ``size`` bytes, fewer only at the end."""
-        head = self.take(min(size, self.buffered))
-        wanted = size - len(head)
-        if not wanted:
-            return head
-        if wanted < BLOCK:
-            return head + self.take(wanted) if self.fill(wanted) else head
-        data = self._fetch(wanted)
-        self.moved(self.position + len(data))
-        self.drop()
-        return head + data if head else data
+        parts: list[bytes] = []
+        while size:
+            if not self.buffered and size > MAX_BLOCK:
+                parts.append(self._read_through(size))
+                break
+            if not self.buffered and not self.fill(size):
+                break
+            parts.append(self.take(size))
+            size -= len(parts[-1])
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def read_rest(self) -> bytes:
-        """Return all up to the end, which is asked of the server."""
-        parts = [self.take(self.buffered)]
-        self.drop()
-        if self.descriptor is None:
-            while len(part := self._driver.get(self._oid, self.position, MAX_BLOCK)) == MAX_BLOCK:
-                parts.append(part)
-                self.moved(self.position + MAX_BLOCK)
-            parts.append(part)
-            self.moved(self.position + len(part))
-        else:
-            self._place(self.descriptor)
-            parts.extend(self.descriptor.chunks(BLOCK))
-            self._placed(self.position + sum(map(len, parts[1:])))
-        return b"".join(parts)
+        """Return all up to the end, which is asked of the server where it was not read yet."""
+        parts = self.take_all()
+        if not self.at_known_end():
+            parts.append(self._read_through(MAX_SIZE - self.position))
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def end(self) -> int:
         """Return the object's size, as the server has it now; the position stays."""
@@ -74,20 +67,26 @@ class BufferedLargeObject(ReadAhead):
         self._place(descriptor)
         self._placed(self.position + descriptor.write(data))
 
-    def _fetch(self, size: int) -> bytes:
-        """Return ``size`` bytes from the server, fewer only at the end; the position stays."""
-        if self.descriptor is not None:
+    def _fetch(self, ahead: Ahead) -> list[bytes]:
+        """Return the next blocks; the position stays."""
+        if self.descriptor is None:
+            return bulk.blocks_of(self._driver, self._oid, self.position, *ahead)
+        self._place(self.descriptor)
+        blocks = [self.descriptor.read(ahead.block)] if ahead.number == 1 else list(self.descriptor.chunks(*ahead))
+        self._descriptor_position = self.position + sum(map(len, blocks))
+        return blocks
+
+    def _read_through(self, size: int) -> bytes:
+        """Return ``size`` bytes past the buffer, fewer only at the end."""
+        self.drop()
+        content = io.BytesIO()  # which gives its buffer away without a copy
+        if self.descriptor is None:
+            self.moved(self.position + bulk.stream(self._driver, self._oid, self.position, size, content.write))
+        else:
             self._place(self.descriptor)
-            data = self.descriptor.read(size)
-            self._descriptor_position = self.position + len(data)
-            return data
-        parts: list[bytes] = []
-        for start in range(0, size, MAX_BLOCK):
-            block = min(size - start, MAX_BLOCK)
-            parts.append(self._driver.get(self._oid, self.position + start, block))
-            if len(parts[-1]) < block:
-                break
-        return b"".join(parts) if len(parts) > 1 else parts[0]
+            self._placed(self.position + bulk.stream_descriptor(self.descriptor, size, content.write))
+        self.drop()
+        return content.getvalue()
 
     def _place(self, descriptor: "LargeObject") -> None:
         if self._descriptor_position != self.position:

@@ -11,12 +11,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, LiteralString, Self, cast
 
 from django.apps import apps
+from typing_extensions import Buffer
 
 from pg_lo_storage.databases import DatabaseDriver
-from pg_lo_storage.drivers.values import as_bytes, byte_view
+from pg_lo_storage.drivers.base import Sink
+from pg_lo_storage.drivers.queries import (
+    MEASURED,
+    START,
+    STREAM,
+    STREAM_END,
+    STREAM_OPENED,
+    WARM_UP,
+    stream_params,
+)
+from pg_lo_storage.drivers.values import BLOCK, as_bytes, byte_view
 from pg_lo_storage.names import extension_of
 
-__all__ = ["Entry", "Upload", "is_installed"]
+__all__ = ["Entry", "Found", "Upload", "is_installed"]
 
 MAX_LENGTH: Final = 2**31 - 1
 """Of a name whose length nothing limits."""
@@ -34,7 +45,9 @@ _SIZE: Final = (
     "(select lo_lseek64(fd, 0, 2) + lo_close(fd) from (select lo_open(m.oid, 262144) as fd offset 0) as opened)"
 )
 _FROM: Final = " from pg_lo_storage_file as f join pg_largeobject_metadata as m on m.oid = f.loid"
-_FOUND: Final = _FROM + " where f.loid = %s::oid and coalesce(f.extension = %s::text, true)"
+_NAMED: Final = " where f.loid = %s::oid and coalesce(f.extension = %s::text, true)"
+_FOUND: Final = _FROM + _NAMED
+_TRANSACTION: Final = "(extract(epoch from now()) * 1000000)::int8"
 _AMONG: Final = " where f.loid = any(%s::text::oid[])"
 # Takes the oid from "made". The extension is left out where the name would be longer than its field. An object that was
 # made just now cannot be the one that an older row of its oid was about.
@@ -114,10 +127,16 @@ class Entry:
         )
 
 
-def save(database: DatabaseDriver, upload: Upload, data: bytes, sha256: str) -> tuple[int, str]:
-    """Make an object of ``data`` and its entry, in one statement; return the oid and the extension it was given."""
-    query: LiteralString = "with made as (select lo_from_bytea(0, %s::bytea) as loid)" + _ENTER
-    params = (byte_view(data), *_values(upload, len(data), sha256))
+def save(
+    database: DatabaseDriver, upload: Upload, data: Buffer, sha256: str, *, made: LiteralString
+) -> tuple[int, str]:
+    """Make an object of ``data`` and its entry, in one statement; return the oid and the extension it was given.
+
+    ``made`` is MADE or MADE_FAST.
+    """
+    query: LiteralString = "with made as (" + made + ")" + _ENTER
+    view = byte_view(data)
+    params = (view, *_values(upload, len(view), sha256))
     [(loid, extension)] = database.run(query, params, writing=True)
     return cast("int", loid), cast("str", extension)
 
@@ -152,20 +171,61 @@ def find_sized(database: DatabaseDriver, loid: int, extension: str) -> tuple[Ent
     return (Entry.of(rows[0][:-1]), cast("int", rows[0][-1])) if rows else None
 
 
-def read(database: DatabaseDriver, loid: int, extension: str, size: int) -> tuple[Entry, bytes] | None:
-    """Return the entry and the first ``size`` bytes of the file that is so named."""
-    query: LiteralString = "select " + _COLUMNS + ", lo_get(m.oid, 0, %s::int4)" + _FOUND
-    rows = database.run(query, (size, loid, extension), oid=loid)
-    return (Entry.of(rows[0][:-1]), as_bytes(rows[0][-1])) if rows else None
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file as it is found; ``start`` is all of a small one.
+
+    Without the catalogue ``entry`` is ``None``. ``transaction`` tells one transaction from others.
+    """
+
+    database: DatabaseDriver
+    loid: int
+    size: int
+    start: bytes
+    entry: Entry | None = None
+    transaction: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether ``start`` is all of it."""
+        return len(self.start) == self.size
 
 
-def read_version(database: DatabaseDriver, entry: Entry, offset: int, size: int) -> bytes | None:
-    """Return ``size`` bytes at ``offset``, ``None`` where the file is not the version any more that ``entry`` tells."""
+def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start: int) -> Found | None:
+    """Return the file that is so named, all of up to ``whole`` bytes, of a larger one ``start`` bytes."""
     query: LiteralString = (
-        "select lo_get(m.oid, %s::int8, %s::int4)" + _FROM + " where f.loid = %s::oid and f.xmin::text = %s::text"
+        "select measured.size, " + START + ", " + _TRANSACTION + ", " + _COLUMNS + _FROM + "," + MEASURED + _NAMED
     )
-    rows = database.run(query, (offset, size, entry.loid, entry.version), oid=entry.loid)
-    return as_bytes(rows[0][0]) if rows else None
+    rows = database.run(query, (whole, start, BLOCK, WARM_UP, loid, extension), oid=loid)
+    if not rows:
+        return None
+    size, data, transaction, *columns = rows[0]
+    entry = Entry.of(tuple(columns))
+    return Found(database, loid, cast("int", size), as_bytes(data), entry, cast("int", transaction))
+
+
+def is_unchanged(database: DatabaseDriver, entry: Entry, transaction: int) -> bool:
+    """Tell whether the file is still that version, and the transaction that one."""
+    is_it: LiteralString = " from pg_lo_storage_file where loid = %s::oid and xmin::text = %s::text"
+    query: LiteralString = "select 1" + is_it + " and " + _TRANSACTION + " = %s::int8"
+    return bool(database.run(query, (entry.loid, entry.version, transaction)))
+
+
+def stream_version(database: DatabaseDriver, entry: Entry, offset: int, size: int, sink: Sink) -> bool:
+    """Hand ``size`` bytes at ``offset`` to ``sink``, in one statement.
+
+    ``False``, and nothing, where the file is not the version any more that ``entry`` tells.
+    """
+    query: LiteralString = (
+        STREAM
+        + _FROM
+        + ", lateral"
+        + STREAM_OPENED
+        + " where f.loid = %s::oid and f.xmin::text = %s::text"
+        + STREAM_END
+    )
+    params = (*stream_params(offset, size, BLOCK), entry.loid, entry.version)
+    return bool(database.run_streaming(query, params, sink, oid=entry.loid))
 
 
 def mark_written(database: DatabaseDriver, loid: int) -> bool:

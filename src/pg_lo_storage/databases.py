@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, LiteralString, cast
+from typing import TYPE_CHECKING, LiteralString, TypeVar, cast
 
 from django.conf import settings
 from django.core import checks
@@ -11,8 +11,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from typing_extensions import Buffer
 
-from pg_lo_storage.drivers import AccessMode, LargeObject, LargeObjectDriver, SQLExecutor, get_driver
+from pg_lo_storage.drivers import AccessMode, LargeObject, LargeObjectDriver, SQLExecutor, bulk, get_driver, queries
+from pg_lo_storage.drivers.base import Sink
 from pg_lo_storage.drivers.errors import translate
+from pg_lo_storage.drivers.queries import Statement
+from pg_lo_storage.drivers.sql import SQLDriver
+from pg_lo_storage.drivers.values import as_bytes, integer
 from pg_lo_storage.exceptions import LargeObjectError, StaleLargeObject
 
 if TYPE_CHECKING:
@@ -31,6 +35,9 @@ def db_for_write(alias: str | None = None) -> str:
     return alias or getattr(settings, "PG_LO_STORAGE_DB_FOR_WRITE", None) or DEFAULT_DB_ALIAS
 
 
+_T = TypeVar("_T")
+
+
 class DatabaseDriver:
     """The :class:`LargeObjectDriver` of an alias: each call goes to the connection this thread has for it now.
 
@@ -46,6 +53,12 @@ class DatabaseDriver:
         """An object that is replaced whenever Django ends a transaction or rolls a savepoint back."""
         wrapper = connections[self.alias]
         return wrapper.run_on_commit if wrapper.in_atomic_block else object()
+
+    @property
+    def savepoints(self) -> tuple[str | None, ...] | None:
+        """The savepoints of the atomic blocks that are open, ``None`` outside of any."""
+        wrapper = connections[self.alias]
+        return tuple(wrapper.savepoint_ids) if wrapper.in_atomic_block else None
 
     @property
     def in_transaction(self) -> bool:
@@ -99,6 +112,19 @@ class DatabaseDriver:
         with self._session() as driver:
             driver.put(oid, offset, data)
 
+    def stream(self, oid: int, offset: int, size: int, sink: Sink, block: int) -> int:
+        """See :meth:`StreamingDriver.stream`."""
+        with self._session() as driver:
+            return bulk.stream(driver, oid, offset, size, sink, block=block)
+
+    def get_start(self, oid: int, whole: int, start: int) -> tuple[int, bytes]:
+        """Return an object's size and, of one up to ``whole`` bytes, its content, of a larger one ``start`` bytes."""
+        with self._session() as driver:
+            if driver.sql is None:
+                size = driver.size(oid)
+                return size, driver.get(oid, 0, size if size <= whole else start)
+        return self.perform(queries.get_start(oid, whole, start))
+
     def run(
         self, query: LiteralString, params: Sequence[object], *, oid: int | None = None, writing: bool = False
     ) -> list[tuple[object, ...]]:
@@ -115,6 +141,23 @@ class DatabaseDriver:
                 if translated is None:
                     raise
                 raise translated from error
+
+    def perform(self, statement: Statement[_T]) -> _T:
+        """Run a statement as :meth:`run`, and return what it makes of its rows."""
+        return statement.result(
+            self.run(statement.query, statement.params, oid=statement.oid, writing=statement.writing)
+        )
+
+    def run_streaming(self, query: LiteralString, params: Sequence[object], sink: Sink, *, oid: int) -> int:
+        """Run SQL whose rows are one bytea each, hand them to ``sink``, and return their number; as :meth:`run`."""
+        with self._session() as driver:
+            if isinstance(driver, SQLDriver):
+                counted = Statement(query, tuple(params), lambda rows: integer(rows) if rows else 0, oid)
+                return driver.perform_streaming(counted, sink)
+        rows = self.run(query, params, oid=oid)
+        for (value,) in rows:
+            sink(as_bytes(value))
+        return len(rows)
 
     @contextlib.contextmanager
     def _session(self) -> Generator[LargeObjectDriver]:
@@ -169,6 +212,10 @@ class _DatabaseLargeObject:
     def read(self, size: int) -> bytes:
         with self._session():
             return self._wrapped.read(size)
+
+    def stream(self, size: int, sink: Sink) -> int:
+        with self._session():
+            return bulk.stream_descriptor(self._wrapped, size, sink)
 
     def chunks(self, size: int, count: int | None = None) -> Iterator[bytes]:
         blocks = self._wrapped.chunks(size, count)

@@ -10,14 +10,16 @@ from pg_lo_storage import catalogue
 from pg_lo_storage.content_types import content_type_of
 from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
 from pg_lo_storage.drivers.values import BLOCK
-from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound
+from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound, StaleLargeObject
 from pg_lo_storage.io import LargeObjectIO
 from pg_lo_storage.modes import BinaryMode, parse_mode
 from pg_lo_storage.names import make_name, original_name_of
+from pg_lo_storage.opening import open_for_reading
 
 if TYPE_CHECKING:
     from typing import IO
 
+    from pg_lo_storage.catalogue import Found
     from pg_lo_storage.drivers import LargeObjectDriver
 
     _BinaryFile = File[bytes]
@@ -39,6 +41,9 @@ class DbFileIO(LargeObjectIO):
     """
 
     _marked: object = None
+    # What was read whole in an atomic block, without a descriptor, and in which savepoints.
+    _found: "Found | None" = None
+    _savepoints: tuple[str | None, ...] | None = None
 
     def __init__(
         self,
@@ -66,6 +71,24 @@ class DbFileIO(LargeObjectIO):
         if self._database is not None and (not loid or parse_mode(mode).kind == "x") and catalogue.is_installed():
             catalogue.add(self._database, self.oid, upload_of(name or None))
             self._marked = self._marker
+
+    @classmethod
+    def of_found(cls, found: "Found", name: str, alias: str | None) -> Self:
+        """Open what was found for reading; a small file, which is here already, asks nothing more of the server."""
+        self = cls.__new__(cls)
+        self._database = database = found.database
+        self._requested_alias = alias
+        self._name = name
+        self._marker = database.transaction_marker
+        self._savepoints = database.savepoints
+        if found.is_whole and found.entry is not None and self._savepoints is not None:
+            self._found = found
+        descriptor = None if self._found else open_for_reading(database, found.loid)
+        self._set_up(database, found.loid, descriptor, parse_mode("rb"))
+        if found.is_whole:
+            self._object.filled_whole(found.start)
+        self._opened = True
+        return self
 
     @property
     def loid(self) -> int:
@@ -108,15 +131,28 @@ class DbFileIO(LargeObjectIO):
     @override
     def _check(self) -> None:
         super()._check()
-        descriptor = self._object.descriptor
-        if descriptor is None or self._database is None or self._abandoned:
+        descriptor, found = self._object.descriptor, self._found
+        if self._database is None or self._abandoned or (descriptor is None and found is None):
             return
         marker = self._database.transaction_marker
-        if marker is not self._marker:
-            # A transaction or a savepoint ended since: what is buffered may be of neither. The server knows.
+        if marker is self._marker:
+            return
+        # A transaction or a savepoint ended since: what is buffered may be of neither. The server knows.
+        if descriptor is not None:
             self._object.drop()
             descriptor.tell()
-            self._marker = marker
+        elif found is not None and not self._is_still(found):
+            message = f"the transaction that large object {self.oid} was opened in is over: open it again"
+            raise StaleLargeObject(message, oid=self.oid)
+        self._marker = marker
+
+    def _is_still(self, found: "Found") -> bool:
+        database, savepoints = found.database, found.database.savepoints
+        if savepoints is None or found.entry is None or self._savepoints is None:
+            return False
+        # Of a savepoint that is over only the server knows whether it was rolled back.
+        within = savepoints[: len(self._savepoints)] == self._savepoints
+        return within and catalogue.is_unchanged(database, found.entry, found.transaction)
 
 
 class DbFile(_BinaryFile):

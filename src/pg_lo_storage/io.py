@@ -16,7 +16,7 @@ from pg_lo_storage.buffered import BufferedLargeObject
 from pg_lo_storage.drivers.base import MAX_SIZE
 from pg_lo_storage.drivers.values import BLOCK, byte_view
 from pg_lo_storage.exceptions import LargeObjectTooLarge, StaleLargeObject
-from pg_lo_storage.modes import BinaryMode, parse_mode
+from pg_lo_storage.modes import BinaryMode, Mode, parse_mode
 from pg_lo_storage.opening import open_large_object
 
 if TYPE_CHECKING:
@@ -50,15 +50,19 @@ class LargeObjectIO(_Base):
     _abandoned = False
 
     def __init__(self, driver: "LargeObjectDriver", oid: SupportsIndex = 0, mode: BinaryMode = "rb") -> None:
-        self._mode = parse_mode(mode)
+        parsed = parse_mode(mode)
+        self._set_up(driver, *open_large_object(driver, operator.index(oid), parsed), parsed)
+        if parsed.kind == "a":
+            self._object.moved(self._object.end())
+        self._opened = True
+
+    def _set_up(self, driver: "LargeObjectDriver", oid: int, descriptor: "LargeObject | None", mode: Mode) -> None:
+        self._mode = mode
         self._driver = driver
         self._lock = threading.RLock()
         self._pid = os.getpid()
-        self._oid, descriptor = open_large_object(driver, operator.index(oid), self._mode)
-        self._object = BufferedLargeObject(driver, self._oid, descriptor)
-        if self._mode.kind == "a":
-            self._object.position = self._object.end()
-        self._opened = True
+        self._oid = oid
+        self._object = BufferedLargeObject(driver, oid, descriptor)
 
     @property
     def oid(self) -> int:
@@ -165,6 +169,8 @@ class LargeObjectIO(_Base):
         if size <= 0:
             message = f"a block has at least one byte, not {size}"
             raise ValueError(message)
+        with self._lock:
+            self._object.expect_sequence()
         while block := self.read(size):
             yield block
 

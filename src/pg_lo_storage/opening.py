@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pg_lo_storage.drivers.base import LargeObject, LargeObjectDriver
     from pg_lo_storage.modes import Mode
 
-__all__ = ["open_large_object"]
+__all__ = ["open_for_reading", "open_large_object"]
 
 
 def open_large_object(driver: "LargeObjectDriver", oid: int, mode: "Mode") -> "tuple[int, LargeObject | None]":
@@ -29,11 +29,17 @@ def open_large_object(driver: "LargeObjectDriver", oid: int, mode: "Mode") -> "t
             waiting = wait_for_append(oid)
             driver.sql.execute(waiting.query, waiting.params)
         return oid, descriptor
-    try:
-        return oid, driver.open(oid, AccessMode.READ)
-    except NoTransactionError:
+    if (opened := open_for_reading(driver, oid)) is None:
         driver.size(oid)  # opening is where a missing or forbidden file must show
-        return oid, None
+    return oid, opened
+
+
+def open_for_reading(driver: "LargeObjectDriver", oid: int) -> "LargeObject | None":
+    """Open a descriptor; ``None``, and nothing was sent, outside a transaction."""
+    try:
+        return driver.open(oid, AccessMode.READ)
+    except NoTransactionError:
+        return None
 
 
 def _require_transaction(driver: "LargeObjectDriver") -> None:

@@ -1,23 +1,35 @@
 """The read-ahead buffer of a file: what of an object is here already, and how much to ask for next."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
-from pg_lo_storage.drivers.values import BLOCK
+from pg_lo_storage.drivers.base import MAX_BLOCK
+from pg_lo_storage.drivers.values import BATCH, BLOCK
 
-__all__ = ["ReadAhead"]
+__all__ = ["Ahead", "ReadAhead"]
 
 # Read-ahead is BLOCK from the start of an object, so that a small one is read whole. A jump is often followed by
-# a few bytes only (zip directories, PDF cross references): from there it doubles while reading is sequential.
+# a few bytes only (zip directories, PDF cross references): from there it grows while reading is sequential.
 _AHEAD_AFTER_SEEK: Final = 8 * 1024
+_GROWTH: Final = 4
+# Blocks as large as the reader's own need not be cut; smaller than this they cost the server too many calls.
+_SMALLEST_BLOCK: Final = 64 * 1024
+
+
+class Ahead(NamedTuple):
+    """How many blocks of how many bytes to ask the server for."""
+
+    block: int
+    number: int
 
 
 class ReadAhead:
-    """A position, and the bytes around it that were read."""
+    """A position, and the blocks around it that were read."""
 
     def __init__(self) -> None:
         self.position: int = 0
-        self._buffer = b""
-        self._start = 0
+        self._blocks: list[bytes] = []
+        self._block = BLOCK  # the size of all but the last
+        self._start = self._end = 0
         # Whether the buffer ends where the object ended when it was read.
         self._is_last = False
         self._ahead = BLOCK
@@ -25,51 +37,80 @@ class ReadAhead:
     @property
     def buffered(self) -> int:
         """How many bytes can be taken without a query."""
-        return self._start + len(self._buffer) - self.position if self._buffer else 0
+        return self._end - self.position if self._blocks else 0
 
     def take(self, size: int) -> bytes:
-        """Return up to ``size`` buffered bytes."""
-        start = self.position - self._start
-        data = self._buffer[start : start + size] if size > 0 else b""
+        """Return up to ``size`` buffered bytes, of one block."""
+        if size <= 0 or not self.buffered:
+            return b""
+        index, start = divmod(self.position - self._start, self._block)
+        data = self._blocks[index]
+        if start or size < len(data):
+            data = data[start : start + size]
         self.position += len(data)
         return data
 
     def take_line(self, limit: int) -> bytes:
-        """Return buffered bytes up to a line's end, at most ``limit`` where that is not negative."""
-        start = self.position - self._start
-        length = (self._buffer.find(b"\n", start) + 1 or len(self._buffer)) - start
+        """Return buffered bytes up to a line's or a block's end, at most ``limit`` where that is not negative."""
+        index, start = divmod(self.position - self._start, self._block)
+        block = self._blocks[index]
+        length = (block.find(b"\n", start) + 1 or len(block)) - start
         return self.take(length if limit < 0 else min(limit, length))
+
+    def take_all(self) -> list[bytes]:
+        """Return all buffered bytes, by their blocks."""
+        parts: list[bytes] = []
+        while part := self.take(self._block):
+            parts.append(part)
+        return parts
 
     def at_known_end(self) -> bool:
         """Tell, once, that the buffer is used up and was the last: asked again, the object may have grown."""
-        if self._is_last and self.position == self._start + len(self._buffer):
+        if self._is_last and self.position == self._end:
             self.drop()
             return True
         return False
 
-    def wanted(self, least: int) -> int:
-        """Return how many bytes to ask the server for, ``least`` or more."""
-        return max(least, self._ahead)
+    def wanted(self, least: int) -> Ahead:
+        """Return what to ask the server for, ``least`` bytes or more."""
+        size = max(least, self._ahead)
+        if size <= BLOCK:
+            return Ahead(size, 1)
+        block = least if _SMALLEST_BLOCK <= least <= MAX_BLOCK else BLOCK
+        return Ahead(block, -(-size // block))
 
-    def filled(self, data: bytes, size: int) -> bool:
-        """Replace the buffer by what was read at the position when ``size`` bytes were wanted; False for nothing."""
-        self._ahead = min(2 * size, BLOCK)
-        self._buffer, self._start = data, self.position
-        self._is_last = 0 < len(data) < size
-        return bool(data)
+    def filled(self, blocks: list[bytes], ahead: Ahead) -> bool:
+        """Replace the buffer by what was read at the position, when that much was wanted; False for nothing."""
+        wanted, size = ahead.block * ahead.number, sum(map(len, blocks))
+        self._ahead = min(_GROWTH * wanted, BATCH)
+        self._blocks, self._block = blocks, ahead.block
+        self._start, self._end = self.position, self.position + size
+        self._is_last = 0 < size < wanted
+        return bool(size)
+
+    def filled_whole(self, content: bytes) -> None:
+        """Make the buffer the whole object, which was read when it was opened."""
+        self._blocks, self._block = [content], max(1, len(content))
+        self._end, self._is_last = len(content), True
+
+    def expect_sequence(self) -> None:
+        """Take note that all will be read, block after block."""
+        self._ahead = max(self._ahead, MAX_BLOCK)
 
     def seek(self, position: int) -> None:
         """Move, without a query; the buffer is kept where it holds the new position."""
-        if not self._start <= position <= self._start + len(self._buffer):
+        is_near = self._start <= position <= self._end
+        self.position = position
+        if not is_near:
             self.drop()
             self._ahead = _AHEAD_AFTER_SEEK if position else BLOCK
-        self.position = position
 
     def moved(self, position: int) -> None:
         """Take note that what was read or written past the buffer ended there."""
-        self.position = position
+        self.position = self._start = self._end = position
 
     def drop(self) -> None:
         """Forget what is buffered."""
-        self._buffer = b""
+        self._blocks = []
+        self._start = self._end = self.position
         self._is_last = False

@@ -2,71 +2,148 @@
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Final, LiteralString, Self
 
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from typing_extensions import Buffer
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.databases import DatabaseDriver
-from pg_lo_storage.drivers import AccessMode
+from pg_lo_storage.drivers import AccessMode, queries
 from pg_lo_storage.drivers.base import MAX_BLOCK
-from pg_lo_storage.drivers.values import BLOCK, byte_view
+from pg_lo_storage.drivers.values import BATCH, BLOCK, byte_view, kept
 
 __all__ = ["SMALL", "in_blocks", "save", "save_catalogued"]
 
 SMALL: Final = BLOCK
 """Up to so many bytes are saved, and served, by one statement."""
 
+# Rows up to about this size the server does not compress.
+_NEVER_COMPRESSED: Final = 2000
 
-def save(database: DatabaseDriver, blocks: Iterator[bytes]) -> int:
+
+def save(database: DatabaseDriver, blocks: Iterator[Buffer]) -> int:
     """Make an object of the blocks and return its oid."""
-    first, second = next(blocks, b""), next(blocks, None)
-    if second is None:
-        return database.from_bytes(first)
-    with transaction.atomic(using=database.alias):
-        return _save_large(database, itertools.chain((first, second), blocks))
+    first, rest = _first_and_all(blocks)
+    if rest is None:
+        made = _made(first)
+        is_plain = made == queries.MADE or database.sql is None
+        return database.from_bytes(first) if is_plain else database.perform(queries.from_bytes(first, made))
+    with transaction.atomic(using=database.alias), _compressed(database):
+        return _save_large(database, rest)
 
 
-def save_catalogued(database: DatabaseDriver, blocks: Iterator[bytes], upload: catalogue.Upload) -> tuple[int, str]:
+def save_catalogued(database: DatabaseDriver, blocks: Iterator[Buffer], upload: catalogue.Upload) -> tuple[int, str]:
     """Make an object of the blocks, with its entry; return the oid and the extension that the entry has."""
-    digest = hashlib.sha256()
-    size = 0
-
-    def counted() -> Iterator[bytes]:
-        nonlocal size
-        for block in blocks:
-            digest.update(block)
-            size += len(block)
-            yield block
-
-    counting = counted()
-    first, second = next(counting, b""), next(counting, None)
-    if second is None:
-        return catalogue.save(database, upload, first, digest.hexdigest())
-    with transaction.atomic(using=database.alias):
-        loid = _save_large(database, itertools.chain((first, second), counting))
-        return loid, catalogue.add(database, loid, upload, size=size, sha256=digest.hexdigest())
+    first, rest = _first_and_all(blocks)
+    if rest is None:
+        return catalogue.save(database, upload, first, hashlib.sha256(first).hexdigest(), made=_made(first))
+    with transaction.atomic(using=database.alias), _compressed(database), _Digest() as digest:
+        loid = _save_large(database, digest.of(rest))
+        return loid, catalogue.add(database, loid, upload, size=digest.size, sha256=digest.hexdigest())
 
 
-def _save_large(database: DatabaseDriver, blocks: Iterable[bytes]) -> int:
+def _first_and_all(blocks: Iterator[Buffer]) -> tuple[bytes | memoryview, Iterator[Buffer] | None]:
+    """Return the first block, and all of them where that is not all of a small file."""
+    first = kept(next(blocks, b""))
+    second = next(blocks, None)
+    if second is not None:
+        return first, itertools.chain((first, second), blocks)
+    return first, None if len(first) <= SMALL else iter((first,))
+
+
+def _save_large(database: DatabaseDriver, blocks: Iterable[Buffer]) -> int:
     loid = database.create()
-    large_object = database.open(loid, AccessMode.WRITE)
+    # To read as well, for the backend to be warmed up.
+    large_object = database.open(loid, AccessMode.READ_WRITE)
     large_object.write_all(blocks)
     large_object.close()
     return loid
 
 
-def in_blocks(chunks: Iterable[Buffer | str]) -> Iterator[bytes]:
-    """Yield the same bytes in one block of SMALL, then blocks of MAX_BLOCK; the last is shorter."""
-    block, size = bytearray(), SMALL
+def in_blocks(chunks: Iterable[Buffer | str]) -> Iterator[Buffer]:
+    """Yield the same bytes in blocks of at most MAX_BLOCK, that are worth a statement each but for the last.
+
+    What is large is not copied. A block is valid until the next is asked for.
+    """
+    gathered = bytearray()
     for chunk in chunks:
         view = byte_view(chunk.encode() if isinstance(chunk, str) else chunk)
-        while len(block) + len(view) >= size:
-            room = size - len(block)
-            yield bytes(block) + bytes(view[:room]) if block else bytes(view[:room])
-            block, view, size = bytearray(), view[room:], MAX_BLOCK
-        block += view
-    if block:
-        yield bytes(block)
+        if len(view) < BLOCK:
+            gathered += view
+            if len(gathered) < MAX_BLOCK:
+                continue
+            view = memoryview(bytes(gathered))
+            gathered = bytearray()
+        elif gathered:
+            yield bytes(gathered)
+            gathered = bytearray()
+        for start in range(0, len(view), MAX_BLOCK):
+            yield view[start : start + MAX_BLOCK]
+    if gathered:
+        yield bytes(gathered)
+
+
+class _Digest:
+    """The sha256 of blocks that pass by, found in a thread while the server writes them."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+        self._thread = ThreadPoolExecutor(1, "pg_lo_storage digest")
+        self._pending: deque[Future[None]] = deque()
+        self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._thread.shutdown()
+
+    def of(self, blocks: Iterable[Buffer]) -> Iterator[Buffer]:
+        """Yield the blocks."""
+        for block in blocks:
+            data = kept(block)
+            self.size += len(data)
+            self._pending.append(self._thread.submit(self._sha256.update, data))
+            while len(self._pending) > BATCH // MAX_BLOCK:
+                self._pending.popleft().result()
+            yield data
+
+    def hexdigest(self) -> str:
+        """Return the digest of all blocks."""
+        while self._pending:
+            self._pending.popleft().result()
+        return self._sha256.hexdigest()
+
+
+@contextmanager
+def _compressed(database: DatabaseDriver) -> Generator[None]:
+    if not _compresses_fast():
+        yield
+        return
+    before = database.perform(queries.compress_fast())
+    yield
+    # Where that failed, the savepoint's end sets it back.
+    database.perform(queries.compress_by(before))
+
+
+def _made(data: bytes | memoryview) -> LiteralString:
+    is_fast = len(data) > _NEVER_COMPRESSED and _compresses_fast()
+    return queries.MADE_FAST if is_fast else queries.MADE
+
+
+def _compresses_fast() -> bool:
+    method: object = getattr(settings, "PG_LO_STORAGE_TOAST_COMPRESSION", "lz4")
+    if method not in {"lz4", None}:
+        message = (
+            f"PG_LO_STORAGE_TOAST_COMPRESSION is {method!r}: set it to 'lz4', for lz4 where the server has it, or to"
+            " None, for what default_toast_compression says"
+        )
+        raise ImproperlyConfigured(message)
+    return method is not None

@@ -24,11 +24,15 @@ from typing_extensions import override
 from pg_lo_storage import catalogue, saving
 from pg_lo_storage.aio.cancellation import completed
 from pg_lo_storage.async_files import AsyncDbFile
-from pg_lo_storage.catalogue import Entry
+from pg_lo_storage.catalogue import Entry, Found
 from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
+from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE
+from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.files import DbFile, DbFileIO, open_stored, upload_of
+from pg_lo_storage.modes import BinaryMode
 from pg_lo_storage.names import MAX_OID, extension_of, make_name, parse_name
+from pg_lo_storage.saving import SMALL
 from pg_lo_storage.signing import signed_url
 
 if TYPE_CHECKING:
@@ -118,7 +122,7 @@ class DbFileStorage(Storage):
         if not hasattr(content, "chunks"):
             content = File(cast("IO[bytes]", content), name)
         database = DatabaseDriver(self.write_alias)
-        blocks = saving.in_blocks(cast("_BinaryFile", content).chunks())
+        blocks = saving.in_blocks(_chunks(cast("_BinaryFile", content)))
         if not catalogue.is_installed():
             return make_name(saving.save(database, blocks), name, max_length=max_length)
         upload = upload_of(name or "", getattr(content, "content_type", None), max_length)
@@ -136,9 +140,15 @@ class DbFileStorage(Storage):
 
     def _open(self, name: str, mode: str = "rb") -> DbFile:
         loid = self._loid(name)
-        if catalogue.is_installed():
-            self._check_catalogued(name, writing=mode.strip("bt") != "r")
-        return DbFile(open_stored(lambda binary: DbFileIO(loid, binary, name, self._alias), mode), name)
+
+        def open_(binary: BinaryMode) -> DbFileIO:
+            if binary == "rb":
+                return DbFileIO.of_found(self.find(name, SMALL), name, self._alias)
+            if catalogue.is_installed():
+                self._check_catalogued(name)
+            return DbFileIO(loid, binary, name, self._alias)
+
+        return DbFile(open_stored(open_, mode), name)
 
     @override
     def delete(self, name: str) -> None:
@@ -216,9 +226,7 @@ class DbFileStorage(Storage):
         if entry.sha256 is None:
             return None
         digest = hashlib.sha256()
-        with self.open(name) as file:
-            for block in file.chunks():
-                digest.update(block)
+        self._found(lambda database: database.stream(entry.loid, 0, MAX_SIZE, digest.update, BLOCK))
         return digest.hexdigest() == entry.sha256
 
     @override
@@ -300,15 +308,14 @@ class DbFileStorage(Storage):
         """Tell whether ``name`` has the form of a stored name; no query."""
         return parse_name(name) is not None
 
-    def read_block(self, name: str, size: int) -> tuple[Located, bytes]:
-        """Return where the file is and up to ``size`` bytes from its start, in one statement."""
+    def find(self, name: str, whole: int, start: int = 0) -> Found:
+        """Find the file and read all of up to ``whole`` bytes, or else the first ``start`` bytes, in one statement."""
         loid = self._loid(name)
 
-        def read(database: DatabaseDriver) -> tuple[Located, bytes]:
+        def read(database: DatabaseDriver) -> Found:
             if not catalogue.is_installed():
-                return Located(database, loid, None), database.get(loid, 0, size)
-            entry, data = _known(catalogue.read(database, loid, extension_of(name), size), name)
-            return Located(database, loid, entry), data
+                return Found(database, loid, *database.get_start(loid, whole, start))
+            return _known(catalogue.read(database, loid, extension_of(name), whole, start), name)
 
         return self._found(read)
 
@@ -324,10 +331,9 @@ class DbFileStorage(Storage):
 
         return self._found(find)
 
-    def _check_catalogued(self, name: str, *, writing: bool) -> None:
+    def _check_catalogued(self, name: str) -> None:
         loid = self._loid(name)
-        databases = [DatabaseDriver(self.write_alias)] if writing else self._reading()
-        if not any(catalogue.find(database, loid, extension_of(name)) for database in databases):
+        if not catalogue.find(DatabaseDriver(self.write_alias), loid, extension_of(name)):
             raise _missing(name, loid)
 
     def _loid(self, name: object) -> int:
@@ -347,6 +353,11 @@ class DbFileStorage(Storage):
             except LargeObjectNotFound:
                 continue
         return ask(last)
+
+
+def _chunks(content: "_BinaryFile") -> Iterable[bytes]:
+    # In blocks that need not be put together, unless its class has ways of its own.
+    return content.chunks(MAX_BLOCK) if type(content).chunks is File.chunks else content.chunks()
 
 
 class DefaultDbFileStorage(_LazyStorage):

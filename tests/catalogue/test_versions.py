@@ -57,11 +57,14 @@ def test_what_was_written_in_place_cannot_be_verified() -> None:
     assert db_file_storage.verify(name) is None
 
 
-# By read_version: against the entry that was read.
+# By stream_version: against the entry that was read.
 
 
 def read(entry: catalogue.Entry, offset: int = 0, size: int = 100) -> bytes | None:
-    return catalogue.read_version(DatabaseDriver("default"), entry, offset, size)
+    blocks: list[bytes] = []
+    database = DatabaseDriver("default")
+    is_still = catalogue.stream_version(database, entry, offset, size, lambda block: blocks.append(bytes(block)))
+    return b"".join(blocks) if is_still else None
 
 
 @pytest.mark.parametrize(("offset", "size"), [(0, 10), (0, 100), (3, 4), (9, 5), (10, 5), (50, 5)])

@@ -88,8 +88,12 @@ def test_a_file_is_saved_found_verified_and_deleted(size: int, count_large_objec
     assert db_file_storage.verify(name) is True
     assert list(db_file_storage.entries([name, "4294967295"])) == [name]
     assert db_file_storage.listdir("") == ([], [name])
-    version = catalogue.read_version(DatabaseDriver("default"), db_file_storage.entry(name), 0, 10)
-    assert version == data[:10]
+    start: list[bytes] = []
+    entry_now = db_file_storage.entry(name)
+    assert catalogue.stream_version(
+        DatabaseDriver("default"), entry_now, 0, 10, lambda block: start.append(bytes(block))
+    )
+    assert b"".join(start) == data[:10]
     assert not db_file_storage.exists(f"{loid_of(name)}.html")
     db_file_storage.delete(name)
     assert not entries()

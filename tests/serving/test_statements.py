@@ -49,8 +49,9 @@ def _without_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     def read(*_arguments: object) -> bytes:
         raise AssertionError("content was read")
 
-    monkeypatch.setattr(DatabaseDriver, "get", read)
-    monkeypatch.setattr(catalogue_module, "read_version", read)
+    monkeypatch.setattr(DatabaseDriver, "get_start", read)
+    monkeypatch.setattr(DatabaseDriver, "stream", read)
+    monkeypatch.setattr(catalogue_module, "stream_version", read)
     monkeypatch.setattr(catalogue_module, "read", read)
 
 
@@ -93,44 +94,22 @@ def test_a_small_file_takes_two_at_most_in_all(ask: Ask, asked: dict[str, str], 
 
 
 @pytest.mark.parametrize("name", [LARGE], indirect=True)
-def test_a_large_file_takes_one_a_block(ask: Ask, wire: Wire, catalogue: bool) -> None:
+def test_a_large_file_takes_one_a_batch(ask: Ask, wire: Wire) -> None:
     response, trips = ask()
-    assert trips == (1 if catalogue else 2)
+    assert trips == 1
     with wire.counting() as later:
         assert body(response) == content(LARGE)
-    assert later.count == 3
+    assert later.count == 2  # of 256 KB, and twice as much
 
 
 @pytest.mark.parametrize("name", [LARGE], indirect=True)
-def test_the_size_of_a_file_that_was_written_in_place_takes_one_more(name: str, ask: Ask) -> None:
+def test_the_size_of_a_file_that_was_written_in_place_takes_no_more(name: str, ask: Ask) -> None:
     with transaction.atomic(using="wired"), DbFileIO(loid_of(name), "rb+", alias="wired") as file:
         file.write(content(LARGE)[:10])
         file.truncate(LARGE - 1)
     response, trips = ask()
-    assert trips == 2
+    assert trips == 1
     assert body(response) == content(LARGE)[:-1]
-
-
-@pytest.mark.parametrize("name", [LARGE], indirect=True)
-def test_no_answer_begins_with_one_version_and_goes_on_with_another(
-    name: str, ask: Ask, monkeypatch: pytest.MonkeyPatch, catalogue: bool
-) -> None:
-    def write(data: bytes) -> None:
-        with transaction.atomic(using="wired"), DbFileIO(loid_of(name), "rb+", alias="wired") as file:
-            file.write(data)
-
-    write(b"first")  # of which the size is not in the catalogue
-    read_block = DbFileStorage.read_block
-
-    def read_and_write(self: DbFileStorage, name: str, size: int) -> object:
-        found = read_block(self, name, size)
-        write(b"again")
-        return found
-
-    monkeypatch.setattr(DbFileStorage, "read_block", read_and_write)
-    start = body(ask()[0])[:5]
-    # Without a catalogue nobody can tell.
-    assert start == (b"again" if catalogue else b"first")
 
 
 @contextmanager

@@ -140,7 +140,8 @@ def test_a_timeout_is_djangos_operational_error_and_marks_the_block(
     assert stored(name) == b"0123456789"
 
 
-def test_a_file_of_a_transaction_that_failed_raises_djangos_error_and_closes(name: str) -> None:
+def test_a_file_of_a_transaction_that_failed_raises_djangos_error_and_closes() -> None:
+    name = db_file_storage.save("a.txt", ContentFile(content(LARGE)))
     with transaction.atomic(), db_file_storage.open(name) as file:
         with connections["default"].cursor() as cursor, pytest.raises(DatabaseError):
             cursor.execute("select 1 / 0")
@@ -195,7 +196,8 @@ def test_a_connection_lost_under_an_open_file_is_djangos_error(
     assert stored(name) == b"0123456789"
 
 
-def test_a_connection_lost_under_a_file_that_is_read_in_autocommit(name: str, wire: Wire) -> None:
+def test_a_connection_lost_under_a_file_that_is_read_in_autocommit(wire: Wire) -> None:
+    name = WIRED.save("a.txt", ContentFile(content(LARGE)))
     with WIRED.open(name) as file:
         wire.drop()
         with pytest.raises(LOST):

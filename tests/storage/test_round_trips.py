@@ -59,11 +59,13 @@ def test_a_small_file_is_saved_by_one(size: int, counted: Counted) -> None:
 
 
 @pytest.mark.parametrize("size", SMALL_SIZES)
-def test_a_small_file_is_read_in_autocommit_by_two_and_one_for_its_entry(
-    size: int, counted: Counted, catalogue: bool
-) -> None:
+def test_a_small_file_is_opened_and_read_by_one(size: int, counted: Counted, catalogue: bool) -> None:
     name = small_file(size)
-    assert counted(lambda: stored(name, WIRED)) == 2 + catalogue
+    assert counted(lambda: stored(name, WIRED)) == 1
+    with transaction.atomic(using="wired"):
+        assert WIRED.exists("12") is False  # begins the transaction
+        if catalogue:
+            assert counted(lambda: stored(name, WIRED)) == 1
 
 
 @pytest.mark.parametrize("size", SMALL_SIZES)

@@ -3,9 +3,10 @@
 import os
 from typing import TYPE_CHECKING
 
-from pg_lo_storage.drivers.base import MAX_BLOCK
+from pg_lo_storage.aio.sql import AsyncSQLDriver
+from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE
 from pg_lo_storage.drivers.values import BLOCK
-from pg_lo_storage.readahead import ReadAhead
+from pg_lo_storage.readahead import Ahead, ReadAhead
 
 if TYPE_CHECKING:
     from pg_lo_storage.aio.base import AsyncLargeObject, AsyncLargeObjectDriver
@@ -28,40 +29,32 @@ class AsyncBufferedLargeObject(ReadAhead):
         self._descriptor_position: int | None = 0
 
     async def fill(self, least: int = 1) -> bool:
-        """Replace the used-up buffer by the next block, of ``least`` bytes or more; False at the end."""
+        """Replace the used-up buffer by the next blocks, of ``least`` bytes or more; False at the end."""
         if self.at_known_end():
             return False
-        size = self.wanted(least)
-        return self.filled(await self._fetch(size), size)
+        self.drop()  # before there is more, for the memory
+        ahead = self.wanted(least)
+        return self.filled(await self._fetch(ahead), ahead)
 
     async def read(self, size: int) -> bytes:
         """Return ``size`` bytes, fewer only at the end."""
-        head = self.take(min(size, self.buffered))
-        wanted = size - len(head)
-        if not wanted:
-            return head
-        if wanted < BLOCK:
-            return head + self.take(wanted) if await self.fill(wanted) else head
-        data = await self._fetch(wanted)
-        self.moved(self.position + len(data))
-        self.drop()
-        return head + data if head else data
+        parts: list[bytes] = []
+        while size:
+            if not self.buffered and size > MAX_BLOCK:
+                parts.append(await self._read_through(size))
+                break
+            if not self.buffered and not await self.fill(size):
+                break
+            parts.append(self.take(size))
+            size -= len(parts[-1])
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def read_rest(self) -> bytes:
-        """Return all up to the end, which is asked of the server."""
-        parts = [self.take(self.buffered)]
-        self.drop()
-        if self.descriptor is None:
-            while len(part := await self._driver.get(self._oid, self.position, MAX_BLOCK)) == MAX_BLOCK:
-                parts.append(part)
-                self.moved(self.position + MAX_BLOCK)
-            parts.append(part)
-            self.moved(self.position + len(part))
-        else:
-            await self._place(self.descriptor)
-            parts.extend([block async for block in self.descriptor.chunks(BLOCK)])
-            self._placed(self.position + sum(map(len, parts[1:])))
-        return b"".join(parts)
+        """Return all up to the end, which is asked of the server where it was not read yet."""
+        parts = self.take_all()
+        if not self.at_known_end():
+            parts.append(await self._read_through(MAX_SIZE - self.position))
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def end(self) -> int:
         """Return the object's size, as the server has it now; the position stays."""
@@ -77,20 +70,43 @@ class AsyncBufferedLargeObject(ReadAhead):
         await self._place(descriptor)
         self._placed(self.position + await descriptor.write(data))
 
-    async def _fetch(self, size: int) -> bytes:
-        """Return ``size`` bytes from the server, fewer only at the end; the position stays."""
-        if self.descriptor is not None:
-            await self._place(self.descriptor)
-            data = await self.descriptor.read(size)
-            self._descriptor_position = self.position + len(data)
-            return data
+    async def _fetch(self, ahead: Ahead) -> list[bytes]:
+        """Return the next blocks; the position stays."""
+        if self.descriptor is None:
+            return await self._get(ahead.block * ahead.number, ahead.block)
+        await self._place(self.descriptor)
+        if ahead.number == 1:
+            blocks = [await self.descriptor.read(ahead.block)]
+        else:
+            blocks = [block async for block in self.descriptor.chunks(*ahead)]
+        self._descriptor_position = self.position + sum(map(len, blocks))
+        return blocks
+
+    async def _read_through(self, size: int) -> bytes:
+        """Return ``size`` bytes past the buffer, fewer only at the end."""
+        self.drop()
         parts: list[bytes] = []
-        for start in range(0, size, MAX_BLOCK):
-            block = min(size - start, MAX_BLOCK)
-            parts.append(await self._driver.get(self._oid, self.position + start, block))
-            if len(parts[-1]) < block:
+        if self.descriptor is None:
+            parts = await self._get(size, BLOCK)
+        else:
+            await self._place(self.descriptor)
+            parts = [block async for block in self.descriptor.chunks(BLOCK, size // BLOCK)]
+            if size % BLOCK and len(parts) == size // BLOCK:
+                parts.append(await self.descriptor.read(size % BLOCK))
+        read = b"".join(parts)
+        self._placed(self.position + len(read))
+        return read
+
+    async def _get(self, size: int, block: int) -> list[bytes]:
+        """Return the next ``size`` bytes, fewer at the end, of one statement where the driver can."""
+        if isinstance(self._driver, AsyncSQLDriver):
+            return await self._driver.get_blocks(self._oid, self.position, size, block)
+        blocks: list[bytes] = []
+        for start in range(0, size, block):
+            blocks.append(await self._driver.get(self._oid, self.position + start, min(block, size - start)))
+            if len(blocks[-1]) < block:
                 break
-        return b"".join(parts) if len(parts) > 1 else parts[0]
+        return blocks
 
     async def _place(self, descriptor: "AsyncLargeObject") -> None:
         if self._descriptor_position != self.position:

@@ -95,6 +95,10 @@ class AsyncSQLDriver(abc.ABC):
         """See :meth:`AsyncLargeObjectDriver.get`."""
         return await self.perform(queries.get(oid, offset, size))
 
+    async def get_blocks(self, oid: int, offset: int, size: int, block: int) -> list[bytes]:
+        """Return ``size`` bytes at ``offset``, fewer at the end, in blocks, by one statement."""
+        return await self.perform(queries.get_blocks(oid, offset, size, block))
+
     async def put(self, oid: int, offset: int, data: Buffer) -> None:
         """See :meth:`AsyncLargeObjectDriver.put`."""
         await self.perform(queries.put(oid, offset, data))

@@ -10,12 +10,22 @@ PostgreSQL's side: https://www.postgresql.org/docs/current/largeobjects.html
 """
 
 import enum
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, LiteralString, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, LiteralString, Protocol, TypeAlias, runtime_checkable
 
 from typing_extensions import Buffer
 
-__all__ = ["MAX_BLOCK", "MAX_SIZE", "AccessMode", "LargeObject", "LargeObjectDriver", "SQLExecutor"]
+__all__ = [
+    "MAX_BLOCK",
+    "MAX_SIZE",
+    "AccessMode",
+    "LargeObject",
+    "LargeObjectDriver",
+    "SQLExecutor",
+    "Sink",
+    "StreamingDriver",
+    "StreamingLargeObject",
+]
 
 MAX_SIZE: Final = (2**31 - 1) * 2048
 """The most bytes a large object can hold (``MAX_LARGE_OBJECT_SIZE`` of the server), a little less than 4 TiB."""
@@ -154,4 +164,30 @@ class LargeObjectDriver(Protocol):
     @property
     def sql(self) -> SQLExecutor | None:
         """For SQL that belongs in one statement with the object; ``None`` where the driver has no SQL."""
+        ...
+
+
+Sink: TypeAlias = Callable[[Buffer], object]
+"""Is handed blocks while a statement runs, such as the ``write`` of a file: it must not use the connection."""
+
+
+@runtime_checkable
+class StreamingDriver(Protocol):
+    """What a driver may have beside the methods of :class:`LargeObjectDriver`: large reads by one statement."""
+
+    def stream(self, oid: int, offset: int, size: int, sink: Sink, block: int) -> int:
+        """Hand ``size`` bytes at ``offset``, fewer only at the end, to ``sink`` in blocks of ``block`` bytes.
+
+        One statement, and so one snapshot; works in autocommit. Returns the number of bytes. What ``sink`` raises is
+        raised once the statement has ended, which it does not abort.
+        """
+        ...
+
+
+@runtime_checkable
+class StreamingLargeObject(Protocol):
+    """What a descriptor may have beside the methods of :class:`LargeObject`: large reads without a wait a block."""
+
+    def stream(self, size: int, sink: Sink) -> int:
+        """Hand the next ``size`` bytes, fewer only at the end, to ``sink``; return how many, see StreamingDriver."""
         ...

@@ -1,21 +1,26 @@
 """A descriptor of the current transaction, driven by the server's SQL functions."""
 
+import io
 import operator
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, LiteralString, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, LiteralString, TypeVar
 
 from typing_extensions import Buffer
 
-from pg_lo_storage.drivers.base import MAX_BLOCK, AccessMode
-from pg_lo_storage.drivers.guarded import BATCH, GUARD, IN_FAILED_TRANSACTION, GuardedDescriptor, rows_of_batch
+from pg_lo_storage.drivers.base import MAX_BLOCK, AccessMode, Sink
+from pg_lo_storage.drivers.bulk import Counting
+from pg_lo_storage.drivers.guarded import GUARD, IN_FAILED_TRANSACTION, GuardedDescriptor, rows_of_batch
 from pg_lo_storage.drivers.queries import Rows, Statement
-from pg_lo_storage.drivers.values import BLOCK, byte_view, check_block, check_offset
+from pg_lo_storage.drivers.values import BATCH, BLOCK, byte_view, check_block, check_offset, kept
 from pg_lo_storage.exceptions import LargeObjectTooLarge, StaleLargeObject
 
 if TYPE_CHECKING:
     from pg_lo_storage.drivers.sql import SQLDriver
 
-__all__ = ["BATCH", "GUARD", "SQLLargeObject"]
+__all__ = ["GUARD", "SQLLargeObject"]
+
+# Bytes by one statement: what is read on when a sink has failed, for the transaction to stay usable.
+_STEP: Final = 64 * 1024 * 1024
 
 T = TypeVar("T")
 
@@ -39,13 +44,24 @@ class SQLLargeObject:
 
     def read(self, size: int) -> bytes:
         """See :meth:`LargeObject.read`."""
-        if size <= MAX_BLOCK:
-            return next(self._blocks(check_block(size), 1), b"")
-        whole, rest = divmod(size, BLOCK)
-        parts = list(self.chunks(BLOCK, whole))
-        if len(parts) == whole and len(parts[-1]) == BLOCK:
-            parts.append(self.read(rest))
-        return b"".join(parts)
+        if size <= BLOCK:
+            return self._perform(self._statements.read(check_block(size), 1))[0]
+        content = io.BytesIO()  # which gives its buffer away without a copy
+        self.stream(size, content.write)
+        return content.getvalue()
+
+    def stream(self, size: int, sink: Sink) -> int:
+        """See :meth:`StreamingLargeObject.stream`."""
+        counting = Counting(sink)
+        done = 0
+        while done < size:
+            step = min(size - done, _STEP)
+            self.check_usable()
+            self._driver.perform_streaming(self._statements.stream(step, BLOCK), counting)
+            done += step
+            if counting.total < done:
+                break
+        return counting.total
 
     def chunks(self, size: int, count: int | None = None) -> Iterator[bytes]:
         """See :meth:`LargeObject.chunks`."""
@@ -53,7 +69,10 @@ class SQLLargeObject:
         done = 0
         while count is None or done < count:
             rows = batch if count is None else min(batch, count - done)
-            for block in self._blocks(size, rows):
+            blocks = self._blocks(size, rows)
+            blocks.reverse()
+            while blocks:
+                block = blocks.pop()
                 if block:
                     yield block
                 if len(block) < size or not size:
@@ -66,13 +85,31 @@ class SQLLargeObject:
         view = byte_view(data)
         if not view:
             self.tell()  # nothing to send, but a stale descriptor must not go unnoticed
-        for start in range(0, len(view), MAX_BLOCK):
-            self._write_block(view[start : start + MAX_BLOCK])
+        for start in range(0, len(view), BATCH):
+            self._write_batch(_slices(view[start : start + BATCH]))
         return len(view)
 
     def write_all(self, blocks: Iterable[Buffer]) -> int:
         """See :meth:`LargeObject.write_all`."""
-        return sum(map(self.write, blocks))
+        self._check_writable()
+        written = 0
+        batch: list[memoryview | bytes] = []
+        try:
+            for block in blocks:
+                data = kept(block)
+                batch += [data] if 0 < len(data) <= MAX_BLOCK else _slices(memoryview(data))
+                written += len(data)
+                if sum(map(len, batch)) >= BATCH:
+                    pending, batch = batch, []
+                    self._write_batch(pending)
+        except Exception as error:
+            try:
+                self._write_batch(batch)
+            except Exception as second:  # noqa: BLE001 -- the first error is the one to raise
+                error.add_note(f"writing the blocks before failed as well: {second}")
+            raise
+        self._write_batch(batch)
+        return written
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """See :meth:`LargeObject.seek`."""
@@ -121,11 +158,22 @@ class SQLLargeObject:
             if self._driver.sqlstate(error) != IN_FAILED_TRANSACTION:
                 raise
 
-    def _blocks(self, size: int, count: int) -> Iterator[bytes]:
-        return iter(self._perform(self._statements.read(size, count)))
+    def _blocks(self, size: int, count: int) -> list[bytes]:
+        if count == 1:
+            return self._perform(self._statements.read(size, 1))
+        blocks: list[bytes] = []
+        self.check_usable()
+        self._driver.perform_streaming(
+            self._statements.read_rows(size, count), lambda block: blocks.append(bytes(block))
+        )
+        return blocks
 
-    def _write_block(self, block: memoryview) -> None:
-        self._perform(self._statements.write(block))
+    def _write_batch(self, batch: "Sequence[memoryview | bytes]") -> None:
+        self.check_usable()
+        more = sum(map(len, batch))
+        if not more:
+            return
+        self._driver.perform_all([self._statements.write(block, more := more - len(block)) for block in batch])
 
     def _check_writable(self) -> None:
         if not self._writable:
@@ -150,3 +198,7 @@ class SQLLargeObject:
     def stale(self) -> StaleLargeObject:
         """Return the error of a descriptor that is closed or whose transaction is over."""
         return self._statements.stale()
+
+
+def _slices(view: memoryview) -> list[memoryview]:
+    return [view[start : start + MAX_BLOCK] for start in range(0, len(view), MAX_BLOCK)]

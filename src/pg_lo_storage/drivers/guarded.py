@@ -6,15 +6,12 @@ from typing import Final, LiteralString, TypeVar
 
 from pg_lo_storage.drivers.base import MAX_SIZE
 from pg_lo_storage.drivers.queries import Rows, Statement
-from pg_lo_storage.drivers.values import as_bytes, check_block, check_offset, integer
+from pg_lo_storage.drivers.values import BATCH, as_bytes, check_block, check_offset, integer
 from pg_lo_storage.exceptions import LargeObjectTooLarge, StaleLargeObject
 
-__all__ = ["BATCH", "GUARD", "IN_FAILED_TRANSACTION", "GuardedDescriptor", "rows_of_batch"]
+__all__ = ["GUARD", "IN_FAILED_TRANSACTION", "GuardedDescriptor", "rows_of_batch"]
 
 T = TypeVar("T")
-
-BATCH: Final = 2 * 1024 * 1024
-"""Bytes fetched by one statement in :meth:`LargeObject.chunks`: what memory an iteration takes."""
 
 # The most rows one statement asks for when blocks are tiny.
 _MOST_ROWS: Final = 4096
@@ -22,6 +19,8 @@ _MOST_ROWS: Final = 4096
 # A setting that is local to the transaction lives exactly as long as a descriptor opened beside it: it is gone
 # at commit, rollback and ROLLBACK TO, and stays at RELEASE. Each use of the descriptor asks for its token.
 GUARD: Final = "where current_setting(%s::text, true) = %s::text"
+
+_READ: Final = "select loread(%s::int4, %s::int4) from generate_series(1, %s::int4) " + GUARD  # noqa: S608 -- of constants
 
 IN_FAILED_TRANSACTION: Final = "25P02"
 """SQLSTATE of any statement in a transaction that has failed: its descriptors are gone with it."""
@@ -42,21 +41,36 @@ class GuardedDescriptor:
 
     def read(self, size: int, count: int) -> Statement[list[bytes]]:
         """Read ``count`` blocks; those at the end are shorter, or empty."""
-        query: LiteralString = "select loread(%s::int4, %s::int4) from generate_series(1, %s::int4) " + GUARD  # noqa: S608
         params = (self.fd, check_block(size), count)
-        return self.guarded(query, params, lambda rows: [as_bytes(row[0]) for row in rows])
+        return self.guarded(_READ, params, lambda rows: [as_bytes(row[0]) for row in rows])
 
-    def write(self, block: memoryview) -> Statement[None]:
-        """Write at the position."""
+    def read_rows(self, size: int, count: int) -> Statement[int]:
+        """Read ``count`` blocks in rows of their own; the result is the number of rows."""
+        return self.guarded(_READ, (self.fd, check_block(size), count), integer)
+
+    def stream(self, size: int, block: int) -> Statement[int]:
+        """Read ``size`` bytes in rows of ``block`` bytes and an empty one; the result is the number of rows."""
+        query: LiteralString = (
+            "select loread(fd, least(block, till - start - i * block)::int4)"  # noqa: S608 -- of constants
+            " from (select fd, block, lo_lseek64(fd, start, 0) as start, least(start + size, till) as till"
+            " from (select fd, block, size, lo_tell64(fd) as start, lo_lseek64(fd, 0, 2) as till"
+            f" from (select %s::int4 as fd, %s::int8 as block, %s::int8 as size {GUARD} offset 0) as asked offset 0)"
+            " as measured offset 0) as placed,"
+            " lateral generate_series(0, greatest(till - start + block - 1, 0) / block) as i"
+        )
+        return self.guarded(query, (self.fd, check_block(block), min(size, MAX_SIZE)), integer)
+
+    def write(self, block: memoryview | bytes, more: int = 0) -> Statement[None]:
+        """Write at the position, where ``more`` bytes have room after it."""
         query: LiteralString = (
             f"select case when lo_tell64(%s::int4) <= %s::int8 then lowrite(%s::int4, %s::bytea) end {GUARD}"
         )
 
         def result(rows: Rows) -> None:
             if rows[0][0] is None:
-                raise self.too_large(len(block))
+                raise self.too_large(len(block) + more)
 
-        return self.guarded(query, (self.fd, MAX_SIZE - len(block), self.fd, block), result, writing=True)
+        return self.guarded(query, (self.fd, MAX_SIZE - len(block) - more, self.fd, block), result, writing=True)
 
     def seek(self, offset: int, whence: int) -> Statement[int]:
         """Move, to where the server must not find out of range; the result is the new position."""

@@ -2,20 +2,18 @@
 
 import contextlib
 import ctypes
-import io
 import struct
 import threading
 import weakref
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, LiteralString, Protocol, cast
 
 import psycopg2
 from psycopg2 import extensions as ext
 from typing_extensions import override
 
-from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode
+from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode, Sink
 from pg_lo_storage.drivers.descriptor import GUARD, SQLLargeObject
-from pg_lo_storage.drivers.errors import translate
 from pg_lo_storage.drivers.sql import SQLDriver
 from pg_lo_storage.exceptions import LargeObjectConflict
 
@@ -72,6 +70,15 @@ class Psycopg2Driver(SQLDriver):
             return cursor.fetchall() if cursor.description else []
 
     @override
+    def execute_streaming(self, query: LiteralString, params: Sequence[object], sink: Sink) -> int:
+        if ext.get_wait_callback() is not None:  # which COPY does without
+            return super().execute_streaming(query, params, sink)
+        rows = CopiedRows(sink)
+        with lock_of(self._connection), self._connection.cursor(cursor_factory=ext.cursor) as cursor:
+            cursor.copy_expert(b"copy (" + cursor.mogrify(query, params) + b") to stdout (format binary)", rows)
+        return rows.count
+
+    @override
     def sqlstate(self, error: Exception) -> str | None:
         return error.pgcode if isinstance(error, psycopg2.Error) else None
 
@@ -104,19 +111,6 @@ class Psycopg2Driver(SQLDriver):
             native = self._connection.lobject(oid, "rwb" if AccessMode.WRITE & mode else "rb")
         return Psycopg2LargeObject(self, self._connection, native, mode, descriptor)
 
-    def copy_blocks(self, fd: int, size: int, count: int, guard: tuple[str, str]) -> list[bytes]:
-        """Return ``count`` blocks of ``size`` bytes read by COPY; an empty list where the guard says stale."""
-        name, token = guard
-        # COPY takes no parameters; all five values are this package's own integers and identifiers.
-        query = (
-            f"copy (select loread({fd:d}, {size:d}) from generate_series(1, {count:d})"  # noqa: S608
-            f" where current_setting('{name}', true) = '{token}') to stdout (format binary)"
-        )
-        target = io.BytesIO()
-        with lock_of(self._connection), self._connection.cursor(cursor_factory=ext.cursor) as cursor:
-            cursor.copy_expert(query, target)
-        return list(_copied_fields(target.getbuffer()))
-
 
 class Psycopg2LargeObject(SQLLargeObject):
     """A native lobject; positions, truncation and the guard are SQL on its descriptor."""
@@ -130,7 +124,6 @@ class Psycopg2LargeObject(SQLLargeObject):
         descriptor: tuple[int, str],
     ) -> None:
         super().__init__(driver, native.oid, mode, descriptor)
-        self._copy = driver.copy_blocks
         self._connection = connection
         self._native = native
 
@@ -140,26 +133,16 @@ class Psycopg2LargeObject(SQLLargeObject):
             _keep.append((self._connection, self._native))
 
     @override
-    def _blocks(self, size: int, count: int) -> Iterator[bytes]:
-        self.check_usable()
-        try:
-            blocks = self._copy(self.fd, size, count, self._guard)
-        except psycopg2.Error as error:
-            if (translated := translate(error.pgcode, self.oid, descriptor=True)) is not None:
-                raise translated from error
-            raise
-        if not blocks:
-            raise self.stale()
-        return iter(blocks)
-
-    @override
-    def _write_block(self, block: memoryview) -> None:
+    def _write_batch(self, batch: Sequence[memoryview | bytes]) -> None:
+        size = sum(map(len, batch))
+        if not size:
+            return
         with lock_of(self._connection):
-            [(position,)] = self._run(f"select lo_tell64(%s::int4) {GUARD}", self.fd)
-            if cast("int", position) + len(block) > MAX_SIZE:
-                raise self._too_large(len(block))
+            if self.tell() + size > MAX_SIZE:
+                raise self._statements.too_large(size)
             with _conflicts(self.oid):
-                self._native.write(bytes(block))
+                for block in batch:
+                    self._native.write(bytes(block))
 
     @override
     def close(self) -> None:
@@ -221,15 +204,29 @@ def _conflicts(oid: int, *texts: str) -> Generator[None]:
         raise
 
 
-def _copied_fields(data: memoryview) -> Iterator[bytes]:
-    """Yield the one field of each row in the binary COPY format."""
-    (extension,) = _LENGTH.unpack_from(data, _COPY_HEADER)
-    position = _COPY_HEADER + _LENGTH.size + extension
-    while _FIELDS.unpack_from(data, position)[0] == 1:
-        (length,) = _LENGTH.unpack_from(data, position + _FIELDS.size)
-        start = position + _FIELDS.size + _LENGTH.size
-        yield bytes(data[start : start + length])
-        position = start + length
+class CopiedRows:
+    """What COPY is to write to, in binary: hands the one field of each row to a sink.
+
+    Each write is one row, the first with the format's header before it, and the last with its trailer alone:
+    https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._is_first = True
+        self.count = 0
+
+    def write(self, data: bytes) -> int:
+        """Take a message."""
+        row = memoryview(data)
+        if self._is_first:
+            self._is_first = False
+            (extension,) = _LENGTH.unpack_from(row, _COPY_HEADER)
+            row = row[_COPY_HEADER + _LENGTH.size + extension :]
+        if len(row) > _FIELDS.size:
+            self.count += 1
+            self._sink(row[_FIELDS.size + _LENGTH.size :])
+        return len(data)
 
 
 if TYPE_CHECKING:

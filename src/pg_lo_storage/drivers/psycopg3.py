@@ -2,21 +2,21 @@
 
 import inspect
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, LiteralString
 
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg.types.numeric import Int8
-from psycopg.waiting import Ready, Wait
 from typing_extensions import override
 
+from pg_lo_storage.drivers.base import Sink
+from pg_lo_storage.drivers.psycopg3_rows import sending, stream_rows
+from pg_lo_storage.drivers.queries import Rows
 from pg_lo_storage.drivers.sql import SQLDriver
 
 if TYPE_CHECKING:
-    from psycopg.abc import PQGen
-    from psycopg.pq.abc import PGconn
-
     from pg_lo_storage.drivers.base import LargeObjectDriver
 
 __all__ = ["Psycopg3Driver"]
@@ -37,23 +37,50 @@ class Psycopg3Driver(SQLDriver):
 
     @override
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        self._check_idle()
+        with psycopg.Cursor(self._connection, row_factory=tuple_row) as cursor:
+            cursor.execute(query, _values(params), binary=True)
+            if self._connection.pgconn.pipeline_status:
+                self._synchronise()
+            return cursor.fetchall() if cursor.description else []
+
+    @override
+    def execute_all(self, statements: Sequence[tuple[LiteralString, Sequence[object]]]) -> list[Rows]:
+        if len(statements) == 1 or self._connection.pgconn.pipeline_status or not psycopg.Pipeline.is_supported():
+            return super().execute_all(statements)
+        self._check_idle()
+        with ExitStack() as cursors:
+            sent: list[psycopg.Cursor[tuple[object, ...]]] = []
+            with self._connection.pipeline():
+                for query, params in statements:
+                    cursor = cursors.enter_context(psycopg.Cursor(self._connection, row_factory=tuple_row))
+                    sent.append(cursor.execute(query, _values(params), binary=True))
+                    self._send()
+            return [cursor.fetchall() for cursor in sent]
+
+    @override
+    def execute_streaming(self, query: LiteralString, params: Sequence[object], sink: Sink) -> int:
+        status = self._connection.pgconn.transaction_status
+        begins = status == TransactionStatus.IDLE and not self._connection.autocommit
+        if begins or self._connection.pgconn.pipeline_status or not psycopg.Pipeline.is_supported():
+            return super().execute_streaming(query, params, sink)
+        self._check_idle()
+        return stream_rows(self._connection, query, params, sink)
+
+    def _check_idle(self) -> None:
         if self._connection.lock.locked() and _is_inside_a_query_of(self._connection):
             message = (
                 "a large object cannot be used while this thread is in a query on its connection: in a signal handler,"
                 " or in a finaliser that the garbage collector calls, of a forgotten ZipFile for example"
             )
             raise RuntimeError(message)
-        # One type for all integers, or each size of value would be prepared as a statement of its own.
-        values = [Int8(value) if type(value) is int else value for value in params]
-        with psycopg.Cursor(self._connection, row_factory=tuple_row) as cursor:
-            cursor.execute(query, values, binary=True)
-            if self._connection.pgconn.pipeline_status:
-                self._synchronise()
-            return cursor.fetchall() if cursor.description else []
 
-    def _synchronise(self) -> None:
+    def _send(self) -> None:
         with self._connection.lock:
             self._connection.wait(sending(self._connection.pgconn))
+
+    def _synchronise(self) -> None:
+        self._send()
         # A pipeline within the pipeline synchronises both at its end: results are there, the status is settled.
         with self._connection.pipeline():
             pass
@@ -76,11 +103,9 @@ class Psycopg3Driver(SQLDriver):
         return self._connection.autocommit
 
 
-def sending(pgconn: "PGconn") -> "PQGen[None]":
-    """Send what is queued. psycopg waits for results before: of a large value sent in part, there never are any."""
-    while pgconn.flush():
-        if (yield Wait.RW) & Ready.R:
-            pgconn.consume_input()
+def _values(params: Sequence[object]) -> list[object]:
+    # One type for all integers, or each size of value would be prepared as a statement of its own.
+    return [Int8(value) if type(value) is int else value for value in params]
 
 
 def _is_inside_a_query_of(connection: psycopg.Connection[object]) -> bool:

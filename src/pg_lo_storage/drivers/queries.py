@@ -9,13 +9,14 @@ import operator
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Generic, LiteralString, TypeAlias, TypeVar
+from typing import Final, Generic, LiteralString, TypeAlias, TypeVar, cast
 
 from typing_extensions import Buffer
 
-from pg_lo_storage.drivers.base import AccessMode
+from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode
 from pg_lo_storage.drivers.errors import translate
 from pg_lo_storage.drivers.values import (
+    BLOCK,
     as_bytes,
     byte_view,
     check_block,
@@ -27,11 +28,27 @@ from pg_lo_storage.drivers.values import (
 from pg_lo_storage.exceptions import LargeObjectError, LargeObjectExists, LargeObjectNotFound, NoTransactionError
 from pg_lo_storage.names import MAX_OID
 
-__all__ = ["Rows", "Statement", "require_transaction", "translated"]
+__all__ = [
+    "MADE",
+    "MADE_FAST",
+    "MEASURED",
+    "START",
+    "STREAM",
+    "STREAM_END",
+    "STREAM_OPENED",
+    "WARM_UP",
+    "Rows",
+    "Statement",
+    "require_transaction",
+    "translated",
+]
 
 Rows: TypeAlias = list[tuple[object, ...]]
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+WARM_UP: Final = 4 * 1024 * 1024
+"""What a new backend is made to allocate once: then it keeps the memory of large blocks instead of asking for each."""
 
 # The first key of the advisory locks on oids: any number, but always the same.
 _APPEND_LOCK: Final = 0x706C6F73
@@ -83,9 +100,37 @@ def create(oid: int) -> Statement[int]:
     )
 
 
-def from_bytes(data: Buffer) -> Statement[int]:
-    """Create an object with that content; the result is its oid."""
-    return Statement("select lo_from_bytea(0, %s::bytea)", (byte_view(data),), integer, writing=True)
+def from_bytes(data: Buffer, made: LiteralString | None = None) -> Statement[int]:
+    """Create an object with that content, by MADE or MADE_FAST; the result is its oid."""
+    return Statement(made or MADE, (byte_view(data),), integer, writing=True)
+
+
+# What the pages of an object are compressed by is asked of the server once in a session.
+_SET_FAST: Final = (
+    "select before, set_config('default_toast_compression',"
+    " coalesce(nullif(current_setting('pg_lo_storage.toast_compression', true), ''),"
+    " set_config('pg_lo_storage.toast_compression', (select case when 'lz4' = any(enumvals) then 'lz4' else setting end"
+    " from pg_settings where name = 'default_toast_compression'), false)), true) as during"
+    " from (select current_setting('default_toast_compression') as before offset 0) as found offset 0"
+)
+MADE: Final = "select lo_from_bytea(0, %s::bytea) as loid"
+"""Makes an object of its parameter."""
+
+MADE_FAST: Final = (
+    "select loid, set_config('default_toast_compression', before, true) as after"  # noqa: S608 -- of constants
+    f" from (select before, lo_from_bytea(0, %s::bytea) as loid from ({_SET_FAST}) as changed offset 0) as made"
+)
+"""The same with lz4, where the server has it, for this statement only."""
+
+
+def compress_fast() -> Statement[str]:
+    """Have the transaction compress by lz4, where the server has it; the result is what it did before."""
+    return Statement(_SET_FAST, (), lambda rows: cast("str", rows[0][0]))
+
+
+def compress_by(method: str) -> Statement[None]:
+    """Have the transaction compress by that."""
+    return Statement("select set_config('default_toast_compression', %s::text, true)", (method,), lambda _rows: None)
 
 
 def unlink(oid: int) -> Statement[bool]:
@@ -121,6 +166,64 @@ def get(oid: int, offset: int, size: int) -> Statement[bytes]:
     return Statement(query, params, _found(oid, lambda rows: as_bytes(rows[0][0])), oid)
 
 
+MEASURED: Final = (
+    " lateral (select lo_lseek64(fd, 0, 2) as size,"
+    " case when lo_lseek64(fd, 0, 2) > %s::int8 then loread(fd, %s::int4) end as warm, lo_close(fd) as closed"
+    " from (select lo_open(m.oid, 262144) as fd offset 0) as opened offset 0) as measured"
+)
+"""Sizes the object of "m", and warms the backend up for a large one; parameters: what is not large, WARM_UP."""
+
+START: Final = "lo_get(m.oid, 0, case when measured.size <= %s::int8 then measured.size else %s::int8 end::int4)"
+"""All of an object of "m" and MEASURED, or the start; parameters: up to what size, of how many bytes."""
+
+# The next three make up a statement that reads an object in rows of one block. They take the object from "m"; where it
+# is missing there is no row, otherwise an empty one comes last.
+STREAM: Final = (
+    "select case when i < blocks then loread(fd, least(block, till - start - i * block)::int4)"
+    " when lo_close(fd) = 0 then ''::bytea end"
+    " from (select fd, block, start, till, (till - start + block - 1) / block as blocks"
+    " from (select fd, block, lo_lseek64(fd, least(first, bytes), 0) as start, least(last, bytes) as till"
+)
+STREAM_OPENED: Final = (
+    " (select fd, lo_lseek64(fd, 0, 2) as bytes, loread(fd, %s::int4) as warm"
+    " from (select lo_open(m.oid, 262144) as fd offset 0) as opened offset 0) as sized,"
+    " (select %s::int8 as block, %s::int8 as first, %s::int8 as last) as asked"
+)
+STREAM_END: Final = " offset 0) as placed offset 0) as counted, lateral generate_series(0, blocks) as i"
+
+
+def get_start(oid: int, whole: int, start: int) -> Statement[tuple[int, bytes]]:
+    """Measure an object and read all of it, where it has up to ``whole`` bytes, or else ``start`` bytes."""
+    query: LiteralString = (
+        "select measured.size, " + START + " from pg_largeobject_metadata as m," + MEASURED + " where m.oid = %s::oid"  # noqa: S608 -- of constants
+    )
+
+    def result(rows: Rows) -> tuple[int, bytes]:
+        return integer(rows), as_bytes(rows[0][1])
+
+    return Statement(query, (whole, start, BLOCK, WARM_UP, check_oid(oid)), _found(oid, result), oid)
+
+
+def get_blocks(oid: int, offset: int, size: int, block: int) -> Statement[list[bytes]]:
+    """Read a part of an object in rows of ``block`` bytes and an empty one; the result leaves that out."""
+    query: LiteralString = (
+        STREAM + " from pg_largeobject_metadata as m, lateral" + STREAM_OPENED + " where m.oid = %s::oid" + STREAM_END
+    )
+    params = (*stream_params(check_offset(offset, oid), size, block), check_oid(oid))
+    return Statement(query, params, _found(oid, lambda rows: [as_bytes(row[0]) for row in rows if row[0]]), oid)
+
+
+def stream(oid: int, offset: int, size: int, block: int) -> Statement[int]:
+    """Read as :func:`get_blocks`, rows going elsewhere; the result is their number."""
+    statement = get_blocks(oid, offset, size, block)
+    return Statement(statement.query, statement.params, _found(oid, integer), oid)
+
+
+def stream_params(offset: int, size: int, block: int) -> tuple[object, ...]:
+    """Return the parameters of STREAM_OPENED."""
+    return (WARM_UP, check_block(block), offset, min(offset + size, MAX_SIZE))
+
+
 def put(oid: int, offset: int, data: Buffer) -> Statement[None]:
     """Write a part of an object."""
     view = byte_view(data)
@@ -138,11 +241,14 @@ def open_descriptor(oid: int, mode: AccessMode, *, keep: bool) -> Statement[tupl
     query: LiteralString = (
         "select fd, set_config('pg_lo_storage.fd' || fd, %s::text, true), set_config('pg_lo_storage.of' || oid,"
         " concat_ws(' ', nullif(current_setting('pg_lo_storage.of' || oid, true), ''), fd), true),"
-        " case when %s::int4 = 0 then lo_close(fd) end from"
+        " case when %s::int4 = 1 and (lo_lseek64(fd, 0, 2) > %s::int8 or %s::int4 = 1) then loread(fd, %s::int4) end,"
+        " case when %s::int4 = 0 then lo_close(fd) else lo_lseek64(fd, 0, 0) end from"
         " (select oid, lo_open(oid, %s::int4) as fd from pg_largeobject_metadata where oid = %s::oid offset 0)"
         " as opened"
     )
-    return Statement(query, (token, int(keep), int(mode), oid), _found(oid, lambda rows: (integer(rows), token)), oid)
+    is_read, is_written = int(AccessMode.READ in mode), int(AccessMode.WRITE in mode)
+    params = (token, is_read, BLOCK, is_written, WARM_UP, int(keep), int(mode), oid)
+    return Statement(query, params, _found(oid, lambda rows: (integer(rows), token)), oid)
 
 
 def wait_for_append(oid: int) -> Statement[None]:

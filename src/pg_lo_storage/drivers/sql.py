@@ -1,13 +1,15 @@
 """A driver on the server's SQL functions, for any connection that can run a statement."""
 
 import abc
-from collections.abc import Sequence
-from typing import LiteralString, TypeVar
+import contextlib
+from collections.abc import Generator, Sequence
+from typing import LiteralString, TypeVar, cast
 
 from typing_extensions import Buffer
 
 from pg_lo_storage.drivers import queries
-from pg_lo_storage.drivers.base import AccessMode
+from pg_lo_storage.drivers.base import AccessMode, Sink
+from pg_lo_storage.drivers.bulk import Counting
 from pg_lo_storage.drivers.descriptor import SQLLargeObject
 from pg_lo_storage.drivers.queries import Rows, Statement
 
@@ -27,6 +29,20 @@ class SQLDriver(abc.ABC):
     @abc.abstractmethod
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """Run one statement with ``%s`` placeholders, all its rows as the result; exceptions untranslated."""
+
+    def execute_all(self, statements: Sequence[tuple[LiteralString, Sequence[object]]]) -> list[Rows]:
+        """Run some statements in turn, as one :meth:`execute` each; to be overridden where they need not wait."""
+        return [self.execute(query, params) for query, params in statements]
+
+    def execute_streaming(self, query: LiteralString, params: Sequence[object], sink: Sink) -> int:
+        """Run a statement whose rows are one bytea each, hand them to ``sink``, which never raises; count them.
+
+        To be overridden where a row can be handed on before the next has come.
+        """
+        rows = self.execute(query, params)
+        for (value,) in rows:
+            sink(cast("Buffer", value))
+        return len(rows)
 
     @abc.abstractmethod
     def sqlstate(self, error: Exception) -> str | None:
@@ -62,13 +78,45 @@ class SQLDriver(abc.ABC):
 
     def perform(self, statement: Statement[T]) -> T:
         """Run a statement and return what it makes of its rows; raises the package's errors, as :meth:`run`."""
-        try:
+        with self._translating(statement):
             rows = self.execute(statement.query, statement.params)
+        return statement.result(rows)
+
+    def perform_all(self, statements: Sequence[Statement[T]]) -> list[T]:
+        """Run statements of one kind, each whether those before it did well or not; as :meth:`perform`."""
+        with self._translating(statements[0]):
+            results = self.execute_all([(statement.query, statement.params) for statement in statements])
+        return [statement.result(rows) for statement, rows in zip(statements, results, strict=True)]
+
+    def perform_streaming(self, statement: Statement[T], sink: Sink) -> T:
+        """Run a statement whose rows go to ``sink``; what it makes a result of is one row with their number.
+
+        What ``sink`` raises is raised when the statement has ended: stopped half-way it would abort the transaction.
+        """
+        failure: BaseException | None = None
+
+        def careful(block: Buffer) -> None:
+            nonlocal failure
+            if failure is None:
+                try:
+                    sink(block)
+                except BaseException as error:  # noqa: BLE001 -- raised below
+                    failure = error
+
+        with self._translating(statement):
+            count = self.execute_streaming(statement.query, statement.params, careful)
+        if failure is not None:
+            raise failure
+        return statement.result([(count,)] if count else [])
+
+    @contextlib.contextmanager
+    def _translating(self, statement: Statement[object]) -> Generator[None]:
+        try:
+            yield
         except Exception as error:
             if (found := queries.translated(self.sqlstate(error), statement)) is not None:
                 raise found from error
             raise
-        return statement.result(rows)
 
     def create(self, oid: int = 0) -> int:
         """See :meth:`LargeObjectDriver.create`."""
@@ -93,6 +141,12 @@ class SQLDriver(abc.ABC):
     def get(self, oid: int, offset: int, size: int) -> bytes:
         """See :meth:`LargeObjectDriver.get`."""
         return self.perform(queries.get(oid, offset, size))
+
+    def stream(self, oid: int, offset: int, size: int, sink: Sink, block: int) -> int:
+        """See :meth:`StreamingDriver.stream`."""
+        counting = Counting(sink)
+        self.perform_streaming(queries.stream(oid, offset, size, block), counting)
+        return counting.total
 
     def put(self, oid: int, offset: int, data: Buffer) -> None:
         """See :meth:`LargeObjectDriver.put`."""

@@ -9,10 +9,23 @@ from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode
 from pg_lo_storage.exceptions import LargeObjectNotFound, LargeObjectTooLarge
 from pg_lo_storage.names import MAX_OID
 
-__all__ = ["BLOCK", "as_bytes", "byte_view", "check_block", "check_mode", "check_offset", "check_oid", "integer"]
+__all__ = [
+    "BATCH",
+    "BLOCK",
+    "as_bytes",
+    "byte_view",
+    "check_block",
+    "check_mode",
+    "check_offset",
+    "check_oid",
+    "integer",
+]
 
 BLOCK: Final = 256 * 1024
 """Bytes a row when an object is read in bulk: larger blocks gain nothing, smaller ones cost the server calls."""
+
+BATCH: Final = 4 * 1024 * 1024
+"""Bytes that are read ahead, or sent, without a wait between blocks: what memory a transfer takes."""
 
 # What the server can also send as text, two characters a byte, in its 1 GB.
 _LARGEST_BLOCK: Final = 1 << 28
@@ -54,6 +67,14 @@ def byte_view(data: Buffer) -> memoryview:
         message = "memoryview: underlying buffer is not C-contiguous"
         raise BufferError(message)
     return view.cast("B") if view.nbytes else memoryview(b"")
+
+
+def kept(block: Buffer) -> bytes | memoryview:
+    """Return the block, or a copy where it could be changed while it is kept."""
+    if isinstance(block, bytes):
+        return block
+    view = byte_view(block)
+    return view if isinstance(view.obj, bytes) else bytes(view)
 
 
 def as_bytes(value: object) -> bytes:

@@ -2,11 +2,11 @@
 
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Final, TypeAlias
 
-__all__ = ["MAX_RANGES", "Piece", "coalesce", "content_range", "in_blocks", "multipart", "parse_ranges"]
+__all__ = ["MAX_RANGES", "Piece", "coalesce", "content_range", "multipart", "parse_ranges"]
 
 MAX_RANGES: Final = 64
 """Of more ranges the whole file is sent: each costs a statement and a header."""
@@ -86,12 +86,3 @@ def multipart(ranges: Sequence[range], size: int, content_type: str) -> tuple[st
         before = "\r\n"
     pieces.append(f"\r\n--{boundary}--\r\n".encode())
     return f"multipart/byteranges; boundary={boundary}", pieces
-
-
-def in_blocks(pieces: Iterable[Piece], size: int) -> Iterator[Piece]:
-    """Yield the pieces, ranges as ranges of at most ``size`` bytes."""
-    for piece in pieces:
-        if isinstance(piece, bytes):
-            yield piece
-        else:
-            yield from (piece[start : start + size] for start in range(0, len(piece), size))

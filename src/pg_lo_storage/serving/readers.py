@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from django.conf import settings
 from django.db import connections
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
 __all__ = ["READERS", "BlockReaders", "needs_own_connection", "release_connections", "release_pooled_connections"]
+
+_T = TypeVar("_T")
 
 DEFAULT_THREADS: Final = 4
 """As many blocks are read at a time; each thread has a connection for each database that it reads from."""
@@ -66,7 +68,7 @@ class BlockReaders:
     def reset(self) -> None:
         """Forget all threads: a forked process has none of them."""
         self._changed = threading.Condition()
-        self._work: deque[tuple[Future[bytes], Callable[[], bytes]]] = deque()
+        self._work: deque[tuple[Future[object], Callable[[], object]]] = deque()
         self._threads = self._idle = self._downloads = 0
 
     @contextmanager
@@ -82,13 +84,13 @@ class BlockReaders:
                 if not self._downloads:
                     self._changed.notify_all()
 
-    def submit(self, read: Callable[[], bytes]) -> "Future[bytes]":
+    def submit(self, read: Callable[[], _T]) -> "Future[_T]":
         """Have one of the threads call ``read``."""
         # With none of them the block would be awaited for ever.
         limit = max(1, getattr(settings, "PG_LO_STORAGE_READ_THREADS", DEFAULT_THREADS))
-        future: Future[bytes] = Future()
+        future: Future[_T] = Future()
         with self._changed:
-            self._work.append((future, read))
+            self._work.append((cast("Future[object]", future), read))
             if self._idle >= len(self._work):
                 self._changed.notify()
             elif self._threads < limit:
@@ -108,7 +110,7 @@ class BlockReaders:
         finally:
             connections.close_all()
 
-    def _next(self) -> tuple["Future[bytes]", Callable[[], bytes]] | None:
+    def _next(self) -> tuple["Future[object]", Callable[[], object]] | None:
         with self._changed:
             self._idle += 1
             self._changed.wait_for(lambda: self._work or not self._downloads, _LINGER)
@@ -119,15 +121,15 @@ class BlockReaders:
             return None
 
 
-def _call(future: "Future[bytes]", read: Callable[[], bytes]) -> None:
+def _call(future: "Future[object]", read: Callable[[], object]) -> None:
     try:
-        block = read()
+        result = read()
         release_pooled_connections()
     except BaseException as error:  # noqa: BLE001 -- it is raised where the block is awaited
         connections.close_all()
         future.set_exception(error)
     else:
-        future.set_result(block)
+        future.set_result(result)
 
 
 READERS: Final = BlockReaders()

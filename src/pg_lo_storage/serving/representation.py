@@ -1,15 +1,14 @@
 """A stored file as it was when it was found, of which blocks are read while it is still that one."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from typing_extensions import Buffer
 
 from pg_lo_storage import catalogue
+from pg_lo_storage.drivers.values import BLOCK, as_bytes
 from pg_lo_storage.exceptions import LargeObjectConflict
 from pg_lo_storage.saving import SMALL
-from pg_lo_storage.storage import DbFileStorage
-
-if TYPE_CHECKING:
-    from pg_lo_storage.storage import Located
+from pg_lo_storage.storage import DbFileStorage, Located
 
 __all__ = ["Representation", "find", "find_with_start"]
 
@@ -18,7 +17,7 @@ __all__ = ["Representation", "find", "find_with_start"]
 class Representation:
     """Where a file is, and its size in bytes."""
 
-    located: "Located"
+    located: Located
     size: int
 
     @property
@@ -26,22 +25,28 @@ class Representation:
         """The database it was found on."""
         return self.located.database.alias
 
-    def read(self, wanted: range) -> bytes:
-        """Return these bytes, by one statement, in no transaction but the caller's.
+    def read(self, wanted: range) -> list[bytes]:
+        """Return these bytes in blocks, by one statement, in no transaction but the caller's.
 
         :raises LargeObjectNotFound: the file was deleted.
         :raises LargeObjectConflict: it is not the file that was found any more. Without a catalogue only a file that
             became shorter is noticed.
         """
         database, loid, entry = self.located
+        blocks: list[bytes] = []
+
+        def take(block: Buffer) -> None:
+            if data := as_bytes(block):
+                blocks.append(data)
+
         if entry is None:
-            block: bytes | None = database.get(loid, wanted.start, len(wanted))
+            database.stream(loid, wanted.start, len(wanted), take, BLOCK)
         else:
-            block = catalogue.read_version(database, entry, wanted.start, len(wanted))
-        if block is None or len(block) != len(wanted):
+            catalogue.stream_version(database, entry, wanted.start, len(wanted), take)
+        if sum(map(len, blocks)) != len(wanted):
             message = f"large object {loid} was changed, replaced or deleted while it was served"
             raise LargeObjectConflict(message, oid=loid)
-        return block
+        return blocks
 
 
 def find(storage: DbFileStorage, name: str) -> Representation:
@@ -53,21 +58,9 @@ def find(storage: DbFileStorage, name: str) -> Representation:
 
 
 def find_with_start(storage: DbFileStorage, name: str) -> tuple[Representation, bytes]:
-    """Find a file and read its first bytes: all of a small file, by one statement; else two at most.
+    """Find a file and read its first bytes: all of a small file; by one statement.
 
     :raises LargeObjectNotFound: there is none.
     """
-    # One byte more than is needed tells a small file from the start of a larger one.
-    located, start = storage.read_block(name, SMALL + 1)
-    if len(start) <= SMALL:
-        return Representation(located, len(start)), start
-    if located.entry is not None and located.entry.size is not None:
-        size = located.entry.size
-    elif located.entry is None:
-        size = located.database.size(located.loid)
-    else:
-        entry = located.entry
-        located, size = storage.locate(name)
-        if located.entry != entry:
-            return Representation(located, size), b""
-    return Representation(located, size), start[:size]
+    found = storage.find(name, SMALL, SMALL)
+    return Representation(Located(found.database, found.loid, found.entry), found.size), found.start

@@ -11,6 +11,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from typing_extensions import override
 
+from pg_lo_storage.serving.batches import in_batches
 from pg_lo_storage.serving.ranges import Piece
 from pg_lo_storage.serving.readers import READERS, needs_own_connection, release_connections, release_pooled_connections
 from pg_lo_storage.serving.representation import Representation
@@ -48,7 +49,7 @@ class WholeResponse(_FileResponse, HttpResponse):
 
 
 class DbFileResponse(_FileResponse, StreamingHttpResponse):
-    """Sends ``blocks``, those that are ranges read from the file when their turn comes, each by one statement.
+    """Sends ``pieces``, those that are ranges read from the file when their turn comes, a batch by one statement.
 
     Nothing is held in between: no transaction, no descriptor, no connection of a pool, and under an asynchronous server
     no connection at all. Where a transaction is open on the request's connection that one is used, and so sees what
@@ -64,13 +65,13 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
     def __init__(
         self,
         representation: Representation,
-        blocks: Iterable[Piece],
+        pieces: Iterable[Piece],
         *,
         status: int = 200,
         headers: Mapping[str, str],
     ) -> None:
         self._representation = representation
-        self._blocks = iter(blocks)
+        self._batches = in_batches(pieces)
         self._body = self._read_here()
         super().__init__(self._body, status=status, headers=dict(headers))
         self._keep_type(headers)
@@ -87,10 +88,10 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
                 yield block
 
     def _read_here(self) -> Iterator[bytes]:
-        for piece in self._blocks:
-            block = piece if isinstance(piece, bytes) else self._representation.read(piece)
+        for batch in self._batches:
+            blocks = [batch] if isinstance(batch, bytes) else self._representation.read(batch)
             release_pooled_connections()
-            yield block
+            yield from _given_away(blocks)
 
     async def _read_elsewhere(self) -> AsyncGenerator[bytes]:
         if await sync_to_async(self._is_bound)():
@@ -99,12 +100,13 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
                     yield block
             return
         with READERS.download():
-            for piece in self._blocks:
-                if isinstance(piece, bytes):
-                    yield piece
+            for batch in self._batches:
+                if isinstance(batch, bytes):
+                    yield batch
                 else:
-                    read = functools.partial(self._representation.read, piece)
-                    yield await asyncio.wrap_future(READERS.submit(read))
+                    read = functools.partial(self._representation.read, batch)
+                    for block in _given_away(await asyncio.wrap_future(READERS.submit(read))):
+                        yield block
 
     def _is_bound(self) -> bool:
         if needs_own_connection(self._representation.alias):
@@ -116,6 +118,13 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
 async def _in_the_requests_thread(blocks: Iterator[bytes]) -> AsyncGenerator[bytes]:
     while (block := await sync_to_async(_next)(blocks)) is not None:
         yield block
+
+
+def _given_away(blocks: list[bytes]) -> Iterator[bytes]:
+    """Yield the blocks, and keep none that the client has."""
+    blocks.reverse()
+    while blocks:
+        yield blocks.pop()
 
 
 def _next(blocks: Iterator[bytes]) -> bytes | None:

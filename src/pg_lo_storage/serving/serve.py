@@ -14,7 +14,7 @@ from pg_lo_storage.saving import SMALL
 from pg_lo_storage.serving import conditions
 from pg_lo_storage.serving.conditions import Validators
 from pg_lo_storage.serving.presentation import Presentation
-from pg_lo_storage.serving.ranges import Piece, coalesce, content_range, in_blocks, multipart, parse_ranges
+from pg_lo_storage.serving.ranges import Piece, coalesce, content_range, multipart, parse_ranges
 from pg_lo_storage.serving.representation import Representation, find, find_with_start
 from pg_lo_storage.serving.responses import DbFileResponse, WholeResponse
 from pg_lo_storage.storage import DbFileStorage
@@ -70,7 +70,7 @@ def _respond(request: HttpRequest, name: str, storage: DbFileStorage, presentati
         if request.method == "HEAD":
             return WholeResponse(b"", headers=headers)
         if size <= SMALL:
-            whole = start if len(start) == size else representation.read(range(size))
+            whole = start if len(start) == size else b"".join(representation.read(range(size)))
             return WholeResponse(whole, headers=headers)
         return _stream(representation, [range(len(start), size)], 200, headers, start)
     if not wanted:
@@ -123,11 +123,14 @@ def _respond_in_part(representation: Representation, wanted: list[range], header
 def _stream(
     representation: Representation, pieces: list[Piece], status: int, headers: dict[str, str], start: bytes = b""
 ) -> DbFileResponse:
-    blocks = in_blocks(pieces, BLOCK)
+    rest = iter(pieces)
     first: list[Piece] = [start] if start else []
     while not start:
         # Read now, so that a file which is gone is not found, rather than promised.
-        piece = next(blocks)
-        start = b"" if isinstance(piece, bytes) else representation.read(piece)
-        first.append(start or piece)
-    return DbFileResponse(representation, itertools.chain(first, blocks), status=status, headers=headers)
+        piece = next(rest)
+        if isinstance(piece, bytes):
+            first.append(piece)
+        else:
+            [start] = representation.read(piece[:BLOCK])
+            first += [start, piece[BLOCK:]]
+    return DbFileResponse(representation, itertools.chain(first, rest), status=status, headers=headers)

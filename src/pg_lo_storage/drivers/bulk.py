@@ -1,0 +1,68 @@
+"""Large reads through whatever a driver or a descriptor offers: one statement, or a call a block."""
+
+from typing_extensions import Buffer
+
+from pg_lo_storage.drivers.base import (
+    MAX_BLOCK,
+    LargeObject,
+    LargeObjectDriver,
+    Sink,
+    StreamingDriver,
+    StreamingLargeObject,
+)
+from pg_lo_storage.drivers.values import BLOCK, byte_view
+
+__all__ = ["Counting", "blocks_of", "stream", "stream_descriptor"]
+
+
+class Counting:
+    """A sink before another, which counts the bytes, and lets no empty block pass."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self.total = 0
+
+    def __call__(self, block: Buffer) -> None:
+        """Take a block."""
+        size = len(byte_view(block))
+        if size:
+            self.total += size
+            self._sink(block)
+
+
+def stream(driver: LargeObjectDriver, oid: int, offset: int, size: int, sink: Sink, *, block: int = BLOCK) -> int:
+    """Do as :meth:`StreamingDriver.stream`, by :meth:`LargeObjectDriver.get` where the driver has no such method."""
+    if isinstance(driver, StreamingDriver):
+        return driver.stream(oid, offset, size, sink, block)
+    done = 0
+    step = min(block, MAX_BLOCK)
+    while True:
+        data = driver.get(oid, offset + done, min(step, size - done))
+        if data:
+            sink(data)
+        done += len(data)
+        if len(data) < step or done == size:
+            return done
+
+
+def blocks_of(driver: LargeObjectDriver, oid: int, offset: int, block: int, count: int) -> list[bytes]:
+    """Return ``count`` blocks of ``block`` bytes; fewer, and a shorter last one, at the end."""
+    blocks: list[bytes] = []
+    stream(driver, oid, offset, block * count, lambda data: blocks.append(bytes(data)), block=block)
+    return blocks
+
+
+def stream_descriptor(descriptor: LargeObject, size: int, sink: Sink) -> int:
+    """Do as :meth:`StreamingLargeObject.stream`, by :meth:`LargeObject.chunks` where it has no such method."""
+    if isinstance(descriptor, StreamingLargeObject):
+        return descriptor.stream(size, sink)
+    whole, rest = divmod(size, BLOCK)
+    done = 0
+    for data in descriptor.chunks(BLOCK, whole):
+        sink(data)
+        done += len(data)
+    if rest and done == size - rest:
+        data = descriptor.read(rest)
+        sink(data)
+        done += len(data)
+    return done
