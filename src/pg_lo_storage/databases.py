@@ -168,8 +168,13 @@ class DatabaseDriver:
                 " another in PG_LO_STORAGE_DB_FOR_READ and PG_LO_STORAGE_DB_FOR_WRITE, or pass alias="
             )
             raise ImproperlyConfigured(message)
-        # Sends nothing, but checks what Django checks before a query: threads, health, a test case's block.
-        wrapper.cursor().close()
+        # What Django checks before a query: health, threads, and, in place of the method, a test case's block.
+        if "cursor" in vars(wrapper):
+            wrapper.cursor().close()
+        else:
+            wrapper.close_if_health_check_failed()
+            wrapper.ensure_connection()
+            wrapper.validate_thread_sharing()
         with _guarded(wrapper):
             yield _driver_of(self.alias, wrapper.connection)
 

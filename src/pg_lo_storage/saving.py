@@ -16,13 +16,15 @@ from typing_extensions import Buffer
 from pg_lo_storage import catalogue
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.drivers import AccessMode, queries
-from pg_lo_storage.drivers.base import MAX_BLOCK
-from pg_lo_storage.drivers.values import BATCH, BLOCK, byte_view, kept
+from pg_lo_storage.drivers.values import BLOCK, byte_view, kept
 
-__all__ = ["SMALL", "in_blocks", "save", "save_catalogued"]
+__all__ = ["PART", "SMALL", "in_blocks", "save", "save_catalogued"]
 
 SMALL: Final = BLOCK
 """Up to so many bytes are saved, and served, by one statement."""
+
+PART: Final = 2 * BLOCK
+"""Bytes of a large file that are sent at a time: more gains nothing, and takes memory."""
 
 # Rows up to about this size the server does not compress.
 _NEVER_COMPRESSED: Final = 2000
@@ -59,6 +61,7 @@ def _first_and_all(blocks: Iterator[Buffer]) -> tuple[bytes | memoryview, Iterat
 
 
 def _save_large(database: DatabaseDriver, blocks: Iterable[Buffer]) -> int:
+    bytearray(queries.WARM_UP)  # here as at the server: memory that was freed is then kept for the next block
     loid = database.create()
     # To read as well, for the backend to be warmed up.
     large_object = database.open(loid, AccessMode.READ_WRITE)
@@ -68,7 +71,7 @@ def _save_large(database: DatabaseDriver, blocks: Iterable[Buffer]) -> int:
 
 
 def in_blocks(chunks: Iterable[Buffer | str]) -> Iterator[Buffer]:
-    """Yield the same bytes in blocks of at most MAX_BLOCK, that are worth a statement each but for the last.
+    """Yield the same bytes in blocks of at most PART, that are worth a statement each but for the last.
 
     What is large is not copied. A block is valid until the next is asked for.
     """
@@ -77,17 +80,21 @@ def in_blocks(chunks: Iterable[Buffer | str]) -> Iterator[Buffer]:
         view = byte_view(chunk.encode() if isinstance(chunk, str) else chunk)
         if len(view) < BLOCK:
             gathered += view
-            if len(gathered) < MAX_BLOCK:
+            if len(gathered) < PART:
                 continue
             view = memoryview(bytes(gathered))
             gathered = bytearray()
         elif gathered:
             yield bytes(gathered)
             gathered = bytearray()
-        for start in range(0, len(view), MAX_BLOCK):
-            yield view[start : start + MAX_BLOCK]
+        for start in range(0, len(view), PART):
+            yield view[start : start + PART]
     if gathered:
         yield bytes(gathered)
+
+
+# Blocks that wait for their digest.
+_MOST_PENDING: Final = 4
 
 
 class _Digest:
@@ -111,7 +118,7 @@ class _Digest:
             data = kept(block)
             self.size += len(data)
             self._pending.append(self._thread.submit(self._sha256.update, data))
-            while len(self._pending) > BATCH // MAX_BLOCK:
+            while len(self._pending) > _MOST_PENDING:
                 self._pending.popleft().result()
             yield data
 

@@ -26,13 +26,13 @@ from pg_lo_storage.aio.cancellation import completed
 from pg_lo_storage.async_files import AsyncDbFile
 from pg_lo_storage.catalogue import Entry, Found
 from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
-from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE
+from pg_lo_storage.drivers.base import MAX_SIZE
 from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.files import DbFile, DbFileIO, open_stored, upload_of
 from pg_lo_storage.modes import BinaryMode
 from pg_lo_storage.names import MAX_OID, extension_of, make_name, parse_name
-from pg_lo_storage.saving import SMALL
+from pg_lo_storage.saving import PART, SMALL
 from pg_lo_storage.signing import signed_url
 
 if TYPE_CHECKING:
@@ -357,7 +357,7 @@ class DbFileStorage(Storage):
 
 def _chunks(content: "_BinaryFile") -> Iterable[bytes]:
     # In blocks that need not be put together, unless its class has ways of its own.
-    return content.chunks(MAX_BLOCK) if type(content).chunks is File.chunks else content.chunks()
+    return content.chunks(PART) if type(content).chunks is File.chunks else content.chunks()
 
 
 class DefaultDbFileStorage(_LazyStorage):

@@ -11,7 +11,7 @@ from pg_lo_storage.drivers.base import MAX_BLOCK, AccessMode, Sink
 from pg_lo_storage.drivers.bulk import Counting
 from pg_lo_storage.drivers.guarded import GUARD, IN_FAILED_TRANSACTION, GuardedDescriptor, rows_of_batch
 from pg_lo_storage.drivers.queries import Rows, Statement
-from pg_lo_storage.drivers.values import BATCH, BLOCK, byte_view, check_block, check_offset, kept
+from pg_lo_storage.drivers.values import BLOCK, byte_view, check_block, check_offset, kept
 from pg_lo_storage.exceptions import LargeObjectTooLarge, StaleLargeObject
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ __all__ = ["GUARD", "SQLLargeObject"]
 
 # Bytes by one statement: what is read on when a sink has failed, for the transaction to stay usable.
 _STEP: Final = 64 * 1024 * 1024
+
+# Bytes that are sent without a wait: they are in memory all at once.
+_SENT_AT_ONCE: Final = 2 * 1024 * 1024
 
 T = TypeVar("T")
 
@@ -85,8 +88,8 @@ class SQLLargeObject:
         view = byte_view(data)
         if not view:
             self.tell()  # nothing to send, but a stale descriptor must not go unnoticed
-        for start in range(0, len(view), BATCH):
-            self._write_batch(_slices(view[start : start + BATCH]))
+        for start in range(0, len(view), _SENT_AT_ONCE):
+            self._write_batch(_slices(view[start : start + _SENT_AT_ONCE]))
         return len(view)
 
     def write_all(self, blocks: Iterable[Buffer]) -> int:
@@ -99,7 +102,7 @@ class SQLLargeObject:
                 data = kept(block)
                 batch += [data] if 0 < len(data) <= MAX_BLOCK else _slices(memoryview(data))
                 written += len(data)
-                if sum(map(len, batch)) >= BATCH:
+                if sum(map(len, batch)) >= _SENT_AT_ONCE:
                     pending, batch = batch, []
                     self._write_batch(pending)
         except Exception as error:
