@@ -15,6 +15,11 @@ default:
 demo *FILES:
     uv run --group demo python -m example.demo "$@"
 
+# Compare with other ways to keep files, into benchmarks/RESULTS.md; --quick in 3 minutes, --help tells the options
+[group('bench')]
+bench *ARGS:
+    uv run python -m benchmarks "$@"
+
 # Lint, types, and the suite on each driver; ARGS go to tests/run_all.py and pytest
 [group('test')]
 test *ARGS:

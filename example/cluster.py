@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -66,18 +66,20 @@ class Cluster(Server):
     """A private server in a temporary folder, from ``with`` until its block or the process ends in any way.
 
     It listens on 127.0.0.1 and on a unix socket, trusts every connection and does not sync to disk; all else
-    is as PostgreSQL comes. As root it runs under an ordinary user of the system.
+    is as PostgreSQL comes, or as ``options``, arguments of ``postgres``, have it. As root it runs under an ordinary
+    user of the system.
     """
 
     roles = frozenset({"app", "stranger", "postgres"})
 
-    def __init__(self, bindir: Path | None = None) -> None:
+    def __init__(self, bindir: Path | None = None, options: Sequence[str] = ()) -> None:
         self.bindir = bindir
+        self._options = options
 
     def __enter__(self) -> Self:
         bindir = self.bindir = self.bindir or find_bindir()
         self._process = subprocess.Popen(
-            [sys.executable, "-I", SUPERVISOR, bindir],
+            [sys.executable, "-I", SUPERVISOR, bindir, *self._options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Ctrl-C in a terminal must not reach the server before the program that uses it.

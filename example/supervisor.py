@@ -61,13 +61,14 @@ class Postgres:
             ]
         )
 
-    def start(self) -> tuple[subprocess.Popen[bytes], int]:
-        """Start the server and return it with its port, once it takes connections."""
+    def start(self, options: Sequence[str]) -> tuple[subprocess.Popen[bytes], int]:
+        """Start the server with more options; return it with its port, once it takes connections."""
         for _ in range(3):  # another process may take the port that was free a moment ago
             port = _free_port()
             argv: list[str | Path] = [
                 *(self._bindir / "postgres", "-D", self._data, "-k", self._folder),
                 *("-h", "127.0.0.1", "-p", str(port), "-N", "100", "-F"),
+                *options,
             ]
             with self._log.open("wb") as log:
                 server = subprocess.Popen(
@@ -170,7 +171,7 @@ def _exit(_number: int, _frame: FrameType | None) -> None:
     sys.exit(1)
 
 
-def main(bindir: Path) -> None:
+def main(bindir: Path, options: Sequence[str]) -> None:
     """Serve; one line of JSON on standard output says where, once the server is ready."""
     # The finally clauses below are to run whatever ends this process.
     signal.signal(signal.SIGTERM, _exit)
@@ -178,7 +179,7 @@ def main(bindir: Path) -> None:
         folder = Path(name)
         postgres = Postgres(folder, bindir)
         postgres.initialise()
-        server, port = postgres.start()
+        server, port = postgres.start(options)
         try:
             postgres.set_up(port)
             print(json.dumps({"folder": name, "port": port, "pid": server.pid}), flush=True)
@@ -188,4 +189,4 @@ def main(bindir: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

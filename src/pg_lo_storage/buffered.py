@@ -37,10 +37,11 @@ class BufferedLargeObject(ReadAhead):
         """Return ``size`` bytes, fewer only at the end."""
         parts: list[bytes] = []
         while size:
-            if not self.buffered and size > MAX_BLOCK:
+            if not self.buffered and size > MAX_BLOCK and not self.is_at_end:
                 parts.append(self._read_through(size))
                 break
-            if not self.buffered and not self.fill(size):
+            # After a part the end is told by the next read.
+            if not self.buffered and ((parts and self.is_at_end) or not self.fill(size)):
                 break
             parts.append(self.take(size))
             size -= len(parts[-1])

@@ -64,9 +64,14 @@ class ReadAhead:
             parts.append(part)
         return parts
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether the buffer is used up and was the last."""
+        return self._is_last and self.position == self._end
+
     def at_known_end(self) -> bool:
         """Tell, once, that the buffer is used up and was the last: asked again, the object may have grown."""
-        if self._is_last and self.position == self._end:
+        if self.is_at_end:
             self.drop()
             return True
         return False

@@ -40,10 +40,11 @@ class AsyncBufferedLargeObject(ReadAhead):
         """Return ``size`` bytes, fewer only at the end."""
         parts: list[bytes] = []
         while size:
-            if not self.buffered and size > MAX_BLOCK:
+            if not self.buffered and size > MAX_BLOCK and not self.is_at_end:
                 parts.append(await self._read_through(size))
                 break
-            if not self.buffered and not await self.fill(size):
+            # After a part the end is told by the next read.
+            if not self.buffered and ((parts and self.is_at_end) or not await self.fill(size)):
                 break
             parts.append(self.take(size))
             size -= len(parts[-1])

@@ -20,7 +20,7 @@ class Counting:
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self.total = 0
+        self.total: int = 0
 
     def __call__(self, block: Buffer) -> None:
         """Take a block."""

@@ -214,7 +214,7 @@ class CopiedRows:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._is_first = True
-        self.count = 0
+        self.count: int = 0
 
     def write(self, data: bytes) -> int:
         """Take a message."""

@@ -11,7 +11,8 @@ from typing import BinaryIO
 
 from typing_extensions import Buffer
 
-from pg_lo_storage.drivers.base import MAX_BLOCK, AccessMode, LargeObjectDriver
+from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE, AccessMode, LargeObjectDriver
+from pg_lo_storage.drivers.bulk import stream_descriptor
 from pg_lo_storage.drivers.guarded import GuardedDescriptor
 from pg_lo_storage.drivers.sql import SQLDriver
 from pg_lo_storage.drivers.values import BLOCK
@@ -68,12 +69,17 @@ def copy(driver: LargeObjectDriver, oid: int) -> int:
 
 def lo_export(driver: LargeObjectDriver, oid: int, path: StrPath, progress: Progress | None) -> int:
     """See :func:`pg_lo_storage.lo_export`."""
-    with unit(driver), LargeObjectIO(driver, oid) as source, replacing(path) as target:
-        total, done = source.size, 0
-        for block in source.chunks(MAX_BLOCK):
-            done += target.write(block)
+    with unit(driver), replacing(path) as target:
+        source = driver.open(operator.index(oid), AccessMode.READ)
+        total, done = source.seek(0, os.SEEK_END), 0
+        source.seek(0)
+        # The file is written while the server sends, but progress() may use the connection.
+        step = MAX_SIZE if progress is None else MAX_BLOCK
+        while done < total:
+            done += stream_descriptor(source, step, target.write)
             if progress is not None:
                 progress(done, total)
+        source.close()
     return done
 
 

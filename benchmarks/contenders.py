@@ -1,0 +1,102 @@
+"""Who is compared, and what each of them needs."""
+
+from dataclasses import dataclass, field
+
+from benchmarks.jobs import Operation
+
+MB = 1_000_000
+NO_LIMIT = 10**12
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment with some distributions."""
+
+    name: str
+    requirements: tuple[str, ...]
+    with_this_library: bool = False
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to keep files."""
+
+    key: str
+    label: str
+    store: str
+    environment: Environment
+    operations: frozenset[Operation]
+    largest: dict[str, int] = field(default_factory=dict[str, int], hash=False)
+    """The most bytes that an operation is tried with."""
+    shares_objects: bool = True
+    """Whether it reads the large objects that this library saved, rather than files of its own."""
+
+    def does(self, operation: str, size: int) -> bool:
+        """Tell whether the operation is measured at that size."""
+        return operation in self.operations and size <= self.largest.get(operation, NO_LIMIT)
+
+    @property
+    def is_python(self) -> bool:
+        """Whether it runs in Python's process."""
+        return self.store not in {"c", "psql"}
+
+    @property
+    def is_django(self) -> bool:
+        """Whether it is a storage of a Django project."""
+        return self.store not in {"c", "psql", "lobject"}
+
+
+DJANGO = "django>=6,<7"
+PSYCOPG = "psycopg[binary]>=3.2.1"
+PSYCOPG2 = "psycopg2-binary>=2.9.5"
+GUNICORN = "gunicorn>=23"
+
+OWN = Environment("own-psycopg", (DJANGO, PSYCOPG, GUNICORN), with_this_library=True)
+OWN2 = Environment("own-psycopg2", (DJANGO, PSYCOPG2, GUNICORN), with_this_library=True)
+OLD = Environment("predecessor-psycopg", ("pg-lo-storage==0.2.2", DJANGO, PSYCOPG, GUNICORN))
+OLD2 = Environment("predecessor-psycopg2", ("pg-lo-storage==0.2.2", DJANGO, PSYCOPG2, GUNICORN))
+DB_FILE_STORAGE = Environment("db-file-storage", ("django-db-file-storage==0.5.6.1", DJANGO, PSYCOPG))
+BINARY_DATABASE_FILES = Environment("binary-database-files", ("django-binary-database-files==1.0.19", PSYCOPG))
+
+FILES: frozenset[Operation] = frozenset({"chunks", "read", "export", "save"})
+ROWS: frozenset[Operation] = frozenset({*FILES, "rows"})
+ALL: frozenset[Operation] = frozenset({*ROWS, "serve"})
+# It appends each block to all that came before: 45 s for 100 MB.
+QUADRATIC = {"read": 10 * MB}
+
+CONTENDERS = (
+    Contender("c", "C, lo_read and lo_write", "c", OWN, FILES),
+    Contender("c-alone", "C, lo_read that keeps nothing", "c", OWN, frozenset({"export"})),
+    Contender("own-psycopg", "this library, psycopg 3", "own", OWN, ALL),
+    Contender("own-psycopg2", "this library, psycopg2", "own", OWN2, ALL),
+    Contender("old-psycopg", "pg-lo-storage 0.2.2, psycopg 3", "predecessor", OLD, ALL, QUADRATIC),
+    # A download fails there: it gets memoryviews.
+    Contender("old-psycopg2", "pg-lo-storage 0.2.2, psycopg2", "predecessor", OLD2, ROWS, QUADRATIC),
+    Contender("lobject", "psycopg2's lobject", "lobject", OWN2, FILES),
+    Contender("psql", "psql, \\lo_export and \\lo_import", "psql", OWN, frozenset({"export", "save"})),
+    Contender("bytea", "BinaryField (bytea), psycopg 3", "bytea", OWN, ROWS, shares_objects=False),
+    Contender(
+        "db-file-storage", "django-db-file-storage", "db_file_storage", DB_FILE_STORAGE, ROWS, shares_objects=False
+    ),
+    Contender(
+        "binary-database-files",
+        "django-binary-database-files",
+        "binary_database_files",
+        BINARY_DATABASE_FILES,
+        ROWS,
+        shares_objects=False,
+    ),
+    Contender("files", "FileSystemStorage with fsync", "files", OWN, ROWS, shares_objects=False),
+    Contender("files-psycopg2", "the same, rows by psycopg2", "files", OWN2, frozenset({"rows"}), shares_objects=False),
+)
+REFERENCE, OWN_CONTENDERS = CONTENDERS[0], CONTENDERS[2:4]
+
+
+def keeper_of(contender: Contender) -> Contender:
+    """Return who stores the files that the contender reads: this library the large objects of all."""
+    return OWN_CONTENDERS[0] if contender.shares_objects else contender
+
+
+def find(key: str) -> Contender:
+    """Return the contender of that key."""
+    return next(contender for contender in CONTENDERS if contender.key == key)

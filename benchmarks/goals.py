@@ -1,0 +1,165 @@
+"""What was promised, and what was measured of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from benchmarks.jobs import Operation
+from benchmarks.ratios import Answer, Spread, Value, first_byte, memory
+from benchmarks.records import Cell
+from benchmarks.tables import NOTHING, markdown, size_name
+
+DRIVERS = ("psycopg", "psycopg2")
+Answers = Mapping[str, Answer]
+
+
+class Finding(NamedTuple):
+    """A figure that a goal is about."""
+
+    value: float
+    text: str
+
+
+Measure = Callable[[Answer, Cell, str], Finding | None]
+"""Takes an answer, one of its cells and a driver."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One line: a figure for each driver, and its bound for each."""
+
+    what: str
+    """``{size}`` is the size that was measured."""
+    bounds: tuple[float, float]
+    question: str
+    operation: Operation
+    measure: Measure
+    size: int | None = None
+    """The largest, where there is none."""
+    at_most: bool = False
+
+    def row(self, answers: Answers) -> list[str]:
+        """Return the goal, what was promised, and what was measured with each driver."""
+        sign = "at most" if self.at_most else "at least"
+        promise = f"{sign} {' / '.join(dict.fromkeys(f'{bound:g}' for bound in self.bounds))}"
+        answer = answers.get(self.question)
+        cell = self._cell(answer) if answer else None
+        size = size_name(cell.size if cell else self.size or 0)
+        if answer is None or cell is None:
+            return [self.what.format(size=size), promise, NOTHING, NOTHING]
+        results = [self._result(answer, cell, number) for number in range(len(DRIVERS))]
+        return [self.what.format(size=size), promise, *results]
+
+    def is_reached(self, value: float, driver: int) -> bool:
+        """Tell whether the figure is what was promised."""
+        bound = self.bounds[driver]
+        return value <= bound if self.at_most else value >= bound
+
+    def _result(self, answer: Answer, cell: Cell, driver: int) -> str:
+        found = self.measure(answer, cell, DRIVERS[driver])
+        if found is None:
+            return NOTHING
+        return found.text if self.is_reached(found.value, driver) else f"{found.text}, **not reached**"
+
+    def _cell(self, answer: Answer) -> Cell | None:
+        """Return the last cell of the operation, of that size or the largest: the last has the most objects."""
+        found = [cell for cell in answer.cells() if cell.operation == self.operation and cell.content == "random"]
+        found = [cell for cell in found if self.size in {None, cell.size}]
+        largest = max((cell.size for cell in found), default=0)
+        return next((cell for cell in reversed(found) if cell.size == largest), None)
+
+
+def speed(reference: str = "c") -> Measure:
+    """Return what measures the speed in comparison with a contender; ``{driver}`` in its key is the driver."""
+
+    def measure(answer: Answer, cell: Cell, driver: str) -> Finding | None:
+        return _finding(answer.speed(cell, f"own-{driver}", reference.format(driver=driver)))
+
+    return measure
+
+
+def same_speed(answer: Answer, cell: Cell, driver: str) -> Finding | None:
+    """Measure the speed in comparison with that in the operation's first cell."""
+    first = next(each for each in answer.cells() if each.operation == cell.operation)
+    return _finding(answer.speed(cell, f"own-{driver}", f"own-{driver}", to=first)) if first != cell else None
+
+
+def amount(value: Value) -> Measure:
+    """Return what measures a value of the samples."""
+
+    def measure(answer: Answer, cell: Cell, driver: str) -> Finding | None:
+        return _finding(answer.spread(cell, f"own-{driver}", value))
+
+    return measure
+
+
+def round_trips(answer: Answer, cell: Cell, driver: str) -> Finding | None:
+    """Measure the round trips."""
+    count = answer.round_trips(cell, f"own-{driver}")
+    return None if count is None else Finding(count, str(count))
+
+
+KB, MB = 1_000, 1_000_000
+FLAT: tuple[Operation, ...] = ("chunks", "save")
+MEMORY: tuple[Operation, ...] = ("chunks", "save", "serve")
+OLD, OLD_NAME = speed("old-{driver}"), "pg-lo-storage 0.2.2"
+FILES = {"psycopg": speed("files"), "psycopg2": speed("files-psycopg2")}
+GOALS = (
+    Goal("`chunks()` of {size}, x C `lo_read`", (0.95, 0.95), "read", "chunks", speed()),
+    Goal("`read()` of {size}, x C `lo_read`", (1.1, 1.0), "whole", "read", speed()),
+    Goal("export of {size}, x C `lo_read` that keeps nothing", (1.1, 1.0), "export", "export", speed("c-alone")),
+    Goal("export of {size}, x C that writes a file too", (1.1, 1.0), "export", "export", speed()),
+    Goal(f"`chunks()` of {{size}}, x {OLD_NAME}", (4.5, 4), "read", "chunks", OLD, 10 * MB),
+    Goal(f"`chunks()` of {{size}}, x {OLD_NAME}", (4.5, 4), "read", "chunks", OLD),
+    Goal("save of {size}, random, x C `lo_write`", (1.5, 1.4), "save", "save", speed()),
+    *(
+        Goal(f"save of {{size}}, x {OLD_NAME}", (3, 2.5), "save", "save", OLD, size)
+        for size in (KB, 100 * KB, 10 * MB, None)
+    ),
+    Goal("`read()` of {size}, round trips", (1, 1), "whole", "read", round_trips, KB, at_most=True),
+    Goal("save of {size}, round trips", (1, 1), "save", "save", round_trips, KB, at_most=True),
+    Goal(f"`chunks()` of {{size}} behind 1 ms, x {OLD_NAME}", (12, 6), "distance", "chunks", OLD),
+    Goal(f"`db_serve` of {{size}}, x {OLD_NAME}, psycopg 3", (9, 7), "serve", "serve", speed("old-psycopg")),
+    Goal(
+        "`db_serve` of {size}, first byte over an empty view, ms",
+        (10, 10),
+        "serve",
+        "serve",
+        amount(first_byte),
+        at_most=True,
+    ),
+    *(
+        Goal(f"peak of memory, {name} of {{size}}, MB", (8, 8), "memory", name, amount(memory), at_most=True)
+        for name in MEMORY
+    ),
+    Goal(
+        "rows with files of {size}, x FileSystemStorage with fsync",
+        (1, 1),
+        "rows",
+        "rows",
+        lambda answer, cell, driver: FILES[driver](answer, cell, driver),
+    ),
+    *(
+        Goal(f"cost of a byte, {name} of {{size}}: speed, x that of the smallest", (0.9, 0.9), "flat", name, same_speed)
+        for name in FLAT
+    ),
+    *(
+        Goal(
+            f"cost of a file, {name}: speed among the most, x that among the fewest",
+            (0.9, 0.9),
+            "objects",
+            name,
+            same_speed,
+        )
+        for name in FLAT
+    ),
+)
+
+
+def goals_table(answers: Answers) -> str:
+    """Return the table of all goals."""
+    return markdown(("", "goal", "psycopg 3", "psycopg2"), [goal.row(answers) for goal in GOALS])
+
+
+def _finding(spread: Spread | None) -> Finding | None:
+    return Finding(spread.median, str(spread)) if spread else None

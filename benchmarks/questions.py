@@ -1,0 +1,190 @@
+"""What is asked, each with a table and a plot of its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+
+from benchmarks.contenders import CONTENDERS, Contender
+from benchmarks.jobs import Operation
+from benchmarks.records import Cell
+
+KB, MB, GB = 1_000, 1_000_000, 1_000_000_000
+CORE = ("c", "own-psycopg", "own-psycopg2", "old-psycopg", "old-psycopg2", "lobject")
+OURS = ("own-psycopg", "own-psycopg2")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured."""
+
+    sizes: tuple[int, ...] = (KB, 100 * KB, 10 * MB, 256 * MB)
+    contents: tuple[str, ...] = ("random", "text")
+    rounds: int = 5
+    few: int = 3
+    """The most rounds of a question that takes long."""
+    memory: int = GB
+    """The size that shows the peak of memory."""
+    flat: tuple[int, ...] = (10 * MB, 100 * MB, 500 * MB, 2 * GB)
+    """The sizes that show what a byte costs."""
+    objects: tuple[int, ...] = (1_000, 10_000, 200_000)
+    """How many objects the database has while it is shown what a file costs."""
+    rows: int = 1_000
+    thrift: int = 1
+    """The factor by which small files are done less often in one measurement."""
+    contenders: tuple[str, ...] = tuple(contender.key for contender in CONTENDERS)
+
+    @property
+    def large(self) -> int:
+        """The largest of the sizes."""
+        return max(self.sizes)
+
+
+FULL = Scale()
+QUICK = Scale(
+    sizes=(KB, 100 * KB, 10 * MB, 64 * MB),
+    contents=("random",),
+    rounds=3,
+    few=1,
+    memory=64 * MB,
+    flat=(10 * MB, 64 * MB),
+    objects=(1_000, 5_000),
+    rows=200,
+    thrift=8,
+    contenders=("c", "c-alone", "own-psycopg", "own-psycopg2", "old-psycopg", "files", "files-psycopg2"),
+)
+
+
+@dataclass(frozen=True)
+class Question:
+    """One of them."""
+
+    key: str
+    title: str
+    text: str
+    cells: Callable[[Scale], list[Cell]]
+    contenders: tuple[str, ...] = ()
+    """Who takes part, if not all that can."""
+    reference: str = "c"
+    """Whom the others are compared with; empty: each with itself in the first cell, for each byte."""
+    rounds: int = 0
+    """How many, if not as many as elsewhere."""
+    counted: bool = True
+    """Whether round trips are counted, which takes a run more."""
+    interleaved: bool = False
+    """Whether a round goes over all cells, since these are compared with each other."""
+
+    def field(self, scale: Scale, cell: Cell) -> list[Contender]:
+        """Return who is measured in a cell."""
+        return [contender for contender in CONTENDERS if self._takes_part(contender, scale, cell)]
+
+    def rounds_of(self, scale: Scale) -> int:
+        """Return how many rounds there are."""
+        return min(self.rounds, scale.few) if self.rounds else scale.rounds
+
+    def _takes_part(self, contender: Contender, scale: Scale, cell: Cell) -> bool:
+        if contender.key not in scale.contenders or not contender.does(cell.operation, cell.size):
+            return False
+        if self.contenders:
+            return contender.key in self.contenders
+        # What text is to the others is shown by one size.
+        return cell.content == "random" or contender.key in CORE
+
+
+def grid(
+    *operations: Operation, least: int = 0, most: int = 10**12, only_random: bool = False, delayed: bool = False
+) -> Callable[[Scale], list[Cell]]:
+    """Return a question's cells: the operations at each of the sizes within the bounds."""
+
+    def cells(scale: Scale) -> list[Cell]:
+        contents = scale.contents[:1] if only_random else scale.contents
+        sizes = [size for size in scale.sizes if least <= size <= most]
+        return [
+            Cell(operation, size, content, delayed=delayed)
+            for operation, content, size in product(operations, contents, sizes)
+        ]
+
+    return cells
+
+
+QUESTIONS = (
+    Question(
+        "read",
+        "Reading block by block",
+        "`for block in storage.open(name).chunks()`: the program has control between blocks.",
+        grid("chunks"),
+    ),
+    Question(
+        "whole",
+        "Reading a file as a whole",
+        "`storage.open(name).read()`, against C's `lo_read` loop that keeps nothing. pg-lo-storage 0.2.2 is left out "
+        "above 10 MB: its time grows with the square of the size.",
+        grid("read"),
+    ),
+    Question(
+        "export",
+        "Exporting to a file on disk",
+        "`pg_lo_storage.lo_export()`, against C that writes what `lo_read` gives to a file.",
+        grid("export", least=10 * MB),
+    ),
+    Question(
+        "save",
+        "Saving",
+        "`storage.save(name, File(open(path)))` with its commit, from a file that is in the page cache.",
+        grid("save"),
+    ),
+    Question(
+        "distance",
+        "A server that is 1 ms away",
+        "`chunks()` and `save()` where each round trip takes 1 ms more: half of it each way.",
+        grid("chunks", "save", most=10 * MB, only_random=True, delayed=True),
+        contenders=CORE,
+    ),
+    Question(
+        "serve",
+        "Serving a download",
+        "`db_serve` under gunicorn, with one synchronous worker and a connection for each request, to a client that "
+        "takes all it gets. The first byte is told over that of an empty view.",
+        lambda scale: [Cell("serve", scale.large)],
+        contenders=("own-psycopg", "own-psycopg2", "old-psycopg"),
+        reference="old-psycopg",
+    ),
+    Question(
+        "memory",
+        "The peak of memory",
+        "By how much the process has grown at most.",
+        lambda scale: [Cell(operation, scale.memory) for operation in ("chunks", "save", "serve")],
+        contenders=("own-psycopg", "own-psycopg2", "old-psycopg"),
+        reference="old-psycopg",
+        rounds=2,
+        counted=False,
+    ),
+    Question(
+        "rows",
+        "Small files with their rows",
+        "Rows with a file of 20 KB each, saved in one transaction, against files on disk that are synced.",
+        lambda scale: [Cell("rows", 20 * KB, rows=scale.rows)],
+        reference="files",
+    ),
+    Question(
+        "flat",
+        "What a byte costs, by size",
+        "The time for each byte in comparison with that of the smallest size: 1 is the same, 2 twice as fast.",
+        lambda scale: [Cell(operation, size) for operation in ("chunks", "save") for size in scale.flat],
+        contenders=("c", *OURS),
+        reference="",
+        rounds=3,
+        interleaved=True,
+        counted=False,
+    ),
+    Question(
+        "objects",
+        "What a file costs, by the number of files",
+        "`chunks()` and `save()` of 20 KB in a database with more and more large objects, in comparison with the "
+        "fewest: 1 is the same, 2 twice as fast.",
+        lambda scale: [
+            Cell(operation, 20 * KB, objects=objects) for objects in scale.objects for operation in ("chunks", "save")
+        ],
+        contenders=OURS,
+        reference="",
+    ),
+)

@@ -1,0 +1,78 @@
+"""The table of a question, in Markdown."""
+
+from collections.abc import Sequence
+
+from benchmarks.contenders import find
+from benchmarks.questions import Question
+from benchmarks.ratios import Answer, Spread, client_cpu, digits, first_byte, memory, server_cpu
+from benchmarks.records import Cell
+
+NOTHING = "-"
+COSTS = ("round trips", "client CPU", "server CPU", "memory", "first byte")
+HEADINGS = ("", "", "speed", *COSTS)
+LEGEND = (
+    "Speed: how many times as fast as {reference}, median [least to most] of the rounds. CPU: ms for each MB. "
+    "Memory: MB by which the process grew at most. First byte: ms."
+)
+
+
+def question_table(question: Question, answer: Answer) -> str:
+    """Return what each contender costs in each cell."""
+    rows: list[list[str]] = []
+    for cell in answer.cells():
+        title = cell_title(cell)
+        for contender in answer.contenders(cell):
+            if answer.samples(cell, contender):
+                rows.append([title, *_row(question, answer, cell, contender)])
+                title = ""
+    return markdown(HEADINGS, rows, names=2)
+
+
+def compared(question: Question, answer: Answer, cell: Cell, contender: str) -> Spread | None:
+    """Return the contender's speed in comparison with whom the question names."""
+    if question.reference:
+        return answer.speed(cell, contender, question.reference)
+    first = next(each for each in answer.cells() if each.operation == cell.operation)
+    return answer.speed(cell, contender, contender, to=first)
+
+
+def reference_name(question: Question) -> str:
+    """Return whom the question compares with."""
+    return find(question.reference).label if question.reference else "in the first of these"
+
+
+def cell_title(cell: Cell) -> str:
+    """Return what was done, on what."""
+    number = f"{cell.rows:,} x " if cell.rows else ""
+    among = f", among {cell.objects:,} files" if cell.objects else ""
+    content = "" if cell.content == "random" else f", {cell.content}"
+    return f"{cell.operation}, {number}{size_name(cell.size)}{content}{among}"
+
+
+def size_name(size: int) -> str:
+    """Return a size as one speaks of it."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
+        if size >= factor:
+            return f"{size / factor:g} {unit}"
+    return f"{size} bytes"
+
+
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> str:
+    """Return a table; the first columns, of ``names``, are aligned to the left, the others to the right."""
+    widths = [max(3, *map(len, column)) for column in zip(headings, *rows, strict=True)]
+    sides = ["<" if number < names else ">" for number in range(len(widths))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (f"{cell:{side}{width}}" for cell, side, width in zip(cells, sides, widths, strict=True))
+        return f"| {' | '.join(padded)} |"
+
+    rule = ["-" * (width - 1) + ("-" if side == "<" else ":") for side, width in zip(sides, widths, strict=True)]
+    return "\n".join([line(headings), line(rule), *map(line, rows)])
+
+
+def _row(question: Question, answer: Answer, cell: Cell, contender: str) -> list[str]:
+    speed = compared(question, answer, cell, contender)
+    trips = answer.round_trips(cell, contender)
+    costs = [answer.spread(cell, contender, value) for value in (client_cpu, server_cpu, memory, first_byte)]
+    numbers = [NOTHING if spread is None else digits(spread.median) for spread in costs]
+    return [find(contender).label, str(speed or NOTHING), NOTHING if trips is None else f"{trips:,}", *numbers]

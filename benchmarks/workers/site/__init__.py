@@ -1,0 +1,1 @@
+"""A Django project whose default storage is the contender's."""

@@ -1,0 +1,19 @@
+"""A job's database, as Django wants it."""
+
+from typing import Any
+
+from benchmarks.jobs import Job
+
+OPTIONS = ("sslmode", "gssencmode")
+
+
+def database_of(job: Job) -> dict[str, Any]:
+    """Return an entry of ``DATABASES``."""
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": job.parameters["dbname"],
+        "USER": job.parameters["user"],
+        "HOST": job.parameters["host"],
+        "PORT": job.parameters["port"],
+        "OPTIONS": {name: job.parameters[name] for name in OPTIONS if name in job.parameters},
+    }

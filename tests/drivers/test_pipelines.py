@@ -1,0 +1,66 @@
+"""psycopg's pipelines and the library on one connection: neither is in the other's way."""
+
+import io
+from typing import Any
+
+import pytest
+
+from pg_lo_storage.drivers import AccessMode, LargeObjectDriver, get_driver
+from pg_lo_storage.drivers.bulk import stream
+from tests.drivers.support import is_aborted
+from tests.fixtures.connections import Connect
+
+psycopg: Any = pytest.importorskip("psycopg")
+
+DATA = bytes(range(256)) * 16_384  # 4 MB
+
+
+@pytest.mark.parametrize("autocommit", [True, False])
+def test_a_pipeline_may_follow_a_large_read(connect: Connect, *, autocommit: bool) -> None:
+    connection: Any = connect(autocommit=autocommit)
+    driver = get_driver(connection)
+    oid = driver.from_bytes(DATA)
+    content = io.BytesIO()
+    stream(driver, oid, 0, len(DATA), content.write)
+    assert content.getvalue() == DATA
+    with connection.pipeline():
+        first, second = connection.execute("select 1"), connection.execute("select generate_series(1, 3)")
+        assert first.fetchall() == [(1,)]
+        assert len(second.fetchall()) == 3
+    assert list(connection.cursor().stream("select generate_series(1, 3)")) == [(1,), (2,), (3,)]
+
+
+def test_a_large_read_within_a_pipeline(connect: Connect) -> None:
+    connection: Any = connect()
+    driver = get_driver(connection)
+    oid = driver.from_bytes(DATA)
+    content = io.BytesIO()
+    with connection.pipeline():
+        before = connection.execute("select 1")
+        stream(driver, oid, 0, len(DATA), content.write)
+        assert before.fetchall() == [(1,)]
+    assert content.getvalue() == DATA
+
+
+def test_an_error_in_the_middle_of_a_large_read_leaves_the_connection_usable(
+    driver: LargeObjectDriver, connection: Any
+) -> None:
+    oid = driver.from_bytes(DATA)
+    connection.commit()
+    connection.execute("set local statement_timeout = 1")
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        stream(driver, oid, 0, len(DATA), io.BytesIO().write)
+    assert is_aborted(connection)
+    connection.rollback()
+    assert driver.get(oid, 0, 4) == DATA[:4]
+
+
+def test_an_error_in_the_middle_of_a_large_write_is_the_first_one(driver: LargeObjectDriver, connection: Any) -> None:
+    oid = driver.create()
+    descriptor = driver.open(oid, AccessMode.WRITE)
+    connection.execute("set local statement_timeout = 1")
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        descriptor.write(DATA * 4)
+    assert is_aborted(connection)
+    connection.rollback()
+    assert not driver.exists(oid)
