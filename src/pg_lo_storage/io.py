@@ -40,7 +40,7 @@ class LargeObjectIO(_Base):
 
     Reads are buffered, writes are sent at once. Opened in a transaction, or for writing, the file belongs to the
     current transaction and raises :exc:`StaleLargeObject` when that, or the savepoint it was opened under, is
-    over. Opened for reading in autocommit it belongs to none: each block is a statement of its own.
+    over. Opened for reading in autocommit it belongs to none: each batch is a statement of its own.
 
     Raises :exc:`ValueError` for a mode that is none, or that cannot create where ``oid`` is 0;
     :exc:`LargeObjectNotFound`, :exc:`LargeObjectExists`; :exc:`NoTransactionError` for writing in autocommit.

@@ -25,6 +25,7 @@ from tests.storage.support import (
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "wired"])
 
 WIRED = DbFileStorage(alias="wired")
+MB = 1024 * 1024
 SMALL_SIZES = [0, 1, 1000, SMALL]
 
 
@@ -66,6 +67,41 @@ def test_a_small_file_is_opened_and_read_by_one(size: int, counted: Counted, cat
         assert WIRED.exists("12") is False  # begins the transaction
         if catalogue:
             assert counted(lambda: stored(name, WIRED)) == 1
+
+
+@pytest.mark.parametrize("size", SMALL_SIZES)
+def test_the_chunks_of_a_small_file_take_one(size: int, counted: Counted) -> None:
+    name = small_file(size)
+
+    def read() -> None:
+        with WIRED.open(name) as file:
+            assert b"".join(file.chunks()) == content(size)
+
+    assert counted(read) == 1
+
+
+def test_a_large_file_is_opened_and_read_by_two(counted: Counted) -> None:
+    name = small_file(10 * MB)
+    assert counted(lambda: stored(name, WIRED)) == 2
+
+
+def test_the_chunks_of_a_large_file_take_one_for_each_4_mb(counted: Counted) -> None:
+    name = small_file(10 * MB)
+
+    def read() -> None:
+        with WIRED.open(name) as file:
+            assert sum(map(len, file.chunks())) == 10 * MB
+
+    # To open; for 1, 4, 4 and 1 MB; and at the end.
+    assert counted(read) <= 6
+
+
+def test_a_large_file_is_saved_in_pipelines(counted: Counted, driver_name: str, catalogue: bool) -> None:
+    file = ContentFile(content(10 * MB), name="a.pdf")
+    # BEGIN and COMMIT, the compression and back, to create, open and close, and the entry; and for each 2 MB one, where
+    # psycopg2 sends each 512 KB by a call of its own, and has some more to open and to close.
+    fixed, blocks = {"psycopg": (7 + catalogue, 5), "psycopg2": (13 + catalogue, 5 + 20)}[driver_name]
+    assert counted(lambda: WIRED.save("a.pdf", file)) <= fixed + blocks
 
 
 @pytest.mark.parametrize("size", SMALL_SIZES)

@@ -1,6 +1,7 @@
 """A stored file as it was when it was found, of which blocks are read while it is still that one."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from typing_extensions import Buffer
 
@@ -11,6 +12,10 @@ from pg_lo_storage.saving import SMALL
 from pg_lo_storage.storage import DbFileStorage, Located
 
 __all__ = ["Representation", "find", "find_with_start"]
+
+
+# Bytes of a large file that are sent first: a backend that is new takes long for more.
+_START: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +67,5 @@ def find_with_start(storage: DbFileStorage, name: str) -> tuple[Representation, 
 
     :raises LargeObjectNotFound: there is none.
     """
-    found = storage.find(name, SMALL, SMALL)
+    found = storage.find(name, SMALL, _START)
     return Representation(Located(found.database, found.loid, found.entry), found.size), found.start
