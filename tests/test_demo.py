@@ -23,7 +23,7 @@ LOSE_A_BYTE = """
 import runpy, sys
 from pg_lo_storage import catalogue
 kept = catalogue.save
-catalogue.save = lambda database, upload, data, sha256: kept(database, upload, data[:-1], sha256)
+catalogue.save = lambda database, upload, data, sha256, **how: kept(database, upload, data[:-1], sha256, **how)
 sys.argv[0] = "demo"
 runpy.run_module("example.demo", run_name="__main__")
 """

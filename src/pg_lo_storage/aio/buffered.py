@@ -53,7 +53,8 @@ class AsyncBufferedLargeObject(ReadAhead):
     async def read_rest(self) -> bytes:
         """Return all up to the end, which is asked of the server where it was not read yet."""
         parts = self.take_all()
-        if not self.at_known_end():
+        # A descriptor is asked in any case: it may be stale.
+        if self.descriptor is not None or not self.at_known_end():
             parts.append(await self._read_through(MAX_SIZE - self.position))
         return parts[0] if len(parts) == 1 else b"".join(parts)
 

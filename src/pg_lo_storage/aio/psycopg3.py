@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from pg_lo_storage.aio.cancellation import stopped_when_cancelled
 from pg_lo_storage.aio.sql import AsyncSQLDriver
-from pg_lo_storage.drivers.psycopg3_rows import sending
+from pg_lo_storage.drivers.psycopg3_pipeline import sending
 from pg_lo_storage.drivers.queries import Rows
 
 if TYPE_CHECKING:

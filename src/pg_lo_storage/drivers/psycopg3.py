@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, LiteralString
 
 import psycopg
@@ -12,7 +11,7 @@ from psycopg.types.numeric import Int8
 from typing_extensions import override
 
 from pg_lo_storage.drivers.base import Sink
-from pg_lo_storage.drivers.psycopg3_rows import sending, stream_rows
+from pg_lo_storage.drivers.psycopg3_pipeline import can_pipeline, in_pipeline, run_all, sending, stream_rows
 from pg_lo_storage.drivers.queries import Rows
 from pg_lo_storage.drivers.sql import SQLDriver
 
@@ -40,32 +39,23 @@ class Psycopg3Driver(SQLDriver):
         self._check_idle()
         with psycopg.Cursor(self._connection, row_factory=tuple_row) as cursor:
             cursor.execute(query, _values(params), binary=True)
-            if self._connection.pgconn.pipeline_status:
+            if in_pipeline(self._connection):
                 self._synchronise()
             return cursor.fetchall() if cursor.description else []
 
     @override
     def execute_all(self, statements: Sequence[tuple[LiteralString, Sequence[object]]]) -> list[Rows]:
-        if len(statements) == 1 or self._connection.pgconn.pipeline_status or not psycopg.Pipeline.is_supported():
+        if len(statements) == 1 or not can_pipeline(self._connection):
             return super().execute_all(statements)
         self._check_idle()
-        with ExitStack() as cursors:
-            sent: list[psycopg.Cursor[tuple[object, ...]]] = []
-            with self._connection.pipeline():
-                for query, params in statements:
-                    cursor = cursors.enter_context(psycopg.Cursor(self._connection, row_factory=tuple_row))
-                    sent.append(cursor.execute(query, _values(params), binary=True))
-                    self._send()
-            return [cursor.fetchall() for cursor in sent]
+        return run_all(self._connection, [(query, _values(params)) for query, params in statements])
 
     @override
     def execute_streaming(self, query: LiteralString, params: Sequence[object], sink: Sink) -> int:
-        status = self._connection.pgconn.transaction_status
-        begins = status == TransactionStatus.IDLE and not self._connection.autocommit
-        if begins or self._connection.pgconn.pipeline_status or not psycopg.Pipeline.is_supported():
+        if not can_pipeline(self._connection):
             return super().execute_streaming(query, params, sink)
         self._check_idle()
-        return stream_rows(self._connection, query, params, sink)
+        return stream_rows(self._connection, query, _values(params), sink)
 
     def _check_idle(self) -> None:
         if self._connection.lock.locked() and _is_inside_a_query_of(self._connection):
@@ -75,12 +65,9 @@ class Psycopg3Driver(SQLDriver):
             )
             raise RuntimeError(message)
 
-    def _send(self) -> None:
+    def _synchronise(self) -> None:
         with self._connection.lock:
             self._connection.wait(sending(self._connection.pgconn))
-
-    def _synchronise(self) -> None:
-        self._send()
         # A pipeline within the pipeline synchronises both at its end: results are there, the status is settled.
         with self._connection.pipeline():
             pass
@@ -92,7 +79,7 @@ class Psycopg3Driver(SQLDriver):
     @property
     @override
     def in_transaction(self) -> bool:
-        if self._connection.pgconn.pipeline_status:
+        if in_pipeline(self._connection):
             self._synchronise()
         # ACTIVE is a query of another thread, in a transaction or not: the server will tell.
         return self._connection.pgconn.transaction_status in _IN_TRANSACTION

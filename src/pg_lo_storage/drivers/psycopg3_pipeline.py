@@ -1,0 +1,129 @@
+"""Statements of psycopg 3 in a pipeline that one thread has for itself, results handed on while the server sends more.
+
+:meth:`psycopg.Connection.pipeline` lets other threads' statements in, and :meth:`psycopg.Cursor.stream` leaves libpq in
+its single-row mode, in which a pipeline that comes next fails; a pipeline ends that mode itself:
+https://www.postgresql.org/docs/current/libpq-pipeline-mode.html
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, LiteralString, cast
+
+import psycopg
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq import ConnStatus, ExecStatus, Format
+from psycopg.waiting import Ready, Wait
+
+from pg_lo_storage.drivers.base import Sink
+from pg_lo_storage.drivers.queries import Rows
+
+if TYPE_CHECKING:
+    from psycopg.abc import PQGen
+    from psycopg.pq.abc import PGconn, PGresult
+
+__all__ = ["can_pipeline", "in_pipeline", "run_all", "sending", "stream_rows"]
+
+
+def can_pipeline(connection: "psycopg.Connection[object]") -> bool:
+    """Tell whether there can be a pipeline of ours: not within another, nor where psycopg is to begin a transaction."""
+    begins = connection.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE and not connection.autocommit
+    return not begins and not in_pipeline(connection) and psycopg.Pipeline.is_supported()
+
+
+def in_pipeline(connection: object) -> bool:
+    """Tell whether the connection's user has it in a pipeline."""
+    # Not by libpq's status, which is that of another thread's pipeline of ours as well.
+    return getattr(connection, "_pipeline", None) is not None
+
+
+def run_all(
+    connection: "psycopg.Connection[object]", statements: Sequence[tuple[LiteralString, Sequence[object]]]
+) -> list[Rows]:
+    """Run statements without a wait between them, and return the rows of each."""
+    transformer = Transformer(connection)
+    results: list[Rows] = []
+
+    def take(result: "PGresult") -> None:
+        transformer.set_pgresult(result)
+        results.append(transformer.load_rows(0, result.ntuples, tuple))
+
+    with connection.lock:
+        connection.wait(_pipeline(connection, statements, take))
+    return results
+
+
+def stream_rows(
+    connection: "psycopg.Connection[object]", query: LiteralString, params: Sequence[object], sink: Sink
+) -> int:
+    """Run a statement whose rows are one bytea each, hand each to ``sink`` as it comes, and return their number."""
+    count = 0
+
+    def take(result: "PGresult") -> None:
+        nonlocal count
+        for row in range(result.ntuples):
+            sink(cast("bytes", result.get_value(row, 0)))
+            count += 1
+
+    with connection.lock:
+        connection.wait(_pipeline(connection, [(query, params)], take, by_row=True))
+    return count
+
+
+def _pipeline(
+    connection: "psycopg.Connection[object]",
+    statements: Sequence[tuple[LiteralString, Sequence[object]]],
+    take: "Callable[[PGresult], None]",
+    *,
+    by_row: bool = False,
+) -> "PQGen[None]":
+    pgconn = connection.pgconn
+    failure: PGresult | None = None
+    pgconn.enter_pipeline_mode()
+    try:
+        for query, params in statements:
+            _send(connection, query, params)
+            if by_row:
+                pgconn.set_single_row_mode()
+            yield from sending(pgconn)
+        pgconn.pipeline_sync()
+        yield from sending(pgconn)
+        while True:
+            while pgconn.is_busy():
+                yield Wait.R
+                pgconn.consume_input()
+            result = pgconn.get_result()
+            if result is None:
+                continue
+            if result.status in {ExecStatus.TUPLES_OK, ExecStatus.SINGLE_TUPLE}:
+                take(result)
+            elif result.status == ExecStatus.PIPELINE_SYNC:
+                break
+            else:
+                # What follows the first is only said to be aborted.
+                failure = failure or result
+    finally:
+        if pgconn.status != ConnStatus.BAD:
+            pgconn.exit_pipeline_mode()
+    if failure is not None:
+        raise error_from_result(failure)
+
+
+def _send(connection: "psycopg.Connection[object]", query: LiteralString, params: Sequence[object]) -> None:
+    first, *rest = query.split("%s")
+    text = first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
+    transformer = Transformer(connection)
+    values = transformer.dump_sequence(params, [PyFormat.AUTO] * len(params))
+    connection.pgconn.send_query_params(
+        text.replace("%%", "%").encode(),
+        values,
+        param_types=transformer.types,
+        param_formats=transformer.formats,
+        result_format=Format.BINARY,
+    )
+
+
+def sending(pgconn: "PGconn") -> "PQGen[None]":
+    """Send what is queued. psycopg waits for results before: of a large value sent in part, there never are any."""
+    while pgconn.flush():
+        if (yield Wait.RW) & Ready.R:
+            pgconn.consume_input()
