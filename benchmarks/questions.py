@@ -86,8 +86,9 @@ class Question:
             return False
         if self.contenders:
             return contender.key in self.contenders
-        # What text is to the others is shown by one size.
-        return cell.content == "random" or contender.key in CORE
+        # What text, and saving what is large, are to the others is shown by less.
+        is_long = cell.operation == "save" and cell.size == scale.large
+        return (cell.content == "random" and not is_long) or contender.key in CORE
 
 
 def grid(
@@ -101,6 +102,7 @@ def grid(
         return [
             Cell(operation, size, content, delayed=delayed)
             for operation, content, size in product(operations, contents, sizes)
+            if content == scale.contents[0] or size == 10 * MB
         ]
 
     return cells

@@ -22,6 +22,8 @@ class BufferedLargeObject(ReadAhead):
         self.descriptor = descriptor
         self._driver = driver
         self._oid = oid
+        # All of the object, where it is not to be asked for again.
+        self.content: bytes | None = None
         # Where the descriptor stands; None where that is unknown.
         self._descriptor_position: int | None = 0
 
@@ -57,6 +59,8 @@ class BufferedLargeObject(ReadAhead):
 
     def end(self) -> int:
         """Return the object's size, as the server has it now; the position stays."""
+        if self.content is not None:
+            return len(self.content)
         if self.descriptor is None:
             return self._driver.size(self._oid)
         self._descriptor_position = None
@@ -71,6 +75,9 @@ class BufferedLargeObject(ReadAhead):
 
     def _fetch(self, ahead: Ahead) -> list[bytes]:
         """Return the next blocks; the position stays."""
+        if self.content is not None:
+            part = self.content[self.position : self.position + ahead.block * ahead.number]
+            return [part[start : start + ahead.block] for start in range(0, len(part), ahead.block)]
         if self.descriptor is None:
             return bulk.blocks_of(self._driver, self._oid, self.position, *ahead)
         self._place(self.descriptor)
@@ -81,6 +88,10 @@ class BufferedLargeObject(ReadAhead):
     def _read_through(self, size: int) -> bytes:
         """Return ``size`` bytes past the buffer, fewer only at the end."""
         self.drop()
+        if self.content is not None:
+            data = self.content[self.position : self.position + size]
+            self.moved(self.position + len(data))
+            return data
         content = io.BytesIO()  # which gives its buffer away without a copy
         if self.descriptor is None:
             self.moved(self.position + bulk.stream(self._driver, self._oid, self.position, size, content.write))

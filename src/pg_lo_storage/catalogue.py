@@ -5,6 +5,7 @@ The catalogue is in use where ``"pg_lo_storage"`` is in ``INSTALLED_APPS``. Stat
 aborts nothing.
 """
 
+import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -47,7 +48,12 @@ _SIZE: Final = (
 _FROM: Final = " from pg_lo_storage_file as f join pg_largeobject_metadata as m on m.oid = f.loid"
 _NAMED: Final = " where f.loid = %s::oid and coalesce(f.extension = %s::text, true)"
 _FOUND: Final = _FROM + _NAMED
-_TRANSACTION: Final = "(extract(epoch from now()) * 1000000)::int8"
+# As a descriptor's guard does, what is appended here ends with the transaction, or with a savepoint rolled back.
+_OPENED: Final = "nullif(current_setting('pg_lo_storage.read', true), '')"
+_REMEMBER: Final = (
+    "case when %s::text <> '' and coalesce(length(" + _OPENED + "), 0) < 4000"
+    " then set_config('pg_lo_storage.read', concat_ws(' ', " + _OPENED + ", %s::text), true) end is not null"
+)
 _AMONG: Final = " where f.loid = any(%s::text::oid[])"
 # Takes the oid from "made". The extension is left out where the name would be longer than its field. An object that was
 # made just now cannot be the one that an older row of its oid was about.
@@ -175,7 +181,8 @@ def find_sized(database: DatabaseDriver, loid: int, extension: str) -> tuple[Ent
 class Found:
     """A file as it is found; ``start`` is all of a small one.
 
-    Without the catalogue ``entry`` is ``None``. ``transaction`` tells one transaction from others.
+    Without the catalogue ``entry`` is ``None``. ``token``, where there is one, lives as long as a descriptor opened
+    with it.
     """
 
     database: DatabaseDriver
@@ -183,7 +190,7 @@ class Found:
     size: int
     start: bytes
     entry: Entry | None = None
-    transaction: int = 0
+    token: str = ""
 
     @property
     def is_whole(self) -> bool:
@@ -194,21 +201,21 @@ class Found:
 def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start: int) -> Found | None:
     """Return the file that is so named, all of up to ``whole`` bytes, of a larger one ``start`` bytes."""
     query: LiteralString = (
-        "select measured.size, " + START + ", " + _TRANSACTION + ", " + _COLUMNS + _FROM + "," + MEASURED + _NAMED
+        "select measured.size, " + START + ", " + _REMEMBER + ", " + _COLUMNS + _FROM + "," + MEASURED + _NAMED
     )
-    rows = database.run(query, (whole, start, BLOCK, WARM_UP, loid, extension), oid=loid)
+    token = secrets.token_hex(8) if database.is_in_atomic_block else ""
+    rows = database.run(query, (whole, start, token, token, BLOCK, WARM_UP, loid, extension), oid=loid)
     if not rows:
         return None
-    size, data, transaction, *columns = rows[0]
+    size, data, is_remembered, *columns = rows[0]
     entry = Entry.of(tuple(columns))
-    return Found(database, loid, cast("int", size), as_bytes(data), entry, cast("int", transaction))
+    return Found(database, loid, cast("int", size), as_bytes(data), entry, token if is_remembered else "")
 
 
-def is_unchanged(database: DatabaseDriver, entry: Entry, transaction: int) -> bool:
-    """Tell whether the file is still that version, and the transaction that one."""
-    is_it: LiteralString = " from pg_lo_storage_file where loid = %s::oid and xmin::text = %s::text"
-    query: LiteralString = "select 1" + is_it + " and " + _TRANSACTION + " = %s::int8"
-    return bool(database.run(query, (entry.loid, entry.version, transaction)))
+def is_current(database: DatabaseDriver, token: str) -> bool:
+    """Tell whether the transaction, and the savepoint, that it was made in are not over."""
+    query: LiteralString = "select 1 where %s::text = any(string_to_array(" + _OPENED + ", ' '))"
+    return bool(database.run(query, (token,)))
 
 
 def stream_version(database: DatabaseDriver, entry: Entry, offset: int, size: int, sink: Sink) -> bool:

@@ -55,10 +55,9 @@ class DatabaseDriver:
         return wrapper.run_on_commit if wrapper.in_atomic_block else object()
 
     @property
-    def savepoints(self) -> tuple[str | None, ...] | None:
-        """The savepoints of the atomic blocks that are open, ``None`` outside of any."""
-        wrapper = connections[self.alias]
-        return tuple(wrapper.savepoint_ids) if wrapper.in_atomic_block else None
+    def is_in_atomic_block(self) -> bool:
+        """Whether an atomic block is open."""
+        return connections[self.alias].in_atomic_block
 
     @property
     def in_transaction(self) -> bool:

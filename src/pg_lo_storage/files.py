@@ -41,9 +41,8 @@ class DbFileIO(LargeObjectIO):
     """
 
     _marked: object = None
-    # What was read whole in an atomic block, without a descriptor, and in which savepoints.
+    # What was read whole in an atomic block, without a descriptor.
     _found: "Found | None" = None
-    _savepoints: tuple[str | None, ...] | None = None
 
     def __init__(
         self,
@@ -80,13 +79,15 @@ class DbFileIO(LargeObjectIO):
         self._requested_alias = alias
         self._name = name
         self._marker = database.transaction_marker
-        self._savepoints = database.savepoints
-        if found.is_whole and found.entry is not None and self._savepoints is not None:
+        if found.is_whole and found.token:
             self._found = found
         descriptor = None if self._found else open_for_reading(database, found.loid)
         self._set_up(database, found.loid, descriptor, parse_mode("rb"))
         if found.is_whole:
             self._object.filled_whole(found.start)
+        if self._found:
+            # As by a descriptor, it is read as it was when it was opened.
+            self._object.content = found.start
         self._opened = True
         return self
 
@@ -141,18 +142,14 @@ class DbFileIO(LargeObjectIO):
         if descriptor is not None:
             self._object.drop()
             descriptor.tell()
-        elif found is not None and not self._is_still(found):
+        elif found is not None and not self._is_current(found):
             message = f"the transaction that large object {self.oid} was opened in is over: open it again"
             raise StaleLargeObject(message, oid=self.oid)
         self._marker = marker
 
-    def _is_still(self, found: "Found") -> bool:
-        database, savepoints = found.database, found.database.savepoints
-        if savepoints is None or found.entry is None or self._savepoints is None:
-            return False
-        # Of a savepoint that is over only the server knows whether it was rolled back.
-        within = savepoints[: len(self._savepoints)] == self._savepoints
-        return within and catalogue.is_unchanged(database, found.entry, found.transaction)
+    @staticmethod
+    def _is_current(found: "Found") -> bool:
+        return found.database.is_in_atomic_block and catalogue.is_current(found.database, found.token)
 
 
 class DbFile(_BinaryFile):

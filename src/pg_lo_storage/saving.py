@@ -117,16 +117,22 @@ class _Digest:
         for block in blocks:
             data = kept(block)
             self.size += len(data)
-            self._pending.append(self._thread.submit(self._sha256.update, data))
-            while len(self._pending) > _MOST_PENDING:
-                self._pending.popleft().result()
+            try:
+                self._pending.append(self._thread.submit(self._sha256.update, data))
+            except RuntimeError:  # the interpreter is ending: there are no more threads
+                self._wait(0)
+                self._sha256.update(data)
+            self._wait(_MOST_PENDING)
             yield data
 
     def hexdigest(self) -> str:
         """Return the digest of all blocks."""
-        while self._pending:
-            self._pending.popleft().result()
+        self._wait(0)
         return self._sha256.hexdigest()
+
+    def _wait(self, pending: int) -> None:
+        while len(self._pending) > pending:
+            self._pending.popleft().result()
 
 
 @contextmanager

@@ -357,7 +357,7 @@ class DbFileStorage(Storage):
 
 def _chunks(content: "_BinaryFile") -> Iterable[bytes]:
     # In blocks that need not be put together, unless its class has ways of its own.
-    return content.chunks(PART) if type(content).chunks is _BinaryFile.chunks else content.chunks()
+    return content.chunks(PART) if getattr(type(content), "chunks", None) is _BinaryFile.chunks else content.chunks()
 
 
 class DefaultDbFileStorage(_LazyStorage):

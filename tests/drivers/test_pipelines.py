@@ -64,3 +64,35 @@ def test_an_error_in_the_middle_of_a_large_write_is_the_first_one(driver: LargeO
     assert is_aborted(connection)
     connection.rollback()
     assert not driver.exists(oid)
+
+
+@pytest.mark.parametrize("autocommit", [True, False])
+@pytest.mark.parametrize("state", ["sent", "received in part"])
+def test_what_interrupts_a_large_read_is_raised_and_leaves_the_connection_usable(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, state: str, *, autocommit: bool
+) -> None:
+    connection: Any = connect(autocommit=autocommit)
+    driver = get_driver(connection)
+    oid = driver.from_bytes(DATA * 4)
+    connection.commit()
+    driver.exists(oid)  # where psycopg begins transactions, this does
+    waits = psycopg.Connection.wait
+
+    def interrupted(self: Any, generator: Any, *arguments: Any) -> Any:
+        def stopping() -> Any:
+            # As a signal's handler may raise anywhere in the generator.
+            ready = None
+            for number in range(10**6):
+                ready = yield generator.send(ready)
+                if number == (3 if state == "received in part" else 0):
+                    raise KeyboardInterrupt
+
+        return waits(self, stopping(), *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(psycopg.Connection, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            stream(driver, oid, 0, len(DATA) * 4, io.BytesIO().write)
+    connection.rollback()
+    assert connection.execute("select 1").fetchall() == [(1,)]
+    assert driver.get(oid, 0, 4) == DATA[:4]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, LiteralString, TypeVar
 
 from typing_extensions import Buffer
 
-from pg_lo_storage.drivers.base import MAX_BLOCK, AccessMode, Sink
+from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE, AccessMode, Sink
 from pg_lo_storage.drivers.bulk import Counting
 from pg_lo_storage.drivers.guarded import GUARD, IN_FAILED_TRANSACTION, GuardedDescriptor, rows_of_batch
 from pg_lo_storage.drivers.queries import Rows, Statement
@@ -88,6 +88,8 @@ class SQLLargeObject:
         view = byte_view(data)
         if not view:
             self.tell()  # nothing to send, but a stale descriptor must not go unnoticed
+        if len(view) > MAX_BLOCK:
+            self._check_room(len(view), self.tell())
         for start in range(0, len(view), _SENT_AT_ONCE):
             self._write_batch(_slices(view[start : start + _SENT_AT_ONCE]))
         return len(view)
@@ -95,11 +97,13 @@ class SQLLargeObject:
     def write_all(self, blocks: Iterable[Buffer]) -> int:
         """See :meth:`LargeObject.write_all`."""
         self._check_writable()
+        position = self.tell()
         written = 0
         batch: list[memoryview | bytes] = []
         try:
             for block in blocks:
                 data = kept(block)
+                self._check_room(len(data), position + written)
                 batch += [data] if 0 < len(data) <= MAX_BLOCK else _slices(memoryview(data))
                 written += len(data)
                 if sum(map(len, batch)) >= _SENT_AT_ONCE:
@@ -177,6 +181,11 @@ class SQLLargeObject:
         if not more:
             return
         self._driver.perform_all([self._statements.write(block, more := more - len(block)) for block in batch])
+
+    def _check_room(self, size: int, position: int) -> None:
+        # Before the first of several is sent: where that has no room, a shorter one after it might have.
+        if position + size > MAX_SIZE:
+            raise self._statements.too_large(size)
 
     def _check_writable(self) -> None:
         if not self._writable:

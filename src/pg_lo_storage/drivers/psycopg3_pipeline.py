@@ -47,8 +47,7 @@ def run_all(
         transformer.set_pgresult(result)
         results.append(transformer.load_rows(0, result.ntuples, tuple))
 
-    with connection.lock:
-        connection.wait(_pipeline(connection, statements, take))
+    _run(connection, _pipeline(connection, statements, take))
     return results
 
 
@@ -64,9 +63,37 @@ def stream_rows(
             sink(cast("bytes", result.get_value(row, 0)))
             count += 1
 
-    with connection.lock:
-        connection.wait(_pipeline(connection, [(query, params)], take, by_row=True))
+    _run(connection, _pipeline(connection, [(query, params)], take, by_row=True))
     return count
+
+
+def _run(connection: "psycopg.Connection[object]", statements: "PQGen[None]") -> None:
+    with connection.lock:
+        try:
+            connection.wait(statements)
+        finally:
+            _leave_pipeline(connection)
+
+
+def _leave_pipeline(connection: "psycopg.Connection[object]") -> None:
+    """Leave it, where an exception came between (a signal's, for example) once what is pending was cancelled."""
+    pgconn = connection.pgconn
+    is_cancelled = False
+    try:
+        while pgconn.status != ConnStatus.BAD:
+            try:
+                pgconn.exit_pipeline_mode()
+            except psycopg.OperationalError:
+                if not is_cancelled:
+                    is_cancelled = True
+                    connection.cancel()
+                    pgconn.pipeline_sync()  # or the server may wait for more, and say nothing
+                pgconn.get_result()
+            else:
+                return
+    except BaseException:
+        pgconn.finish()
+        raise
 
 
 def _pipeline(
@@ -79,31 +106,27 @@ def _pipeline(
     pgconn = connection.pgconn
     failure: PGresult | None = None
     pgconn.enter_pipeline_mode()
-    try:
-        for query, params in statements:
-            _send(connection, query, params)
-            if by_row:
-                pgconn.set_single_row_mode()
-            yield from sending(pgconn)
-        pgconn.pipeline_sync()
+    for query, params in statements:
+        _send(connection, query, params)
+        if by_row:
+            pgconn.set_single_row_mode()
         yield from sending(pgconn)
-        while True:
-            while pgconn.is_busy():
-                yield Wait.R
-                pgconn.consume_input()
-            result = pgconn.get_result()
-            if result is None:
-                continue
-            if result.status in {ExecStatus.TUPLES_OK, ExecStatus.SINGLE_TUPLE}:
-                take(result)
-            elif result.status == ExecStatus.PIPELINE_SYNC:
-                break
-            else:
-                # What follows the first is only said to be aborted.
-                failure = failure or result
-    finally:
-        if pgconn.status != ConnStatus.BAD:
-            pgconn.exit_pipeline_mode()
+    pgconn.pipeline_sync()
+    yield from sending(pgconn)
+    while True:
+        while pgconn.is_busy():
+            yield Wait.R
+            pgconn.consume_input()
+        result = pgconn.get_result()
+        if result is None:
+            continue
+        if result.status in {ExecStatus.TUPLES_OK, ExecStatus.SINGLE_TUPLE}:
+            take(result)
+        elif result.status == ExecStatus.PIPELINE_SYNC:
+            break
+        else:
+            # What follows the first is only said to be aborted.
+            failure = failure or result
     if failure is not None:
         raise error_from_result(failure)
 

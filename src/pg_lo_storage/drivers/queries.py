@@ -221,7 +221,7 @@ def stream(oid: int, offset: int, size: int, block: int) -> Statement[int]:
 
 def stream_params(offset: int, size: int, block: int) -> tuple[object, ...]:
     """Return the parameters of STREAM_OPENED."""
-    return (WARM_UP, check_block(block), offset, min(offset + size, MAX_SIZE))
+    return (WARM_UP, check_block(block) or BLOCK, offset, min(offset + size, MAX_SIZE))
 
 
 def put(oid: int, offset: int, data: Buffer) -> Statement[None]:

@@ -69,8 +69,11 @@ def copy(driver: LargeObjectDriver, oid: int) -> int:
 
 def lo_export(driver: LargeObjectDriver, oid: int, path: StrPath, progress: Progress | None) -> int:
     """See :func:`pg_lo_storage.lo_export`."""
-    with unit(driver), replacing(path) as target:
-        source = driver.open(operator.index(oid), AccessMode.READ)
+    with (
+        unit(driver),
+        replacing(path) as target,
+        contextlib.closing(driver.open(operator.index(oid), AccessMode.READ)) as source,
+    ):
         total, done = source.seek(0, os.SEEK_END), 0
         source.seek(0)
         # The file is written while the server sends, but progress() may use the connection.
@@ -79,7 +82,6 @@ def lo_export(driver: LargeObjectDriver, oid: int, path: StrPath, progress: Prog
             done += stream_descriptor(source, step, target.write)
             if progress is not None:
                 progress(done, total)
-        source.close()
     return done
 
 
