@@ -27,7 +27,6 @@ from pg_lo_storage.async_files import AsyncDbFile
 from pg_lo_storage.catalogue import Entry, Found
 from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
 from pg_lo_storage.drivers.base import MAX_SIZE
-from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.files import DbFile, DbFileIO, open_stored, upload_of
 from pg_lo_storage.modes import BinaryMode
@@ -222,12 +221,15 @@ class DbFileStorage(Storage):
 
         :raises FileNotFoundError: there is no such file.
         """
-        entry = self.entry(name)
-        if entry.sha256 is None:
-            return None
-        digest = hashlib.sha256()
-        self._found(lambda database: database.stream(entry.loid, 0, MAX_SIZE, digest.update, BLOCK))
-        return digest.hexdigest() == entry.sha256
+        _require_catalogue()
+        while True:
+            (database, _, entry), _ = self.locate(name)
+            if entry is None or entry.sha256 is None:
+                return None
+            digest = hashlib.sha256()
+            # Of another version, which somebody has made meanwhile, the digest is another one.
+            if catalogue.stream_version(database, entry, 0, MAX_SIZE, digest.update):
+                return digest.hexdigest() == entry.sha256
 
     @override
     def url(self, name: str | None) -> str:
