@@ -157,8 +157,12 @@ GOALS = (
 
 
 def goals_table(answers: Answers) -> str:
-    """Return the table of all goals."""
-    return markdown(("", "goal", "psycopg 3", "psycopg2"), [goal.row(answers) for goal in GOALS])
+    """Return the table of the goals that were measured, and how many were not."""
+    every = [goal.row(answers) for goal in GOALS]
+    rows = [row for row in every if any(cell != NOTHING for cell in row[2:])]
+    left = len(GOALS) - len(rows)
+    table = markdown(("", "goal", "psycopg 3", "psycopg2"), rows)
+    return f"{table}\n\nNot measured in this run: {left} goals of other questions." if left else table
 
 
 def _finding(spread: Spread | None) -> Finding | None:
