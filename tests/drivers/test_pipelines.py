@@ -81,7 +81,7 @@ def test_what_interrupts_a_large_read_is_raised_and_leaves_the_connection_usable
     def interrupted(self: Any, generator: Any, *arguments: Any) -> Any:
         def stopping() -> Any:
             # As a signal's handler may raise anywhere in the generator.
-            ready = None
+            ready: Any = None
             for number in range(10**6):
                 ready = yield generator.send(ready)
                 if number == (3 if state == "received in part" else 0):
