@@ -1,6 +1,7 @@
 """psycopg's pipelines and the library on one connection: neither is in the other's way."""
 
 import io
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -78,14 +79,13 @@ def test_what_interrupts_a_large_read_is_raised_and_leaves_the_connection_usable
     driver.exists(oid)  # where psycopg begins transactions, this does
     waits = psycopg.Connection.wait
 
-    def interrupted(self: Any, generator: Any, *arguments: Any) -> Any:
-        def stopping() -> Any:
+    def interrupted(self: Any, generator: Generator[object, object, object], *arguments: Any) -> Any:
+        def stopping() -> Generator[object, object, None]:
             # As a signal's handler may raise anywhere in the generator.
-            ready: Any = None
-            for number in range(10**6):
+            ready = yield next(generator)
+            for _ in range(3 if state == "received in part" else 0):
                 ready = yield generator.send(ready)
-                if number == (3 if state == "received in part" else 0):
-                    raise KeyboardInterrupt
+            raise KeyboardInterrupt
 
         return waits(self, stopping(), *arguments)
 
