@@ -15,7 +15,7 @@ __all__ = ["AsyncBufferedLargeObject"]
 
 
 class AsyncBufferedLargeObject(ReadAhead):
-    """Reads through ``descriptor``, or, where there is none, one statement a block; writes go out at once.
+    """Reads through ``descriptor``, or, where there is none, one statement a batch; writes go out at once.
 
     A read that fails, or is cancelled, has moved the position by what it took from the buffer: seek back.
     """

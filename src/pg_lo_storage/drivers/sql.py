@@ -83,7 +83,7 @@ class SQLDriver(abc.ABC):
         return statement.result(rows)
 
     def perform_all(self, statements: Sequence[Statement[T]]) -> list[T]:
-        """Run statements of one kind, each whether those before it did well or not; as :meth:`perform`."""
+        """Run statements of one kind in turn and return what they make of their rows; errors as of :meth:`perform`."""
         with self._translating(statements[0]):
             results = self.execute_all([(statement.query, statement.params) for statement in statements])
         return [statement.result(rows) for statement, rows in zip(statements, results, strict=True)]
