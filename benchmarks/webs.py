@@ -18,19 +18,29 @@ GUNICORN = ["-m", "gunicorn", "--workers=1", "--timeout=900", "--log-level=error
 BUFFER = bytearray(1 << 20)
 REQUESTS = 10
 TIMEOUT = 900  # seconds
+PATIENCE = 5
+PAUSE = 0.05
 
 
 def serve(python: Path, job: Job) -> Sample:
     """Download the job's file; the first byte is told over that of an empty view, each in a connection of its own."""
     with website(python, job) as (port, worker):
         get(port, f"/files/{job.small_name}")
-        empty = median(get(port, "/empty/")[0] for _ in range(REQUESTS))
-        first_time, _ = get(port, f"/files/{job.name}", whole=False)
+        empty = first_byte(port, "/empty/")
+        first = first_byte(port, f"/files/{job.name}")
         usage, begin = Usage(worker), time.perf_counter()
-        second_time, received = get(port, f"/files/{job.name}")
+        _, received = get(port, f"/files/{job.name}")
         seconds = time.perf_counter() - begin
-        first = (first_time + second_time) / 2
         return Sample(seconds, received, first_byte=first - empty, client_cpu=usage.cpu(), memory=usage.memory())
+
+
+def first_byte(port: int, path: str) -> float:
+    """Return the seconds to the first byte of the answer, by the median of some requests."""
+    seconds: list[float] = []
+    while len(seconds) < REQUESTS and sum(seconds) < PATIENCE:
+        seconds.append(get(port, path, whole=False)[0])
+        time.sleep(PAUSE)  # while the server finds out that the client has left
+    return median(seconds)
 
 
 def count(python: Path, job: Job, round_trips: RoundTrips) -> Sample:
