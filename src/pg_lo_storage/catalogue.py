@@ -17,6 +17,8 @@ from typing_extensions import Buffer
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.drivers.base import Sink
 from pg_lo_storage.drivers.queries import (
+    AS_BEFORE,
+    MAKE_FAST,
     MEASURED,
     START,
     STREAM,
@@ -26,12 +28,9 @@ from pg_lo_storage.drivers.queries import (
     stream_params,
 )
 from pg_lo_storage.drivers.values import BLOCK, as_bytes, byte_view
-from pg_lo_storage.names import extension_of
+from pg_lo_storage.names import MAX_OID, extension_of
 
 __all__ = ["Entry", "Found", "Upload", "is_installed"]
-
-MAX_LENGTH: Final = 2**31 - 1
-"""Of a name whose length nothing limits."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -55,18 +54,18 @@ _REMEMBER: Final = (
     " then set_config('pg_lo_storage.read', concat_ws(' ', " + _OPENED + ", %s::text), true) end is not null"
 )
 _AMONG: Final = " where f.loid = any(%s::text::oid[])"
-# Takes the oid from "made". The extension is left out where the name would be longer than its field. An object that was
-# made just now cannot be the one that an older row of its oid was about.
+# VALUES are planned in no time. An object that was made just now cannot be the one that an older row of its oid was
+# about.
 _ENTER: Final = (
-    " insert into pg_lo_storage_file"
-    " (loid, extension, original_name, content_type, size, sha256, created_at, modified_at)"
-    " select made.loid,"
-    " case when length(made.loid::text) + length(%s::text) <= %s::int4 then %s::text else %s::text end,"
-    " %s::text, %s::text, %s::int8, %s::text, moment, moment from made, clock_timestamp() as moment"
+    "insert into pg_lo_storage_file"
+    " (loid, extension, original_name, content_type, size, sha256, created_at, modified_at) values ("
+)
+_ENTERED: Final = (
+    ", %s::text, %s::text, %s::text, %s::int8, %s::text, statement_timestamp(), statement_timestamp())"
     " on conflict (loid) do update set extension = excluded.extension, original_name = excluded.original_name,"
     " content_type = excluded.content_type, size = excluded.size, sha256 = excluded.sha256,"
     " created_at = excluded.created_at, modified_at = excluded.modified_at"
-    " returning loid::int8, coalesce(extension, '')"
+    " returning loid::int8"
 )
 # lo_unlink closes the session's own descriptors of the object: their guards are to say so.
 UNLINK_GONE: Final = (
@@ -93,6 +92,17 @@ class Upload:
     original_name: str
     content_type: str
     max_length: int | None = None
+
+    def extension_for(self, loid: int) -> str | None:
+        """Return the extension of that object's name."""
+        if self.extension is None or self.max_length is None or len(f"{loid}{self.extension}") <= self.max_length:
+            return self.extension
+        return ""
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the extension is the same for each oid."""
+        return self.extension_for(MAX_OID) == self.extension
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,27 +143,27 @@ class Entry:
         )
 
 
-def save(
-    database: DatabaseDriver, upload: Upload, data: Buffer, sha256: str, *, made: LiteralString
-) -> tuple[int, str]:
-    """Make an object of ``data`` and its entry, in one statement; return the oid and the extension it was given.
+def save(database: DatabaseDriver, upload: Upload, data: Buffer, sha256: str, *, make: LiteralString) -> int:
+    """Make an object of ``data`` and its entry, in one statement; return the oid.
 
-    ``made`` is MADE or MADE_FAST.
+    ``make`` is MAKE or MAKE_FAST.
     """
-    query: LiteralString = "with made as (" + made + ")" + _ENTER
+    query: LiteralString = _ENTER + make + _ENTERED
+    if make == MAKE_FAST:
+        query += ", " + AS_BEFORE
     view = byte_view(data)
-    params = (view, *_values(upload, len(view), sha256))
-    [(loid, extension)] = database.run(query, params, writing=True)
-    return cast("int", loid), cast("str", extension)
+    rows = database.run(query, (view, *_values(upload, upload.extension, len(view), sha256)), writing=True)
+    return cast("int", rows[0][0])
 
 
 def add(
     database: DatabaseDriver, loid: int, upload: Upload, *, size: int | None = None, sha256: str | None = None
 ) -> str:
     """Enter an object that was made in this transaction; return the extension it was given."""
-    query: LiteralString = "with made as (select %s::oid as loid)" + _ENTER
-    [(_, extension)] = database.run(query, (loid, *_values(upload, size, sha256)), oid=loid, writing=True)
-    return cast("str", extension)
+    query: LiteralString = _ENTER + "%s::oid" + _ENTERED
+    extension = upload.extension_for(loid)
+    database.run(query, (loid, *_values(upload, extension, size, sha256)), oid=loid, writing=True)
+    return extension or ""
 
 
 def find(database: DatabaseDriver, loid: int, extension: str) -> Entry | None:
@@ -304,8 +314,5 @@ def names(database: DatabaseDriver) -> list[str]:
     return [cast("str", name) for (name,) in rows]
 
 
-def _values(upload: Upload, size: int | None, sha256: str | None) -> tuple[object, ...]:
-    limit = MAX_LENGTH if upload.max_length is None else upload.max_length
-    too_long = None if upload.extension is None else ""
-    extension = (upload.extension or "", limit, upload.extension, too_long)
-    return (*extension, upload.original_name, upload.content_type, size, sha256)
+def _values(upload: Upload, extension: str | None, size: int | None, sha256: str | None) -> tuple[object, ...]:
+    return (extension, upload.original_name, upload.content_type, size, sha256)

@@ -34,9 +34,9 @@ def save(database: DatabaseDriver, blocks: Iterator[Buffer]) -> int:
     """Make an object of the blocks and return its oid."""
     first, rest = _first_and_all(blocks)
     if rest is None:
-        made = _made(first)
-        is_plain = made == queries.MADE or database.sql is None
-        return database.from_bytes(first) if is_plain else database.perform(queries.from_bytes(first, made))
+        make = _make(first)
+        is_plain = make == queries.MAKE or database.sql is None
+        return database.from_bytes(first) if is_plain else database.perform(queries.from_bytes(first, make))
     with transaction.atomic(using=database.alias), _compressed(database):
         return _save_large(database, rest)
 
@@ -44,10 +44,11 @@ def save(database: DatabaseDriver, blocks: Iterator[Buffer]) -> int:
 def save_catalogued(database: DatabaseDriver, blocks: Iterator[Buffer], upload: catalogue.Upload) -> tuple[int, str]:
     """Make an object of the blocks, with its entry; return the oid and the extension that the entry has."""
     first, rest = _first_and_all(blocks)
-    if rest is None:
-        return catalogue.save(database, upload, first, hashlib.sha256(first).hexdigest(), made=_made(first))
+    if rest is None and upload.is_sure:
+        sha256 = hashlib.sha256(first).hexdigest()
+        return catalogue.save(database, upload, first, sha256, make=_make(first)), upload.extension or ""
     with transaction.atomic(using=database.alias), _compressed(database), _Digest() as digest:
-        loid = _save_large(database, digest.of(rest))
+        loid = _save_large(database, digest.of(rest or iter((first,))))
         return loid, catalogue.add(database, loid, upload, size=digest.size, sha256=digest.hexdigest())
 
 
@@ -146,9 +147,9 @@ def _compressed(database: DatabaseDriver) -> Generator[None]:
     database.perform(queries.compress_by(before))
 
 
-def _made(data: bytes | memoryview) -> LiteralString:
+def _make(data: bytes | memoryview) -> LiteralString:
     is_fast = len(data) > _NEVER_COMPRESSED and _compresses_fast()
-    return queries.MADE_FAST if is_fast else queries.MADE
+    return queries.MAKE_FAST if is_fast else queries.MAKE
 
 
 def _compresses_fast() -> bool:

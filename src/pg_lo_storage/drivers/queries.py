@@ -29,8 +29,9 @@ from pg_lo_storage.exceptions import LargeObjectError, LargeObjectExists, LargeO
 from pg_lo_storage.names import MAX_OID
 
 __all__ = [
-    "MADE",
-    "MADE_FAST",
+    "AS_BEFORE",
+    "MAKE",
+    "MAKE_FAST",
     "MEASURED",
     "START",
     "STREAM",
@@ -100,32 +101,43 @@ def create(oid: int) -> Statement[int]:
     )
 
 
-def from_bytes(data: Buffer, made: LiteralString | None = None) -> Statement[int]:
-    """Create an object with that content, by MADE or MADE_FAST; the result is its oid."""
-    return Statement(made or MADE, (byte_view(data),), integer, writing=True)
+def from_bytes(data: Buffer, make: LiteralString | None = None) -> Statement[int]:
+    """Create an object with that content, by MAKE or MAKE_FAST; the result is its oid."""
+    query: LiteralString = "select " + MAKE
+    if make == MAKE_FAST:
+        query = "select loid, " + AS_BEFORE + " from (select " + MAKE_FAST + " as loid offset 0) as made"  # noqa: S608 -- of constants
+    return Statement(query, (byte_view(data),), integer, writing=True)
 
 
 # What the pages of an object are compressed by is asked of the server once in a session.
-_SET_FAST: Final = (
-    "select before, set_config('default_toast_compression',"
-    " coalesce(nullif(current_setting('pg_lo_storage.toast_compression', true), ''),"
-    " set_config('pg_lo_storage.toast_compression', (select case when 'lz4' = any(enumvals) then 'lz4' else setting end"
-    " from pg_settings where name = 'default_toast_compression'), false)), true) as during"
-    " from (select current_setting('default_toast_compression') as before offset 0) as found offset 0"
+_FAST: Final = (
+    "set_config('default_toast_compression', coalesce(nullif(current_setting('pg_lo_storage.fastest', true), ''),"
+    " set_config('pg_lo_storage.fastest', (select case when 'lz4' = any(enumvals) then 'lz4' else setting end"
+    " from pg_settings where name = 'default_toast_compression'), false)), true)"
 )
-MADE: Final = "select lo_from_bytea(0, %s::bytea) as loid"
+MAKE: Final = "lo_from_bytea(0, %s::bytea)"
 """Makes an object of its parameter."""
 
-MADE_FAST: Final = (
-    "select loid, set_config('default_toast_compression', before, true) as after"  # noqa: S608 -- of constants
-    f" from (select before, lo_from_bytea(0, %s::bytea) as loid from ({_SET_FAST}) as changed offset 0) as made"
+MAKE_FAST: Final = (
+    "case when set_config('pg_lo_storage.before', current_setting('default_toast_compression'), true) <> '' and "
+    + _FAST
+    + " <> '' then "
+    + MAKE
+    + " end"
 )
-"""The same with lz4, where the server has it, for this statement only."""
+"""The same with lz4, where the server has it; AS_BEFORE, which must come later, ends that."""
+
+AS_BEFORE: Final = "set_config('default_toast_compression', current_setting('pg_lo_storage.before'), true)"
 
 
 def compress_fast() -> Statement[str]:
     """Have the transaction compress by lz4, where the server has it; the result is what it did before."""
-    return Statement(_SET_FAST, (), lambda rows: cast("str", rows[0][0]))
+    query: LiteralString = (
+        "select before, "  # noqa: S608 -- of constants
+        + _FAST
+        + " from (select current_setting('default_toast_compression') as before offset 0) as found"
+    )
+    return Statement(query, (), lambda rows: cast("str", rows[0][0]))
 
 
 def compress_by(method: str) -> Statement[None]:
