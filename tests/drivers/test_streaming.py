@@ -11,7 +11,7 @@ from pg_lo_storage.drivers.base import StreamingDriver, StreamingLargeObject
 from pg_lo_storage.drivers.bulk import stream, stream_descriptor
 from pg_lo_storage.exceptions import LargeObjectNotFound, StaleLargeObject
 from tests.drivers.support import is_aborted
-from tests.fixtures.connections import Connect, RawConnection
+from tests.fixtures.connections import Connect, RawConnection, run
 from tests.fixtures.proxy import Wire
 
 KB = 1024
@@ -68,6 +68,27 @@ def test_a_missing_object_is_not_found_and_aborts_nothing(
     with pytest.raises(LargeObjectNotFound):
         stream(driver, oid, 0, 10, io.BytesIO().write)
     assert not is_aborted(connection)
+
+
+def test_a_backend_that_is_killed_meanwhile_is_an_operational_error(connect: Connect) -> None:
+    connection, other = connect(autocommit=True), connect(autocommit=True)
+    driver = get_driver(connection)
+    # Much more than what the sockets hold.
+    oid = driver.from_bytes(DATA * 30)
+    [(pid,)] = run(connection, "select pg_backend_pid()")
+    killed: list[object] = []
+
+    def kill(_block: Buffer) -> None:
+        if not killed:
+            killed.extend(run(other, "select pg_terminate_backend(%s, 10000)", [pid]))
+
+    try:
+        with pytest.raises(Exception, match=r"clos|terminat|lost") as caught:
+            stream(driver, oid, 0, 2**41, kill, block=BLOCK)
+    finally:
+        get_driver(other).unlink(oid)
+    assert "OperationalError" in {base.__name__ for base in type(caught.value).__mro__}
+    assert connection.closed
 
 
 def test_it_leaves_no_descriptor_open(driver: LargeObjectDriver, oid: int) -> None:

@@ -75,7 +75,15 @@ class Psycopg2Driver(SQLDriver):
             return super().execute_streaming(query, params, sink)
         rows = CopiedRows(sink)
         with lock_of(self._connection), self._connection.cursor(cursor_factory=ext.cursor) as cursor:
-            cursor.copy_expert(b"copy (" + cursor.mogrify(query, params) + b") to stdout (format binary)", rows)
+            copy = b"copy (" + cursor.mogrify(query, params) + b") to stdout (format binary)"
+            try:
+                cursor.copy_expert(copy, rows)
+            except psycopg2.DatabaseError as error:
+                if error.pgcode is None and self._connection.closed:
+                    # Of which psycopg2 has no more to say than that it is in a COPY.
+                    message = "the connection was lost while the server sent a large object"
+                    raise psycopg2.OperationalError(message) from error
+                raise
         return rows.count
 
     @override
