@@ -86,8 +86,8 @@ class Question:
             return False
         if self.contenders:
             return contender.key in self.contenders
-        # What text, and saving what is large, are to the others is shown by less.
-        is_long = cell.operation == "save" and cell.size == scale.large
+        # What text, and saving or holding what is large, are to the others is shown by less.
+        is_long = cell.operation in {"save", "read"} and cell.size == scale.large
         return (cell.content == "random" and not is_long) or contender.key in CORE
 
 
