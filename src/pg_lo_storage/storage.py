@@ -6,9 +6,9 @@ Storage API: https://docs.djangoproject.com/en/stable/ref/files/storage/
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
@@ -21,14 +21,14 @@ from django.utils.functional import LazyObject
 from django.utils.timezone import get_default_timezone, make_naive
 from typing_extensions import override
 
-from pg_lo_storage import catalogue, saving
+from pg_lo_storage import catalogue, lookup, saving
 from pg_lo_storage.aio.cancellation import completed
 from pg_lo_storage.async_files import AsyncDbFile
 from pg_lo_storage.catalogue import Entry, Found
 from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
 from pg_lo_storage.drivers.base import MAX_SIZE
-from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.files import DbFile, DbFileIO, open_stored, upload_of
+from pg_lo_storage.lookup import Located, missing, oid_of, require_catalogue
 from pg_lo_storage.modes import BinaryMode
 from pg_lo_storage.names import MAX_OID, extension_of, make_name, parse_name
 from pg_lo_storage.saving import PART, SMALL
@@ -53,16 +53,6 @@ __all__ = [
     "db_for_read",
     "db_for_write",
 ]
-
-_T = TypeVar("_T")
-
-
-class Located(NamedTuple):
-    """Where a file is; ``entry`` is ``None`` without the catalogue."""
-
-    database: DatabaseDriver
-    loid: int
-    entry: Entry | None
 
 
 @deconstructible(path="pg_lo_storage.storage.DbFileStorage")
@@ -138,7 +128,7 @@ class DbFileStorage(Storage):
         return self._open(name, mode)
 
     def _open(self, name: str, mode: str = "rb") -> DbFile:
-        loid = self._loid(name)
+        loid = oid_of(name)
 
         def open_(binary: BinaryMode) -> DbFileIO:
             if binary == "rb":
@@ -163,11 +153,7 @@ class DbFileStorage(Storage):
     @override
     def exists(self, name: str) -> bool:
         """Tell whether there is such a file."""
-        if (loid := parse_name(name)) is None:
-            return False
-        if catalogue.is_installed():
-            return any(catalogue.find(database, loid, extension_of(name)) for database in self._reading())
-        return any(database.exists(loid) for database in self._reading())
+        return lookup.exists(self._alias, name)
 
     @override
     def size(self, name: str) -> int:
@@ -190,7 +176,7 @@ class DbFileStorage(Storage):
         if path.strip("./"):
             message = f"there is no folder {path!r}: all files are in {''!r}"
             raise FileNotFoundError(message)
-        _require_catalogue()
+        require_catalogue()
         return [], catalogue.names(DatabaseDriver(db_for_read(self._alias)))
 
     def entry(self, name: str) -> Entry:
@@ -199,20 +185,11 @@ class DbFileStorage(Storage):
         :raises FileNotFoundError: there is no such file.
         :raises NotImplementedError: as Django's storages do for what they cannot tell; there is no catalogue.
         """
-        _require_catalogue()
-        loid = self._loid(name)
-        return self._found(lambda database: _known(catalogue.find(database, loid, extension_of(name)), name))
+        return lookup.entry(self._alias, name)
 
     def entries(self, names: Iterable[str]) -> dict[str, Entry]:
         """Return what the catalogue says of those of the names that are files, in one query a database."""
-        _require_catalogue()
-        wanted = {name: loid for name in names if (loid := parse_name(name)) is not None}
-        found: dict[str, Entry] = {}
-        for database in self._reading():
-            if missing := {loid for name, loid in wanted.items() if name not in found}:
-                entries = catalogue.find_all(database, missing)
-                found |= {name: entries[loid] for name, loid in wanted.items() if loid in entries}
-        return {name: entry for name, entry in found.items() if entry.is_named(name)}
+        return lookup.entries(self._alias, names)
 
     def verify(self, name: str) -> bool | None:
         """Tell whether the stored bytes are those that were saved, by their sha256; reads the whole file.
@@ -221,7 +198,7 @@ class DbFileStorage(Storage):
 
         :raises FileNotFoundError: there is no such file.
         """
-        _require_catalogue()
+        require_catalogue()
         while True:
             (database, _, entry), _ = self.locate(name)
             if entry is None or entry.sha256 is None:
@@ -312,49 +289,16 @@ class DbFileStorage(Storage):
 
     def find(self, name: str, whole: int, start: int = 0) -> Found:
         """Find the file and read all of up to ``whole`` bytes, or else the first ``start`` bytes, in one statement."""
-        loid = self._loid(name)
-
-        def read(database: DatabaseDriver) -> Found:
-            if not catalogue.is_installed():
-                return Found(database, loid, *database.get_start(loid, whole, start))
-            return _known(catalogue.read(database, loid, extension_of(name), whole, start), name)
-
-        return self._found(read)
+        return lookup.find(self._alias, name, whole, start)
 
     def locate(self, name: str) -> tuple[Located, int]:
         """Return where the file is and its size in bytes, in one statement."""
-        loid = self._loid(name)
-
-        def find(database: DatabaseDriver) -> tuple[Located, int]:
-            if not catalogue.is_installed():
-                return Located(database, loid, None), database.size(loid)
-            entry, size = _known(catalogue.find_sized(database, loid, extension_of(name)), name)
-            return Located(database, loid, entry), size
-
-        return self._found(find)
+        return lookup.locate(self._alias, name)
 
     def _check_catalogued(self, name: str) -> None:
-        loid = self._loid(name)
+        loid = oid_of(name)
         if not catalogue.find(DatabaseDriver(self.write_alias), loid, extension_of(name)):
-            raise _missing(name, loid)
-
-    def _loid(self, name: object) -> int:
-        if (loid := parse_name(name)) is None:
-            raise _missing(name)
-        return loid
-
-    def _reading(self) -> list[DatabaseDriver]:
-        aliases = dict.fromkeys((db_for_read(self._alias), self.write_alias))
-        return [DatabaseDriver(alias) for alias in aliases]
-
-    def _found(self, ask: Callable[[DatabaseDriver], _T]) -> _T:
-        *others, last = self._reading()
-        for database in others:
-            try:
-                return ask(database)
-            except LargeObjectNotFound:
-                continue
-        return ask(last)
+            raise missing(name, loid)
 
 
 def _chunks(content: "_BinaryFile") -> Iterable[bytes]:
@@ -371,22 +315,6 @@ class DefaultDbFileStorage(_LazyStorage):
 
 db_file_storage: DbFileStorage = cast("DbFileStorage", DefaultDbFileStorage())
 """The default storage, on the settings' databases and ``MEDIA_URL``."""
-
-
-def _known(found: _T | None, name: str) -> _T:
-    if found is None:
-        raise _missing(name, parse_name(name))
-    return found
-
-
-def _missing(name: object, loid: int | None = None) -> LargeObjectNotFound:
-    return LargeObjectNotFound(f"no stored file is named {name!r}", oid=loid)
-
-
-def _require_catalogue() -> None:
-    if not catalogue.is_installed():
-        message = "this needs the catalogue of stored files: add 'pg_lo_storage' to INSTALLED_APPS, and migrate"
-        raise NotImplementedError(message)
 
 
 def _in_settings_zone(moment: datetime) -> datetime:

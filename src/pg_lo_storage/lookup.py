@@ -1,0 +1,118 @@
+"""Finding a file by its name: in the database for reading, and where that has it not yet, in the one for writing."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeVar
+
+from pg_lo_storage import catalogue
+from pg_lo_storage.catalogue import Entry, Found
+from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
+from pg_lo_storage.exceptions import LargeObjectNotFound
+from pg_lo_storage.names import extension_of, parse_name
+
+__all__ = ["Located", "entries", "entry", "exists", "find", "locate", "oid_of", "require_catalogue"]
+
+_T = TypeVar("_T")
+
+
+class Located(NamedTuple):
+    """Where a file is; ``entry`` is ``None`` without the catalogue."""
+
+    database: DatabaseDriver
+    loid: int
+    entry: Entry | None
+
+
+def oid_of(name: object) -> int:
+    """Return the oid that the name stands for.
+
+    :raises LargeObjectNotFound: it can be no stored file's name.
+    """
+    if (loid := parse_name(name)) is None:
+        raise missing(name)
+    return loid
+
+
+def missing(name: object, loid: int | None = None) -> LargeObjectNotFound:
+    """Return the error that says so."""
+    return LargeObjectNotFound(f"no stored file is named {name!r}", oid=loid)
+
+
+def require_catalogue() -> None:
+    """Raise what Django's storages do for what they cannot tell, where there is no catalogue."""
+    if not catalogue.is_installed():
+        message = "this needs the catalogue of stored files: add 'pg_lo_storage' to INSTALLED_APPS, and migrate"
+        raise NotImplementedError(message)
+
+
+def find(alias: str | None, name: str, whole: int, start: int = 0) -> Found:
+    """Find the file and read all of up to ``whole`` bytes, or else the first ``start`` bytes, in one statement."""
+    loid = oid_of(name)
+
+    def read(database: DatabaseDriver) -> Found:
+        if not catalogue.is_installed():
+            return Found(database, loid, *database.get_start(loid, whole, start))
+        return _known(catalogue.read(database, loid, extension_of(name), whole, start), name)
+
+    return _first(alias, read)
+
+
+def locate(alias: str | None, name: str) -> tuple[Located, int]:
+    """Return where the file is and its size in bytes, in one statement."""
+    loid = oid_of(name)
+
+    def measure(database: DatabaseDriver) -> tuple[Located, int]:
+        if not catalogue.is_installed():
+            return Located(database, loid, None), database.size(loid)
+        found, size = _known(catalogue.find_sized(database, loid, extension_of(name)), name)
+        return Located(database, loid, found), size
+
+    return _first(alias, measure)
+
+
+def entry(alias: str | None, name: str) -> Entry:
+    """Return what the catalogue says of the file."""
+    require_catalogue()
+    loid = oid_of(name)
+    return _first(alias, lambda database: _known(catalogue.find(database, loid, extension_of(name)), name))
+
+
+def entries(alias: str | None, names: Iterable[str]) -> dict[str, Entry]:
+    """Return what the catalogue says of those of the names that are files, in one query a database."""
+    require_catalogue()
+    wanted = {name: loid for name in names if (loid := parse_name(name)) is not None}
+    found: dict[str, Entry] = {}
+    for database in _databases(alias):
+        if lacking := {loid for name, loid in wanted.items() if name not in found}:
+            known = catalogue.find_all(database, lacking)
+            found |= {name: known[loid] for name, loid in wanted.items() if loid in known}
+    return {name: each for name, each in found.items() if each.is_named(name)}
+
+
+def exists(alias: str | None, name: str) -> bool:
+    """Tell whether there is such a file."""
+    if (loid := parse_name(name)) is None:
+        return False
+    if catalogue.is_installed():
+        return any(catalogue.find(database, loid, extension_of(name)) for database in _databases(alias))
+    return any(database.exists(loid) for database in _databases(alias))
+
+
+def _databases(alias: str | None) -> list[DatabaseDriver]:
+    aliases = dict.fromkeys((db_for_read(alias), db_for_write(alias)))
+    return [DatabaseDriver(each) for each in aliases]
+
+
+def _first(alias: str | None, ask: Callable[[DatabaseDriver], _T]) -> _T:
+    *others, last = _databases(alias)
+    for database in others:
+        try:
+            return ask(database)
+        except LargeObjectNotFound:
+            continue
+    return ask(last)
+
+
+def _known(found: _T | None, name: str) -> _T:
+    if found is None:
+        raise missing(name, parse_name(name))
+    return found
