@@ -31,6 +31,7 @@ INTERNAL = {
     "field_files",
     "field_options",
     "files",
+    "lookup",
     "management",
     "migrations",
     "modes",
