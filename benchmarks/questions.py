@@ -145,7 +145,8 @@ QUESTIONS = (
         "serve",
         "Serving a download",
         "`db_serve` under gunicorn, with one synchronous worker and a connection for each request, to a client that "
-        "takes all it gets. The first byte is told over that of an empty view.",
+        "takes all it gets. The first byte is told over that of an empty view, each by the median of ten requests to a "
+        "worker that has served before.",
         lambda scale: [Cell("serve", scale.large)],
         contenders=("own-psycopg", "own-psycopg2", "old-psycopg"),
         reference="old-psycopg",

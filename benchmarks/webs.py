@@ -26,12 +26,11 @@ def serve(python: Path, job: Job) -> Sample:
     """Download the job's file; the first byte is told over that of an empty view, each in a connection of its own."""
     with website(python, job) as (port, worker):
         get(port, f"/files/{job.small_name}")
-        empty = first_byte(port, "/empty/")
-        first = first_byte(port, f"/files/{job.name}")
         usage, begin = Usage(worker), time.perf_counter()
         _, received = get(port, f"/files/{job.name}")
-        seconds = time.perf_counter() - begin
-        return Sample(seconds, received, first_byte=first - empty, client_cpu=usage.cpu(), memory=usage.memory())
+        seconds, client_cpu, memory = time.perf_counter() - begin, usage.cpu(), usage.memory()
+        first = first_byte(port, f"/files/{job.name}") - first_byte(port, "/empty/")
+        return Sample(seconds, received, first_byte=first, client_cpu=client_cpu, memory=memory)
 
 
 def first_byte(port: int, path: str) -> float:

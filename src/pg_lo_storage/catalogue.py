@@ -17,8 +17,6 @@ from typing_extensions import Buffer
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.drivers.base import Sink
 from pg_lo_storage.drivers.queries import (
-    AS_BEFORE,
-    MAKE_FAST,
     MEASURED,
     START,
     STREAM,
@@ -54,18 +52,17 @@ _REMEMBER: Final = (
     " then set_config('pg_lo_storage.read', concat_ws(' ', " + _OPENED + ", %s::text), true) end is not null"
 )
 _AMONG: Final = " where f.loid = any(%s::text::oid[])"
-# VALUES are planned in no time. An object that was made just now cannot be the one that an older row of its oid was
-# about.
+# An object that was made just now cannot be the one that an older row of its oid was about.
 _ENTER: Final = (
     "insert into pg_lo_storage_file"
-    " (loid, extension, original_name, content_type, size, sha256, created_at, modified_at) values ("
+    " (loid, extension, original_name, content_type, size, sha256, created_at, modified_at) "
 )
+_REST: Final = ", %s::text, %s::text, %s::int8, %s::text, statement_timestamp(), statement_timestamp()"
 _ENTERED: Final = (
-    ", %s::text, %s::text, %s::text, %s::int8, %s::text, statement_timestamp(), statement_timestamp())"
     " on conflict (loid) do update set extension = excluded.extension, original_name = excluded.original_name,"
     " content_type = excluded.content_type, size = excluded.size, sha256 = excluded.sha256,"
     " created_at = excluded.created_at, modified_at = excluded.modified_at"
-    " returning loid::int8"
+    " returning loid::int8, coalesce(extension, '')"
 )
 # lo_unlink closes the session's own descriptors of the object: their guards are to say so.
 UNLINK_GONE: Final = (
@@ -93,16 +90,13 @@ class Upload:
     content_type: str
     max_length: int | None = None
 
-    def extension_for(self, loid: int) -> str | None:
-        """Return the extension of that object's name."""
-        if self.extension is None or self.max_length is None or len(f"{loid}{self.extension}") <= self.max_length:
-            return self.extension
-        return ""
-
     @property
-    def is_sure(self) -> bool:
-        """Whether the extension is the same for each oid."""
-        return self.extension_for(MAX_OID) == self.extension
+    def most_digits(self) -> int | None:
+        """How many an oid may have for the name to keep its extension; ``None`` where that is any number."""
+        if not self.extension or self.max_length is None:
+            return None
+        digits = self.max_length - len(self.extension)
+        return None if digits >= len(str(MAX_OID)) else digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,27 +137,39 @@ class Entry:
         )
 
 
-def save(database: DatabaseDriver, upload: Upload, data: Buffer, sha256: str, *, make: LiteralString) -> int:
-    """Make an object of ``data`` and its entry, in one statement; return the oid.
+def save(
+    database: DatabaseDriver, upload: Upload, data: Buffer, sha256: str, *, make: LiteralString
+) -> tuple[int, str]:
+    """Make an object of ``data`` and its entry, in one statement; return the oid and the extension it was given.
 
     ``make`` is MAKE or MAKE_FAST.
     """
-    query: LiteralString = _ENTER + make + _ENTERED
-    if make == MAKE_FAST:
-        query += ", " + AS_BEFORE
     view = byte_view(data)
-    rows = database.run(query, (view, *_values(upload, upload.extension, len(view), sha256)), writing=True)
-    return cast("int", rows[0][0])
+    about = (upload.original_name, upload.content_type, len(view), sha256)
+    query: LiteralString
+    if upload.most_digits is None:
+        # VALUES are planned in no time.
+        query = _ENTER + "values (" + make + ", %s::text" + _REST + ")" + _ENTERED
+        params: tuple[object, ...] = (view, upload.extension, *about)
+    else:
+        query = (
+            "with made as (select " + make + " as loid) " + _ENTER + "select loid,"  # noqa: S608 -- of constants
+            " case when length(loid::text) <= %s::int4 then %s::text else '' end" + _REST + " from made" + _ENTERED
+        )
+        params = (view, upload.most_digits, upload.extension, *about)
+    [(loid, extension)] = database.run(query, params, writing=True)
+    return cast("int", loid), cast("str", extension)
 
 
 def add(
     database: DatabaseDriver, loid: int, upload: Upload, *, size: int | None = None, sha256: str | None = None
 ) -> str:
     """Enter an object that was made in this transaction; return the extension it was given."""
-    query: LiteralString = _ENTER + "%s::oid" + _ENTERED
-    extension = upload.extension_for(loid)
-    database.run(query, (loid, *_values(upload, extension, size, sha256)), oid=loid, writing=True)
-    return extension or ""
+    query: LiteralString = _ENTER + "values (%s::oid, %s::text" + _REST + ")" + _ENTERED
+    is_short = upload.most_digits is None or len(str(loid)) <= upload.most_digits
+    params = (loid, upload.extension if is_short else "", upload.original_name, upload.content_type, size, sha256)
+    [(_, extension)] = database.run(query, params, oid=loid, writing=True)
+    return cast("str", extension)
 
 
 def find(database: DatabaseDriver, loid: int, extension: str) -> Entry | None:
@@ -312,7 +318,3 @@ def names(database: DatabaseDriver) -> list[str]:
     query: LiteralString = "select f.loid::text || coalesce(f.extension, '')" + _FROM + " order by f.loid"
     rows = database.run(query, ())
     return [cast("str", name) for (name,) in rows]
-
-
-def _values(upload: Upload, extension: str | None, size: int | None, sha256: str | None) -> tuple[object, ...]:
-    return (extension, upload.original_name, upload.content_type, size, sha256)

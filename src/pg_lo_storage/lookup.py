@@ -1,17 +1,20 @@
-"""Finding a file by its name: in the database for reading, and where that has it not yet, in the one for writing."""
+"""Finding a file by its name: in the first of some databases that has it."""
 
-from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import Entry, Found
-from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
+from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.names import extension_of, parse_name
 
-__all__ = ["Located", "entries", "entry", "exists", "find", "locate", "oid_of", "require_catalogue"]
+__all__ = ["Located", "entries", "entry", "exists", "find", "locate", "missing", "oid_of", "require_catalogue"]
 
 _T = TypeVar("_T")
+
+Databases: TypeAlias = Sequence[DatabaseDriver]
+"""Where it may be: that for reading, and, since a replica may not have it yet, that for writing."""
 
 
 class Located(NamedTuple):
@@ -44,7 +47,7 @@ def require_catalogue() -> None:
         raise NotImplementedError(message)
 
 
-def find(alias: str | None, name: str, whole: int, start: int = 0) -> Found:
+def find(databases: Databases, name: str, whole: int, start: int = 0) -> Found:
     """Find the file and read all of up to ``whole`` bytes, or else the first ``start`` bytes, in one statement."""
     loid = oid_of(name)
 
@@ -53,10 +56,10 @@ def find(alias: str | None, name: str, whole: int, start: int = 0) -> Found:
             return Found(database, loid, *database.get_start(loid, whole, start))
         return _known(catalogue.read(database, loid, extension_of(name), whole, start), name)
 
-    return _first(alias, read)
+    return _first(databases, read)
 
 
-def locate(alias: str | None, name: str) -> tuple[Located, int]:
+def locate(databases: Databases, name: str) -> tuple[Located, int]:
     """Return where the file is and its size in bytes, in one statement."""
     loid = oid_of(name)
 
@@ -66,44 +69,39 @@ def locate(alias: str | None, name: str) -> tuple[Located, int]:
         found, size = _known(catalogue.find_sized(database, loid, extension_of(name)), name)
         return Located(database, loid, found), size
 
-    return _first(alias, measure)
+    return _first(databases, measure)
 
 
-def entry(alias: str | None, name: str) -> Entry:
+def entry(databases: Databases, name: str) -> Entry:
     """Return what the catalogue says of the file."""
     require_catalogue()
     loid = oid_of(name)
-    return _first(alias, lambda database: _known(catalogue.find(database, loid, extension_of(name)), name))
+    return _first(databases, lambda database: _known(catalogue.find(database, loid, extension_of(name)), name))
 
 
-def entries(alias: str | None, names: Iterable[str]) -> dict[str, Entry]:
+def entries(databases: Databases, names: Iterable[str]) -> dict[str, Entry]:
     """Return what the catalogue says of those of the names that are files, in one query a database."""
     require_catalogue()
     wanted = {name: loid for name in names if (loid := parse_name(name)) is not None}
     found: dict[str, Entry] = {}
-    for database in _databases(alias):
+    for database in databases:
         if lacking := {loid for name, loid in wanted.items() if name not in found}:
             known = catalogue.find_all(database, lacking)
             found |= {name: known[loid] for name, loid in wanted.items() if loid in known}
     return {name: each for name, each in found.items() if each.is_named(name)}
 
 
-def exists(alias: str | None, name: str) -> bool:
+def exists(databases: Databases, name: str) -> bool:
     """Tell whether there is such a file."""
     if (loid := parse_name(name)) is None:
         return False
     if catalogue.is_installed():
-        return any(catalogue.find(database, loid, extension_of(name)) for database in _databases(alias))
-    return any(database.exists(loid) for database in _databases(alias))
+        return any(catalogue.find(database, loid, extension_of(name)) for database in databases)
+    return any(database.exists(loid) for database in databases)
 
 
-def _databases(alias: str | None) -> list[DatabaseDriver]:
-    aliases = dict.fromkeys((db_for_read(alias), db_for_write(alias)))
-    return [DatabaseDriver(each) for each in aliases]
-
-
-def _first(alias: str | None, ask: Callable[[DatabaseDriver], _T]) -> _T:
-    *others, last = _databases(alias)
+def _first(databases: Databases, ask: Callable[[DatabaseDriver], _T]) -> _T:
+    *others, last = databases
     for database in others:
         try:
             return ask(database)

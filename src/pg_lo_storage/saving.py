@@ -44,11 +44,11 @@ def save(database: DatabaseDriver, blocks: Iterator[Buffer]) -> int:
 def save_catalogued(database: DatabaseDriver, blocks: Iterator[Buffer], upload: catalogue.Upload) -> tuple[int, str]:
     """Make an object of the blocks, with its entry; return the oid and the extension that the entry has."""
     first, rest = _first_and_all(blocks)
-    if rest is None and upload.is_sure:
-        sha256 = hashlib.sha256(first).hexdigest()
-        return catalogue.save(database, upload, first, sha256, make=_make(first)), upload.extension or ""
-    with transaction.atomic(using=database.alias), _compressed(database), _Digest() as digest:
-        loid = _save_large(database, digest.of(rest or iter((first,))))
+    if rest is None:
+        return catalogue.save(database, upload, first, hashlib.sha256(first).hexdigest(), make=_make(first))
+    with transaction.atomic(using=database.alias), _Digest() as digest:
+        with _compressed(database):
+            loid = _save_large(database, digest.of(rest))
         return loid, catalogue.add(database, loid, upload, size=digest.size, sha256=digest.hexdigest())
 
 

@@ -153,7 +153,7 @@ class DbFileStorage(Storage):
     @override
     def exists(self, name: str) -> bool:
         """Tell whether there is such a file."""
-        return lookup.exists(self._alias, name)
+        return lookup.exists(self._databases(), name)
 
     @override
     def size(self, name: str) -> int:
@@ -185,11 +185,11 @@ class DbFileStorage(Storage):
         :raises FileNotFoundError: there is no such file.
         :raises NotImplementedError: as Django's storages do for what they cannot tell; there is no catalogue.
         """
-        return lookup.entry(self._alias, name)
+        return lookup.entry(self._databases(), name)
 
     def entries(self, names: Iterable[str]) -> dict[str, Entry]:
         """Return what the catalogue says of those of the names that are files, in one query a database."""
-        return lookup.entries(self._alias, names)
+        return lookup.entries(self._databases(), names)
 
     def verify(self, name: str) -> bool | None:
         """Tell whether the stored bytes are those that were saved, by their sha256; reads the whole file.
@@ -289,11 +289,15 @@ class DbFileStorage(Storage):
 
     def find(self, name: str, whole: int, start: int = 0) -> Found:
         """Find the file and read all of up to ``whole`` bytes, or else the first ``start`` bytes, in one statement."""
-        return lookup.find(self._alias, name, whole, start)
+        return lookup.find(self._databases(), name, whole, start)
 
     def locate(self, name: str) -> tuple[Located, int]:
         """Return where the file is and its size in bytes, in one statement."""
-        return lookup.locate(self._alias, name)
+        return lookup.locate(self._databases(), name)
+
+    def _databases(self) -> list[DatabaseDriver]:
+        aliases = dict.fromkeys((db_for_read(self._alias), self.write_alias))
+        return [DatabaseDriver(alias) for alias in aliases]
 
     def _check_catalogued(self, name: str) -> None:
         loid = oid_of(name)

@@ -60,6 +60,18 @@ class Failing(File):  # type: ignore[type-arg]  # pyright: ignore[reportMissingT
         raise OSError("the upload broke off")
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_a_savepoint_that_is_rolled_back_puts_it_back_too(size: int) -> None:
+    before = method()
+    with transaction.atomic():
+        with pytest.raises(ValueError, match="rolled back"), transaction.atomic():  # noqa: PT012 -- within
+            db_file_storage.save("a.txt", ContentFile(text(size)))
+            raise ValueError("rolled back")
+        assert method() == before
+        db_file_storage.save("a.txt", ContentFile(text(size)))
+        assert method() == before
+
+
 def test_a_save_that_fails_puts_it_back_too() -> None:
     before = method()
     with transaction.atomic():

@@ -54,6 +54,22 @@ def test_a_storage_of_an_alias_stays_there(name: str) -> None:
     assert OTHER.exists(saved)
 
 
+class Elsewhere(DbFileStorage):
+    """Says itself where it writes, and nothing of where it reads."""
+
+    @property
+    def write_alias(self) -> str:
+        return "other"
+
+
+def test_what_a_storage_writes_it_finds() -> None:
+    storage = Elsewhere()
+    saved = storage.save("b.txt", ContentFile(b"saved"))
+    assert storage.exists(saved)
+    assert storage.size(saved) == 5
+    assert stored(saved, OTHER) == b"saved"
+
+
 def test_a_missing_file_of_an_alias_is_looked_for_nowhere_else(only_in_default: str) -> None:
     assert not OTHER.exists(only_in_default)
     for call in (OTHER.open, OTHER.size):

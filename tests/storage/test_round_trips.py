@@ -51,12 +51,13 @@ def small_file(size: int) -> str:
 
 
 @pytest.mark.parametrize("size", SMALL_SIZES)
-def test_a_small_file_is_saved_by_one(size: int, counted: Counted) -> None:
+@pytest.mark.parametrize("max_length", [None, 100, 15, 11, 10])
+def test_a_small_file_is_saved_by_one(max_length: int | None, size: int, counted: Counted) -> None:
     file = ContentFile(content(size), name="a.pdf")
-    assert counted(lambda: WIRED.save("a.pdf", file)) == 1
+    assert counted(lambda: WIRED.save("a.pdf", file, max_length)) == 1
     with transaction.atomic(using="wired"):
         assert WIRED.exists("12") is False  # begins the transaction
-        assert counted(lambda: WIRED.save("a.pdf", file)) == 1
+        assert counted(lambda: WIRED.save("a.pdf", file, max_length)) == 1
 
 
 @pytest.mark.parametrize("size", SMALL_SIZES)

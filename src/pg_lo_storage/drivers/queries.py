@@ -29,7 +29,6 @@ from pg_lo_storage.exceptions import LargeObjectError, LargeObjectExists, LargeO
 from pg_lo_storage.names import MAX_OID
 
 __all__ = [
-    "AS_BEFORE",
     "MAKE",
     "MAKE_FAST",
     "MEASURED",
@@ -103,10 +102,7 @@ def create(oid: int) -> Statement[int]:
 
 def from_bytes(data: Buffer, make: LiteralString | None = None) -> Statement[int]:
     """Create an object with that content, by MAKE or MAKE_FAST; the result is its oid."""
-    query: LiteralString = "select " + MAKE
-    if make == MAKE_FAST:
-        query = "select loid, " + AS_BEFORE + " from (select " + MAKE_FAST + " as loid offset 0) as made"  # noqa: S608 -- of constants
-    return Statement(query, (byte_view(data),), integer, writing=True)
+    return Statement("select " + (make or MAKE), (byte_view(data),), integer, writing=True)
 
 
 # What the pages of an object are compressed by is asked of the server once in a session.
@@ -118,16 +114,16 @@ _FAST: Final = (
 MAKE: Final = "lo_from_bytea(0, %s::bytea)"
 """Makes an object of its parameter."""
 
+# The arguments of LEAST are evaluated in turn; the second is NULL, which does not count.
 MAKE_FAST: Final = (
-    "case when set_config('pg_lo_storage.before', current_setting('default_toast_compression'), true) <> '' and "
+    "least(case when set_config('pg_lo_storage.before', current_setting('default_toast_compression'), true) <> '' and "
     + _FAST
     + " <> '' then "
     + MAKE
-    + " end"
+    + " end, case when set_config('default_toast_compression', current_setting('pg_lo_storage.before'), true) = ''"
+    " then 0::oid end)"
 )
-"""The same with lz4, where the server has it; AS_BEFORE, which must come later, ends that."""
-
-AS_BEFORE: Final = "set_config('default_toast_compression', current_setting('pg_lo_storage.before'), true)"
+"""The same with lz4, where the server has it, and with what it was set to again after that."""
 
 
 def compress_fast() -> Statement[str]:

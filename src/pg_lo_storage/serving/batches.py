@@ -4,17 +4,17 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from pg_lo_storage.drivers.values import BATCH, BLOCK
+from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.serving.ranges import Piece
 
 __all__ = ["in_batches"]
 
-# Seconds in which a fast client has taken a batch, which grows then: of 4 MB it takes four in a second.
+# Seconds in which a fast client has taken a batch, which grows then.
 _FAST: Final = 0.25
 
 
-def in_batches(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Yield the pieces, ranges in parts of BLOCK bytes, of up to BATCH while they are asked for in haste."""
+def in_batches(pieces: Iterable[Piece], most: int) -> Iterator[Piece]:
+    """Yield the pieces, ranges in parts of BLOCK bytes, of up to ``most`` while they are asked for in haste."""
     size = BLOCK
     for piece in pieces:
         if isinstance(piece, bytes):
@@ -25,4 +25,4 @@ def in_batches(pieces: Iterable[Piece]) -> Iterator[Piece]:
             asked = time.monotonic()
             yield rest[:size]
             rest = rest[size:]
-            size = min(2 * size, BATCH) if time.monotonic() - asked < _FAST else BLOCK
+            size = min(2 * size, most) if time.monotonic() - asked < _FAST else BLOCK

@@ -11,6 +11,8 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from typing_extensions import override
 
+from pg_lo_storage.drivers.base import MAX_BLOCK
+from pg_lo_storage.drivers.values import BATCH
 from pg_lo_storage.serving.batches import in_batches
 from pg_lo_storage.serving.ranges import Piece
 from pg_lo_storage.serving.readers import READERS, needs_own_connection, release_connections, release_pooled_connections
@@ -71,7 +73,7 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
         headers: Mapping[str, str],
     ) -> None:
         self._representation = representation
-        self._batches = in_batches(pieces)
+        self._pieces = pieces
         self._body = self._read_here()
         super().__init__(self._body, status=status, headers=dict(headers))
         self._keep_type(headers)
@@ -88,7 +90,8 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
                 yield block
 
     def _read_here(self) -> Iterator[bytes]:
-        for batch in self._batches:
+        # A server has few threads for this.
+        for batch in in_batches(self._pieces, BATCH):
             blocks = [batch] if isinstance(batch, bytes) else self._representation.read(batch)
             release_pooled_connections()
             yield from _given_away(blocks)
@@ -100,7 +103,8 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
                     yield block
             return
         with READERS.download():
-            for batch in self._batches:
+            # Of these there may be thousands, with a batch in memory each.
+            for batch in in_batches(self._pieces, MAX_BLOCK):
                 if isinstance(batch, bytes):
                     yield batch
                 else:
