@@ -148,7 +148,7 @@ def save(
     about = (upload.original_name, upload.content_type, len(view), sha256)
     query: LiteralString
     if upload.most_digits is None:
-        # VALUES are planned in no time.
+        # VALUES take the server less time to plan.
         query = _ENTER + "values (" + make + ", %s::text" + _REST + ")" + _ENTERED
         params: tuple[object, ...] = (view, upload.extension, *about)
     else:

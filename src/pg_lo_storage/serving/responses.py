@@ -74,6 +74,7 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
     ) -> None:
         self._representation = representation
         self._pieces = pieces
+        self._most = BATCH
         self._body = self._read_here()
         super().__init__(self._body, status=status, headers=dict(headers))
         self._keep_type(headers)
@@ -84,14 +85,15 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
             async for part in super().__aiter__():
                 yield part
             return
+        # Of these downloads there may be thousands, with a batch in memory each.
+        self._most = MAX_BLOCK
         own = self._iterator is self._body
         async with aclosing(self._read_elsewhere() if own else _in_the_requests_thread(iter(self))) as blocks:
             async for block in blocks:
                 yield block
 
     def _read_here(self) -> Iterator[bytes]:
-        # A server has few threads for this.
-        for batch in in_batches(self._pieces, BATCH):
+        for batch in in_batches(self._pieces, self._most):
             blocks = [batch] if isinstance(batch, bytes) else self._representation.read(batch)
             release_pooled_connections()
             yield from _given_away(blocks)
@@ -103,8 +105,7 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
                     yield block
             return
         with READERS.download():
-            # Of these there may be thousands, with a batch in memory each.
-            for batch in in_batches(self._pieces, MAX_BLOCK):
+            for batch in in_batches(self._pieces, self._most):
                 if isinstance(batch, bytes):
                     yield batch
                 else:
