@@ -55,6 +55,31 @@ def test_a_far_offset_is_read_outside_a_transaction(connect: Connect, offset: in
         assert reader.read() == b"cd"
 
 
+READING: dict[str, Callable[[LargeObjectIO], object]] = {
+    "read": lambda file: file.read(),
+    "read much": lambda file: file.read(1 << 31),
+    "read a little": lambda file: file.read(1),
+    "read1": lambda file: file.read1(),
+    "readline": lambda file: file.readline(),
+    "readinto": lambda file: bytes(file.readinto(bytearray(1 << 21))),
+}
+
+
+@pytest.mark.parametrize("offset", [*OFFSETS, 8 * 2**30])
+@pytest.mark.parametrize("read", READING.values(), ids=READING)
+def test_far_beyond_the_end_there_is_nothing_to_read(
+    files: Files, offset: int, read: Callable[[LargeObjectIO], object]
+) -> None:
+    with files.open(0, "wb") as written:
+        written.write(b"small")
+    with files.open(written.oid) as file:
+        file.seek(offset)
+        assert read(file) == b""
+        assert file.tell() == offset
+        file.seek(0)
+        assert file.read() == b"small"
+
+
 def test_a_far_offset_is_appended_to(files: Files) -> None:
     with files.open(0, "wb") as file:
         file.truncate(2**32)

@@ -52,11 +52,12 @@ class GuardedDescriptor:
         """Read ``size`` bytes in rows of ``block`` bytes and an empty one; the result is the number of rows."""
         query: LiteralString = (
             "select loread(fd, least(block, till - start - i * block)::int4)"  # noqa: S608 -- of constants
-            " from (select fd, block, lo_lseek64(fd, start, 0) as start, least(start + size, till) as till"
+            " from (select fd, block, lo_lseek64(fd, start, 0) as start,"
+            " greatest(start, least(start + size, till)) as till"
             " from (select fd, block, size, lo_tell64(fd) as start, lo_lseek64(fd, 0, 2) as till"
             f" from (select %s::int4 as fd, %s::int8 as block, %s::int8 as size {GUARD} offset 0) as asked offset 0)"
             " as measured offset 0) as placed,"
-            " lateral generate_series(0, greatest(till - start + block - 1, 0) / block) as i"
+            " lateral generate_series(0, (till - start + block - 1) / block) as i"
         )
         return self.guarded(query, (self.fd, check_block(block), min(size, MAX_SIZE)), integer)
 

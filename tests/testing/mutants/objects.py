@@ -35,6 +35,14 @@ class ReadPadsWithZeros(MutantObject):
         return super().read(size).ljust(min(size, 4096), b"\0")
 
 
+class ReadFarBeyondTheEndOverflows(MutantObject):
+    @override
+    def read(self, size: int) -> bytes:
+        if size > 1 << 20 and super().tell() > 1 << 31:
+            raise OverflowError
+        return super().read(size)
+
+
 class SeekIgnoresWhence(MutantObject):
     @override
     def seek(self, offset: int, whence: int = 0) -> int:
@@ -228,6 +236,7 @@ MUTANTS = [
     mutant("short reads of much", ShortLargeReads, "test_read_takes_any_size"),
     mutant("memoryview instead of bytes from read", MemoryviewFromRead, "test_read_returns_bytes_from_the_position"),
     mutant("read pads with zeros", ReadPadsWithZeros, "test_read_returns_fewer_bytes_only_at_the_end"),
+    mutant("read overflows", ReadFarBeyondTheEndOverflows, "test_far_beyond_the_end_there_is_nothing_to_read"),
     mutant("wrong seek base", SeekIgnoresWhence, "test_seek_moves_from_start_position_and_end"),
     mutant("seek beyond the end turns back", SeekFromTheEndTurnsTheSign, "test_seek_moves_from_start_position_and_end"),
     mutant("seek returns its offset", SeekReturnsItsOffset, "test_seek_moves_from_start_position_and_end"),

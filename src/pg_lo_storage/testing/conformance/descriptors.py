@@ -96,6 +96,21 @@ class DescriptorTests(KitBase[D]):
         assert descriptor.seek(1000) == 1000
         assert descriptor.read(100) == b""
 
+    @pytest.mark.parametrize("position", [*FAR, MAX_SIZE])
+    @pytest.mark.parametrize("mode", [READ, READ_WRITE])
+    def test_far_beyond_the_end_there_is_nothing_to_read(
+        self, driver: LargeObjectDriver, mode: AccessMode, position: int
+    ) -> None:
+        descriptor = opened(driver, b"content", mode)
+        for size in (1, 1 << 19, 3 << 20, 1 << 40):
+            assert descriptor.seek(position) == position
+            assert descriptor.read(size) == b""
+            assert descriptor.tell() == position
+        for count in (1, 100, None):
+            assert list(descriptor.chunks(100_000, count)) == []
+        descriptor.seek(0)
+        assert descriptor.read(100) == b"content"
+
     def test_an_empty_object_is_at_its_end(self, driver: LargeObjectDriver) -> None:
         descriptor = opened(driver, b"")
         assert descriptor.read(10) == b""
