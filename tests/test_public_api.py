@@ -35,6 +35,7 @@ INTERNAL = {
     "management",
     "migrations",
     "modes",
+    "name_columns",
     "opening",
     "readahead",
     "saving",
@@ -43,6 +44,7 @@ INTERNAL = {
     "signing",
     "trigger_functions",
     "triggers",
+    "verdicts",
 }
 
 WITHOUT_DJANGO = ["aio", "contrib.fsspec", "drivers", "exceptions", "io", "names", "testing", "transfer"]

@@ -1,107 +1,66 @@
 """Adoption: entering into the catalogue what columns name already, so that adding the app makes no file disappear.
 
-``migrate`` does it once for each column that holds names of files, after the migrations: the columns that were done
-are remembered in the comment of the catalogue's table, which lives exactly as long as the entries do.
-``manage.py largeobjects adopt`` does it on demand.
+A name alone proves little: a column that another storage had until now may hold ``20240131.pdf``, and somebody's
+object has that oid. So each name is judged before it is taken, and ``migrate`` takes all names of a column or none: one
+that is no stored file's tells that others may be another storage's too. ``manage.py largeobjects adopt`` takes, on
+demand, what it can.
 
-Names are read through a cursor of the server and entered in batches, so that neither side holds many. Size and digest
-stay unknown: to know them every byte would have to be read.
+Names are read through cursors of the server, object by object, and entered in batches: neither side holds many, and
+what an interruption leaves undone the next run does. Size and digest stay unknown: to know them every byte would have
+to be read.
 """
 
-import json
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self, TypeAlias, cast
+from collections.abc import Collection, Generator, Iterable, Sequence
+from contextlib import ExitStack, closing, nullcontext
+from heapq import merge
+from itertools import groupby
+from operator import attrgetter
+from typing import Final, NamedTuple, Protocol
 
-from django.apps import apps
-from django.db import connections, models, router, transaction
+from django.db import connections, transaction
 
-from pg_lo_storage.content_types import UNKNOWN, content_type_of
-from pg_lo_storage.lifecycle.references import stored_fields, write_alias_of
-from pg_lo_storage.models import StoredFile
-from pg_lo_storage.names import extension_of, parse_name
-
-if TYPE_CHECKING:
-    Field: TypeAlias = models.Field[Any, Any]
-
-__all__ = [
-    "Adopted",
-    "NameColumn",
-    "adopt",
-    "adopt_after_migrate",
-    "count_names",
-    "file_fields",
-    "has_catalogue",
-    "name_columns",
-    "unreadable",
-]
-
-BATCH: Final = 10_000
-"""So many names are read and entered at a time."""
-
-_MARK: Final = "Names of files were adopted from these columns: "
-
-# What was adopted is called by its own name, and nobody knows its digest. Where names of one object differ in their
-# extension it gets NULL, which is any: each of these files is to open. What storage.save() entered stays as it is.
-_ADOPTED: Final = "f.size is null and f.sha256 is null and f.original_name = f.loid::text || coalesce(f.extension, '')"
-_ENTER: Final = (
-    "with named as (select oid, suffix, name, kind, object, case when oid is null then 'missing'"  # noqa: S608 -- of constants
-    " when f.loid is null then 'adopted'"
-    f" when f.extension is null or f.extension = suffix or {_ADOPTED} then 'present' else 'foreign' end as outcome"
-    " from unnest(%s::int8[], %s::text[], %s::text[], %s::text[]) as given (object, suffix, name, kind)"
-    " left join pg_largeobject_metadata on oid = object::oid"
-    " left join pg_lo_storage_file as f on f.loid = oid),"
-    " wanted as (select oid, count(*) = 1 as agreed, min(suffix) as suffix, min(name) as name, min(kind) as kind"
-    " from named where outcome in ('adopted', 'present') group by oid),"
-    " entered as (insert into pg_lo_storage_file as f (loid, extension, original_name, content_type)"
-    " select oid, case when agreed then suffix end, name, case when agreed then kind else %s end from wanted"
-    " on conflict (loid) do update set extension = null, content_type = %s"
-    " where f.extension <> coalesce(excluded.extension, '/'))"
-    " select object, name, outcome from named"
+from pg_lo_storage.content_types import content_type_of
+from pg_lo_storage.name_columns import (
+    NameColumn,
+    file_fields,
+    has_catalogue,
+    may_settle,
+    name_columns,
+    names_of,
+    settle,
+    settled_columns,
+    unreadable,
+    unsettled_columns,
 )
+from pg_lo_storage.names import extension_of, parse_name
+from pg_lo_storage.verdicts import Adopted, Outcome, Verdict
 
+__all__ = ["adopt", "adopt_after_migrate", "count", "readable_file_columns"]
 
-class NameColumn(NamedTuple):
-    """A column that holds names of files: the database of its rows, table and column, as Django has them."""
+BATCH: Final = 1_000
+"""So many objects are judged and entered at a time."""
 
-    alias: str
-    table: str
-    column: str
-
-    def __str__(self) -> str:
-        return f"{self.table}.{self.column}"
-
-
-@dataclass
-class Adopted:
-    """What became of the names in a column, counted by row; blank ones are not counted.
-
-    ``adopted`` is entered now; ``present`` was catalogued before, or is named by several rows; ``missing`` has no large
-    object; ``malformed`` is no stored file's name; ``foreign`` is catalogued under another extension, and stays so.
-    """
-
-    adopted: int = 0
-    present: int = 0
-    missing: int = 0
-    malformed: int = 0
-    foreign: int = 0
-
-    @property
-    def total(self) -> int:
-        """How many names there were."""
-        return self.adopted + self.present + self.missing + self.malformed + self.foreign
-
-    def __iadd__(self, other: Self) -> Self:
-        for name, count in vars(other).items():
-            setattr(self, name, getattr(self, name) + count)
-        return self
-
-    def __str__(self) -> str:
-        text = f"{self.adopted} adopted, {self.present} already there, {self.missing} without a large object"
-        rarer = {"malformed": self.malformed, "catalogued under another extension": self.foreign}
-        return text + "".join(f", {count} {what}" for what, count in rarer.items() if count)
+# A superuser counts as a member of every role, and owns what is its own.
+_OWNED: Final = (
+    "(select case when rolsuper then lomowner = r.oid else pg_has_role(lomowner, 'usage') end"
+    " from pg_catalog.pg_roles as r where rolname = current_user)"
+)
+# A stored file has one name. Of two for one object at least one is wrong, and nobody knows which.
+_JUDGE: Final = (
+    "with judged as (select object, name, suffix, kind, wanted, case when m.oid is null then 'missing'"  # noqa: S608 -- of constants
+    " when f.loid is not null then case when coalesce(f.extension = suffix, true) then 'present' else 'foreign' end"
+    " when count(*) over (partition by object) > 1 then 'disputed'"
+    f" when %s::bool or {_OWNED} then 'adopted' else 'unowned' end as outcome,"
+    " coalesce(f.loid::text || f.extension, pg_get_userbyid(lomowner)::text, '') as detail"
+    " from unnest(%s::int8[], %s::text[], %s::text[], %s::text[], %s::bool[])"
+    " as given (object, name, suffix, kind, wanted)"
+    " left join pg_catalog.pg_largeobject_metadata as m on m.oid = object::oid"
+    " left join pg_lo_storage_file as f on f.loid = m.oid),"
+    " entered as (insert into pg_lo_storage_file (loid, extension, original_name, content_type)"
+    " select object::oid, suffix, name, kind from judged where outcome = 'adopted' and wanted on conflict do nothing)"
+    " select name, outcome, detail from judged"
+)
 
 
 class Output(Protocol):
@@ -112,149 +71,160 @@ class Output(Protocol):
         ...
 
 
-def file_fields(alias: str) -> "list[Field]":
-    """Return the file fields of all models whose files are on ``alias``."""
-    every = apps.get_models(include_auto_created=True, include_swapped=True)
-    fields = {field for model in every for field in stored_fields(model)}
-    return [field for field in fields if write_alias_of(field) == alias]
+class _Use(NamedTuple):
+    """A name that so many rows of a column have; ``stem`` is the number it begins with."""
+
+    stem: str
+    name: str
+    column: NameColumn
+    rows: int
 
 
-def name_columns(fields: "Iterable[Field]", alias: str) -> list[NameColumn]:
-    """Return the columns of those fields that there are, of rows that name files on ``alias``.
+def adopt(
+    columns: Collection[NameColumn],
+    alias: str,
+    *,
+    beside: Iterable[NameColumn] = (),
+    any_owner: bool = False,
+    dry_run: bool = False,
+) -> Generator[Verdict]:
+    """Catalogue on ``alias`` the objects that the columns name, and yield what becomes of each name.
 
-    Rows may be in another database than their files: they are looked for in both.
+    Names that the columns ``beside`` have are not taken, and dispute what they name otherwise. ``any_owner`` takes
+    objects of other roles too. ``dry_run`` changes nothing.
     """
-    wanted = {
-        NameColumn(rows, field.model._meta.db_table, cast("str", field.column))
-        for field in fields
-        for rows in (alias, router.db_for_write(field.model))
-    }
-    return sorted(column for column in wanted if _is_there(column))
+    wanted, objects = set(columns), list[list[_Use]]()
+    with closing(_uses(sorted(wanted.union(beside)))) as uses:
+        for _, group in groupby(uses, key=attrgetter("stem")):
+            named: list[_Use] = []
+            for use in group:
+                if parse_name(use.name) is not None:
+                    named.append(use)
+                elif use.column in wanted:
+                    yield Verdict(use.column, use.name, use.rows, "malformed")
+            if any(use.column in wanted for use in named):
+                objects.append(named)
+            if len(objects) == BATCH:
+                yield from _judge(objects, alias, wanted, any_owner, dry_run)
+                objects = []
+        yield from _judge(objects, alias, wanted, any_owner, dry_run)
 
 
-def has_catalogue(alias: str) -> bool:
-    """Tell whether the database has the catalogue's table."""
-    return bool(_ask(alias, "select to_regclass('pg_lo_storage_file') is not null"))
+def count(columns: Iterable[NameColumn], verdicts: Iterable[Verdict]) -> dict[NameColumn, Adopted]:
+    """Return what became of each column's names."""
+    outcomes = {column: Adopted() for column in columns}
+    for verdict in verdicts:
+        outcomes[verdict.column].add(verdict.outcome, verdict.rows)
+    return outcomes
 
 
-def unreadable(column: NameColumn) -> str | None:
-    """Return why the role cannot read each of the column's rows, ``None`` where it can."""
-    table = connections[column.alias].ops.quote_name(column.table)
-    if not _ask(column.alias, "select has_column_privilege(%s::text, %s::text, 'select')", table, column.column):
-        return "the role may not read it; grant it SELECT, or run 'largeobjects adopt' as the table's owner"
-    if _ask(column.alias, "select row_security_active(%s::text)", table):
-        return "row-level security may hide rows; run 'largeobjects adopt' as a role that is exempt from it"
-    return None
-
-
-def count_names(column: NameColumn) -> int:
-    """Return how many names the column holds."""
-    return cast("int", _ask(column.alias, _select("count(*)", column)))
-
-
-def adopt(column: NameColumn, alias: str, progress: Callable[[int], object] = int) -> Adopted:
-    """Catalogue on ``alias`` the objects that the column names, all or nothing.
-
-    ``progress`` is called after each batch, with how many names it had.
-    """
-    outcome = Adopted()
-    rows = connections[column.alias]
-    # The cursor needs a transaction of its rows' database too, where that is another one.
-    with transaction.atomic(using=alias), transaction.atomic(using=column.alias), rows.chunked_cursor() as cursor:
-        cursor.execute(_select("name", column))
-        while batch := cursor.fetchmany(BATCH):
-            outcome += _enter(alias, (name for (name,) in batch))
-            progress(len(batch))
-    return outcome
+def readable_file_columns(alias: str) -> list[NameColumn]:
+    """Return the columns with names of files on ``alias`` whose rows the role sees, all of them."""
+    return [column for column in name_columns(file_fields(alias), alias) if not unreadable(column)]
 
 
 def adopt_after_migrate(
     *, using: str, verbosity: int = 1, stdout: Output | None = None, plan: object = None, **_kwargs: object
 ) -> None:
-    """Adopt, on the database that was migrated, from the columns of which that was not done yet."""
+    """Adopt, on the database that was migrated, from the columns that nobody has adopted from yet."""
     # "flush" sends this signal too, without a plan: of empty tables.
     if plan is None or connections[using].vendor != "postgresql" or not has_catalogue(using):
         return
-
-    def say(text: str) -> None:
+    for text in _adopt_new(using):
         if verbosity:
             (stdout or sys.stdout).write(f"  {text}\n")
 
-    done = done_columns(using)
-    new = [column for column in name_columns(file_fields(using), using) if column not in done]
-    if new and not _ask(
-        using, "select pg_has_role(relowner, 'usage') from pg_class where oid = 'pg_lo_storage_file'::regclass"
-    ):
-        say("Files were not adopted: another role owns pg_lo_storage_file; as that one run 'migrate' again.")
+
+def _adopt_new(alias: str) -> Generator[str]:
+    """Adopt from the columns that are not settled, of each all names or none, and settle those; yield what to say."""
+    new = unsettled_columns(alias)
+    if not new:
+        return
+    if not may_settle(alias):
+        yield "Files were not adopted: another role owns pg_lo_storage_file; as that one run 'migrate' again."
         return
     for column in new:
         if reason := unreadable(column):
-            say(f"Files were not adopted from {column}: {reason}.")
-            continue
-        with transaction.atomic(using=using):
-            outcome = adopt(column, using)
-            done.add(column)
-            remember(using, done)
+            yield f"Files were not adopted from {column}: {reason}."
+    readable = readable_file_columns(alias)
+    refused = _refused([column for column in new if column in readable], alias, readable)
+    for column, verdict in sorted(refused.items()):
+        yield (
+            f"Files were not adopted from {column}: it has names that are no stored files', as if it had been another"
+            f" storage's until now, such as {verdict.name!r}, {verdict.reason}."
+            " 'manage.py largeobjects adopt --dry-run --show' judges each name; without --dry-run it takes the files."
+        )
+    beside = [column for column in readable if column not in refused]
+    whole = [column for column in new if column in beside]
+    for column, outcome in count(whole, adopt(whole, alias, beside=beside)).items():
         if outcome.total:
-            say(f"Stored files of {column}: {outcome}.")
+            yield f"Stored files of {column}: {outcome}."
+    settle(alias, settled_columns(alias).union(whole))
 
 
-def _select(what: str, column: NameColumn) -> str:
-    quote = connections[column.alias].ops.quote_name
-    name = f"{quote(column.column)}::text"
-    return f"select {what} from (select {name} as name from {quote(column.table)} where {name} <> '') as names"  # noqa: S608 -- quoted
+def _refused(columns: list[NameColumn], alias: str, beside: list[NameColumn]) -> dict[NameColumn, Verdict]:
+    """Return those of the columns that have a name which is no stored file's, with the first such name."""
+    certain, disputed = dict[NameColumn, Verdict](), dict[NameColumn, Verdict]()
+    for verdict in adopt(columns, alias, beside=beside, dry_run=True):
+        if verdict.is_refused:
+            (disputed if verdict.outcome == "disputed" else certain).setdefault(verdict.column, verdict)
+    if certain and disputed:
+        # The names of columns that are out dispute nobody else's.
+        rest, others = ([column for column in some if column not in certain] for some in (columns, beside))
+        return certain | _refused(rest, alias, others)
+    return certain | disputed
 
 
-def _enter(alias: str, names: Iterable[str]) -> Adopted:
-    outcome = Adopted()
-    counts = Counter(names)
-    loids = {name: loid for name in counts if (loid := parse_name(name)) is not None}
-    outcome.malformed = sum(count for name, count in counts.items() if name not in loids)
-    suffixes = [extension_of(name) for name in loids]
+def _judge(
+    objects: Sequence[Sequence[_Use]], alias: str, wanted: Collection[NameColumn], any_owner: bool, dry_run: bool
+) -> Generator[Verdict]:
+    """Enter the objects, each given by the uses of its names, and yield what becomes of the wanted ones."""
+    names = {use.name: False for uses in objects for use in uses}
+    names |= {use.name: not dry_run for uses in objects for use in uses if use.column in wanted}
+    suffixes = [extension_of(name) for name in names]
     kinds = [content_type_of(suffix) for suffix in suffixes]
-    entered: set[int] = set()
     with connections[alias].cursor() as cursor:
-        cursor.execute(_ENTER, [list(loids.values()), suffixes, list(loids), kinds, UNKNOWN, UNKNOWN])
-        for loid, name, told in cast("list[tuple[int, str, str]]", cursor.fetchall()):
-            again = "present" if told == "adopted" else told
-            setattr(outcome, again, getattr(outcome, again) + counts[name])
-            if told == "adopted":
-                entered.add(loid)
-    outcome.adopted = len(entered)
-    outcome.present -= len(entered)
-    return outcome
+        loids = [parse_name(name) for name in names]
+        cursor.execute(_JUDGE, [any_owner, loids, list(names), suffixes, kinds, list(names.values())])
+        judged: dict[str, tuple[Outcome, str]] = {
+            name: (outcome, detail) for name, outcome, detail in cursor.fetchall()
+        }
+    for uses in objects:
+        taken = False
+        for use in uses:
+            if use.column not in wanted:
+                continue
+            outcome, detail = judged[use.name]
+            if outcome == "disputed":
+                detail = " and ".join(sorted({use.name for use in uses}))
+            yield Verdict(use.column, use.name, use.rows, "present" if taken else outcome, detail)
+            taken = outcome == "adopted"
 
 
-def _is_there(column: NameColumn) -> bool:
-    connection = connections[column.alias]
-    query = (
-        "select exists (select from pg_catalog.pg_attribute"
-        " where attrelid = to_regclass(%s::text) and attname = %s::text and attnum > 0 and not attisdropped)"
+def _uses(columns: Iterable[NameColumn]) -> Generator[_Use]:
+    """Yield the names that the columns have, those of one object one after another."""
+    with ExitStack() as stack:
+        streams = [
+            stack.enter_context(closing(_uses_on(alias, list(some))))
+            for alias, some in groupby(columns, key=attrgetter("alias"))
+        ]
+        yield from merge(*streams, key=attrgetter("stem"))
+
+
+def _uses_on(alias: str, columns: Sequence[NameColumn]) -> Generator[_Use]:
+    connection = connections[alias]
+    every = " union all ".join(
+        f"select {n} as n, name from ({names_of(column)}) as c{n}"  # noqa: S608 -- quoted
+        for n, column in enumerate(columns)
     )
-    table = connection.ops.quote_name(column.table)
-    return connection.vendor == "postgresql" and bool(_ask(column.alias, query, table, column.column))
-
-
-def done_columns(alias: str) -> set[NameColumn]:
-    """Return the columns of which 'migrate' has entered the files into the database's catalogue."""
-    comment = _ask(alias, "select obj_description('pg_lo_storage_file'::regclass, 'pg_class')")
-    if not isinstance(comment, str) or not comment.startswith(_MARK):
-        return set()
-    columns: list[list[str]] = json.loads(comment.removeprefix(_MARK))
-    # The database itself has no name in its own notes: an alias may be renamed.
-    return {NameColumn(rows or alias, table, column) for rows, table, column in columns}
-
-
-def remember(alias: str, done: set[NameColumn]) -> None:
-    """Note the columns in the database, so that 'migrate' leaves them alone."""
-    columns = sorted(("" if column.alias == alias else column.alias, column.table, column.column) for column in done)
-    # The editor would take a per cent sign for a parameter.
-    comment = _MARK + json.dumps(columns).replace("%", "\\u0025")
-    with connections[alias].schema_editor() as editor:
-        editor.alter_db_table_comment(StoredFile, "", comment)
-
-
-def _ask(alias: str, query: str, *params: str) -> object:
-    with connections[alias].cursor() as cursor:
-        cursor.execute(query, params)
-        return cursor.fetchall()[0][0]
+    query = (
+        "select coalesce(substring(name, '^[1-9][0-9]*'), '') collate \"C\" as stem, name, n, count(*)"  # noqa: S608 -- quoted
+        f" from ({every}) as names group by n, name order by stem, n, name"
+    )
+    # Outside a transaction the cursor outlives those of the entries; where a pooler forbids that, one has them all.
+    is_pooled = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+    with transaction.atomic(using=alias) if is_pooled else nullcontext(), connection.chunked_cursor() as cursor:
+        cursor.execute(query)
+        while rows := cursor.fetchmany(BATCH):
+            for stem, name, n, count_of_rows in rows:
+                yield _Use(stem, name, columns[n], count_of_rows)

@@ -11,6 +11,7 @@ from django.db import Error, NotSupportedError, connections, transaction
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.lifecycle.references import FileColumn, file_columns
+from pg_lo_storage.name_columns import has_names, unreadable, unsettled_columns
 
 __all__ = ["check_server", "keeps_files"]
 
@@ -98,10 +99,27 @@ def _check(alias: str) -> Iterator[checks.CheckMessage]:
             hint=f"Run 'manage.py migrate --database {alias}'.",
             id="pg_lo_storage.W006",
         )
+    if catalogue.is_installed() and has_catalogue:
+        yield from _check_adopted(alias)
     columns = _columns(alias)
     yield from _check_columns(alias, columns, str(role))
     if compatible == "off":
         yield from _check_owners(alias, [found.column for found in columns if found.readable], str(role))
+
+
+def _check_adopted(alias: str) -> Iterator[checks.CheckMessage]:
+    new = [column for column in unsettled_columns(alias) if not unreadable(column) and has_names(column)]
+    if new:
+        yield checks.Warning(
+            f"Files that rows of {', '.join(map(str, new))} name may be missing in the catalogue of {alias!r}, and are"
+            " not opened, served or deleted then: 'migrate' has not adopted them, as it does unless a name there is no"
+            " stored file's.",
+            hint=(
+                f"Run 'manage.py migrate --database {alias}', which says why not; or 'manage.py largeobjects adopt"
+                " --dry-run --show', and what it says without --dry-run."
+            ),
+            id="pg_lo_storage.W012",
+        )
 
 
 def _check_columns(alias: str, columns: list[Found], role: str) -> Iterator[checks.CheckMessage]:

@@ -42,6 +42,13 @@ def migrate(*arguments: str, verbosity: int = 1) -> str:
     return stdout.getvalue()
 
 
+def adopt(*arguments: str) -> str:
+    """Run ``largeobjects adopt``, and return what it prints."""
+    stdout = io.StringIO()
+    call_command("largeobjects", "adopt", *arguments, stdout=stdout, stderr=io.StringIO())
+    return stdout.getvalue()
+
+
 def invoice(name: str, field: str = "data", using: str = "default") -> None:
     """Insert a row that names a file, past the field."""
     run(f"insert into invoices_invoice ({field}) values (%s)", name, using=using)

@@ -6,24 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import override_settings
 
 from pg_lo_storage import adoption
+from pg_lo_storage.content_types import content_type_of
 from pg_lo_storage.management.commands import largeobjects
 from pg_lo_storage.models import StoredFile
 from pg_lo_storage.storage import db_file_storage
-from tests.catalogue.support import entries, invoice, migrate, run, saved, uncatalogued
+from tests.catalogue.support import adopt, entries, invoice, migrate, run, saved, uncatalogued
 from tests.invoices.models import Note
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
-
-
-def adopt(*arguments: str) -> str:
-    """Run the command, and return what it prints."""
-    stdout = io.StringIO()
-    call_command("largeobjects", "adopt", *arguments, stdout=stdout, stderr=io.StringIO())
-    return stdout.getvalue()
 
 
 @pytest.fixture
@@ -104,30 +98,55 @@ def test_all_outcomes_are_counted_by_row() -> None:
 
 
 @pytest.mark.parametrize("names", [(".pdf", ".txt"), ("", ".txt"), (".pdf", ".PDF"), (".a", ".b", ".a")])
-@pytest.mark.parametrize("batch", [1, 10_000])
+@pytest.mark.parametrize("batch", [1, 1_000])
 @pytest.mark.parametrize("fields", [("data", "data", "data"), ("data", "plain", "short")])
-def test_no_file_disappears_where_names_differ_in_their_extension(
+def test_an_object_that_rows_name_under_several_extensions_is_not_taken(
     names: tuple[str, ...], batch: int, fields: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(adoption, "BATCH", batch)
-    loid = uncatalogued()
+    loid, other = uncatalogued(), uncatalogued()
     for field, suffix in zip(fields, names, strict=False):
         invoice(f"{loid}{suffix}", field)
+        invoice(f"{other}.ok", field)
+    printed = adopt("--show")
+    for field, suffix in zip(fields, names, strict=False):
+        reason = " and ".join(sorted({f"{loid}{each}" for each in names}))
+        line = f"default: invoices_invoice.{field}: '{loid}{suffix}': refused, rows name one object {reason}\n"
+        assert line in printed
+    assert f"{len(names)} named under several extensions" in printed
+    assert entries() == {other: ".ok"}
+
+
+def test_once_the_wrong_name_is_gone_the_right_one_is_taken() -> None:
+    loid = uncatalogued()
+    invoice(f"{loid}.pdf")
+    invoice(f"{loid}.txt")
     adopt()
-    assert entries() == {loid: None}
-    assert StoredFile.objects.get().content_type == "application/octet-stream"
-    assert all(db_file_storage.exists(f"{loid}{suffix}") for suffix in names)
-    assert "0 adopted" in adopt()
-    assert entries() == {loid: None}
+    run("delete from invoices_invoice where data = %s", f"{loid}.txt")
+    adopt()
+    assert entries() == {loid: ".pdf"}
 
 
-def test_a_name_that_comes_later_opens_too() -> None:
+def test_a_column_that_is_not_asked_for_disputes_too() -> None:
+    loid = uncatalogued()
+    invoice(f"{loid}.pdf")
+    Note.objects.create(text=f"{loid}.txt")
+    assert f"refused, rows name one object {loid}.pdf and {loid}.txt" in adopt(
+        "--show", "--model", "invoices.Note.text"
+    )
+    assert not entries()
+    adopt()
+    assert entries() == {loid: ".pdf"}
+
+
+def test_a_name_that_comes_later_is_another_one() -> None:
     loid = uncatalogued()
     invoice(f"{loid}.pdf")
     adopt()
     invoice(f"{loid}.txt")
-    adopt()
-    assert entries() == {loid: None}
+    assert f"'{loid}.txt': refused, the file is {loid}.pdf\n" in adopt("--show")
+    assert entries() == {loid: ".pdf"}
+    assert not db_file_storage.exists(f"{loid}.txt")
 
 
 def test_a_saved_file_gets_no_second_name() -> None:
@@ -140,6 +159,15 @@ def test_a_saved_file_gets_no_second_name() -> None:
         file.write(b"C")
     assert "1 catalogued under another extension" in adopt()
     assert entries() == {int(name.partition(".")[0]): ".pdf"}
+
+
+def test_an_entry_of_any_extension_has_each_of_its_names() -> None:
+    loid = uncatalogued()
+    run("insert into pg_lo_storage_file (loid, original_name, content_type) values (%s, '', '')", loid)
+    for suffix in (".pdf", ".txt"):
+        invoice(f"{loid}{suffix}")
+    assert "0 adopted, 2 already there" in adopt()
+    assert entries() == {loid: None}
 
 
 def test_an_entry_of_a_saved_file_is_not_touched() -> None:
@@ -163,15 +191,47 @@ def test_a_dry_run_says_the_same_and_changes_nothing() -> None:
     assert told.replace(" (a dry run: nothing was changed)", "") == adopt()
 
 
-def test_many_rows_are_read_and_entered_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adoption, "BATCH", 100)
-    loids = [loid for (loid,) in run("select lo_create(0)::int8 from generate_series(1, 250)")]
+def test_many_rows_are_entered_in_batches_of_at_most_a_thousand() -> None:
+    loids = [loid for (loid,) in run("select lo_create(0)::int8 from generate_series(1, 2500)")]
     run("insert into invoices_invoice (data) select oid || '.txt' from pg_largeobject_metadata")
-    batches: list[int] = []
-    column = adoption.NameColumn("default", "invoices_invoice", "data")
-    assert adoption.adopt(column, "default", batches.append).adopted == 250
-    assert batches == [100, 100, 50]
+    adopt()
     assert entries() == dict.fromkeys(loids, ".txt")
+    transactions = run("select count(*) from pg_lo_storage_file group by xmin::text")
+    assert sorted(transactions) == [(500,), (1000,), (1000,)]
+
+
+@pytest.mark.parametrize("is_pooled", [False, True])
+def test_what_was_interrupted_goes_on_where_it_was(is_pooled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adoption, "BATCH", 2)
+    monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", is_pooled)
+    loids = sorted((uncatalogued() for _ in range(5)), key=str)
+    for loid in loids:
+        invoice(f"{loid}.pdf")
+
+    def interrupted(filename: str) -> str:
+        if not shown:
+            raise KeyboardInterrupt
+        return content_type_of(f"{shown.pop()}{filename}")
+
+    shown = loids[:3]
+    with monkeypatch.context() as patched:
+        patched.setattr(adoption, "content_type_of", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            adopt()
+    # Where a pooler forbids a cursor to outlive its transaction, that is one for all.
+    done = 0 if is_pooled else 2
+    assert len(entries()) == done
+    assert f"{5 - done} adopted, {done} already there" in adopt()
+    assert entries() == dict.fromkeys(loids, ".pdf")
+
+
+def test_a_transaction_of_the_callers_has_all_or_nothing() -> None:
+    invoice(f"{uncatalogued()}.pdf")
+    with transaction.atomic():
+        adopt()
+        assert entries()
+        transaction.set_rollback(True)
+    assert not entries()
 
 
 def test_names_are_taken_from_any_column() -> None:

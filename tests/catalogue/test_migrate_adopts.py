@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.core.management.sql import emit_post_migrate_signal
 from django.test import override_settings
 
-from pg_lo_storage import adoption
+from pg_lo_storage import adoption, name_columns
 from pg_lo_storage.storage import db_file_storage
 from tests.catalogue.support import entries, invoice, migrate, run, uncatalogued
 
@@ -62,9 +62,9 @@ def test_a_table_that_comes_later_is_adopted_then() -> None:
 
 def test_a_flush_adopts_nothing_and_forgets_nothing() -> None:
     call_command("flush", interactive=False, verbosity=0)
-    assert adoption.done_columns("default")
+    assert name_columns.settled_columns("default")
     invoice(f"{uncatalogued()}.pdf")
-    adoption.remember("default", set())
+    name_columns.settle("default", set())
     try:
         emit_post_migrate_signal(0, interactive=False, db="default")  # as "flush" does
         assert not entries()
@@ -92,12 +92,13 @@ def test_an_interrupted_adoption_is_done_again(monkeypatch: pytest.MonkeyPatch) 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(adoption, "remember", interrupt)
+        patched.setattr(adoption, "settle", interrupt)
         with pytest.raises(KeyboardInterrupt):
             migrate(verbosity=0)
-    assert not entries()
+    later = uncatalogued()
+    invoice(f"{later}.pdf")
     migrate(verbosity=0)
-    assert entries() == {loid: ".pdf"}
+    assert entries() == {loid: ".pdf", later: ".pdf"}
 
 
 @pytest.mark.usefixtures("before_the_app")
@@ -122,11 +123,11 @@ def test_nothing_is_said_where_there_is_nothing_to_adopt() -> None:
 ODD = ['per%cent \'s "quoted".table', 'a "b" %s; \\ --']
 
 
-def test_migrate_remembers_any_identifier() -> None:
-    columns = {adoption.NameColumn("default", *ODD), adoption.NameColumn("other", *ODD)}
-    before = adoption.done_columns("default")
+def test_any_identifier_may_be_settled() -> None:
+    columns = {name_columns.NameColumn("default", *ODD), name_columns.NameColumn("other", *ODD)}
+    before = name_columns.settled_columns("default")
     try:
-        adoption.remember("default", before | columns)
-        assert adoption.done_columns("default") == before | columns
+        name_columns.settle("default", before | columns)
+        assert name_columns.settled_columns("default") == before | columns
     finally:
-        adoption.remember("default", before)
+        name_columns.settle("default", before)

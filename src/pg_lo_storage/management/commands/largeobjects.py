@@ -1,18 +1,20 @@
 """``manage.py largeobjects``: what is done to stored files from outside."""
 
-from collections.abc import Generator
-from contextlib import contextmanager, nullcontext
+from argparse import SUPPRESS
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
-from django.db import connections, models, transaction
+from django.db import connections, models
 from typing_extensions import override
 
-from pg_lo_storage import adoption
-from pg_lo_storage.adoption import Adopted, NameColumn
+from pg_lo_storage import adoption, name_columns
 from pg_lo_storage.databases import db_for_write
 from pg_lo_storage.lifecycle.references import write_alias_of
+from pg_lo_storage.name_columns import NameColumn
+from pg_lo_storage.verdicts import Adopted, Verdict
 
 if TYPE_CHECKING:
     Field: TypeAlias = models.Field[Any, Any]
@@ -28,13 +30,17 @@ class Bar:
         self._label = label
         self._total = total
         self._done = 0
+        self._shown = ""
 
     def advance(self, count: int) -> None:
         """Show that so many more are done."""
         self._done += count
         # Rows may have come since they were counted.
         share = min(self._done / self._total, 1) if self._total else 1
-        self._show(f"{self._label} [{'#' * int(share * _WIDTH):{_WIDTH}}] {share:4.0%}")
+        text = f"{self._label} [{'#' * int(share * _WIDTH):{_WIDTH}}] {share:4.0%}"
+        if text != self._shown:
+            self._show(text)
+            self._shown = text
 
     def end(self) -> None:
         """Remove the bar."""
@@ -48,6 +54,15 @@ class Bar:
             self._stream.flush()
 
 
+class _CommonOptions(BaseCommand):
+    """What makes a parser of Django's options for every command, which leaves alone what was said before it."""
+
+    @override
+    def add_base_argument(self, parser: CommandParser, *args: Any, **kwargs: Any) -> None:
+        # A default that is given here comes before the parser's own.
+        super().add_base_argument(parser, *args, **kwargs | {"default": SUPPRESS})
+
+
 class Command(BaseCommand):
     """The family of commands on stored files; each subcommand is a method of its name."""
 
@@ -56,7 +71,12 @@ class Command(BaseCommand):
     @override
     def add_arguments(self, parser: CommandParser) -> None:
         subcommands = parser.add_subparsers(dest="subcommand", metavar="SUBCOMMAND", required=True)
-        adopt = subcommands.add_parser("adopt", help="Catalogue the files that rows name, and the catalogue lacks.")
+        adopt = subcommands.add_parser(
+            "adopt",
+            help="Catalogue the files that rows name, and the catalogue lacks.",
+            # Django's own options are understood before the subcommand and after it.
+            parents=[_CommonOptions().create_parser("", "", add_help=False, argument_default=SUPPRESS)],
+        )
         adopt.add_argument(
             "--database", choices=tuple(connections), help="The database of the files. Default: each that has some."
         )
@@ -66,9 +86,12 @@ class Command(BaseCommand):
             action="extend",
             default=[],
             metavar="APP.MODEL.FIELD",
-            dest="fields",
             help="Where the names are, in fields of any type. Default: in all file fields on large objects.",
         )
+        adopt.add_argument(
+            "--any-owner", action="store_true", help="Take large objects of other roles too, not only the role's own."
+        )
+        adopt.add_argument("--show", action="store_true", help="Say of each name whether it is taken, and why not.")
         adopt.add_argument("--dry-run", action="store_true", help="Say what would be done, and change nothing.")
 
     @override
@@ -78,34 +101,44 @@ class Command(BaseCommand):
     def adopt(self, options: dict[str, Any]) -> None:
         """Enter into the catalogue what fields name."""
         failed: list[str] = []
-        for alias, fields in _wanted(options["fields"], options["database"]).items():
-            failed += self._adopt_on(alias, _columns(fields, alias, required=bool(options["fields"])), options)
+        for alias, fields in _wanted(options["model"], options["database"]).items():
+            failed += self._adopt_on(alias, _columns(fields, alias, required=bool(options["model"])), options)
         if failed:
             raise CommandError("\n".join(failed))
 
     def _adopt_on(self, alias: str, columns: list[NameColumn], options: dict[str, Any]) -> list[str]:
         """Adopt from the columns; return what could not be done."""
-        total, failed, dry_run = Adopted(), list[str](), bool(options["dry_run"])
-        with transaction.atomic(using=alias) if dry_run else nullcontext():
-            for column in columns:
-                if reason := adoption.unreadable(column):
-                    failed.append(f"{alias}: nothing was adopted from {column}: {reason}")
-                    continue
-                with self._bar(str(column), column) as bar:
-                    outcome = adoption.adopt(column, alias, bar.advance)
-                total += outcome
-                self._say(f"{alias}: {column}: {outcome}", options)
-            if dry_run:
-                transaction.set_rollback(True, using=alias)
+        dry_run = bool(options["dry_run"])
+        problems = {column: problem for column in columns if (problem := name_columns.unreadable(column))}
+        columns = [column for column in columns if column not in problems]
+        beside = adoption.readable_file_columns(alias)
+        verdicts = adoption.adopt(columns, alias, beside=beside, any_owner=options["any_owner"], dry_run=dry_run)
+        with closing(verdicts):
+            outcomes = adoption.count(columns, self._shown(alias, columns, verdicts, options))
+        total = Adopted()
+        for column, outcome in outcomes.items():
+            total += outcome
+            self._say(f"{alias}: {column}: {outcome}", options)
         self._say(f"{alias}: {total}{' (a dry run: nothing was changed)' if dry_run else ''}", options)
-        return failed
+        # Somebody has decided on them: 'migrate' need not.
+        if not dry_run and name_columns.may_settle(alias):
+            name_columns.settle(alias, name_columns.settled_columns(alias).union(set(columns).intersection(beside)))
+        return [f"{alias}: nothing was adopted from {column}: {problem}" for column, problem in problems.items()]
 
-    @contextmanager
-    def _bar(self, label: str, column: NameColumn) -> Generator[Bar]:
+    def _shown(
+        self, alias: str, columns: list[NameColumn], verdicts: Iterable[Verdict], options: dict[str, Any]
+    ) -> Generator[Verdict]:
+        """Pass the verdicts on, and show them, or on a terminal how many there have been."""
         # Who sees no bar need not wait for the rows to be counted.
-        bar = Bar(self.stderr, label, adoption.count_names(column) if self.stderr.isatty() else 0)
+        is_seen = self.stderr.isatty() and not options["show"]
+        bar = Bar(self.stderr, alias, sum(map(name_columns.count_names, columns)) if is_seen else 0)
         try:
-            yield bar
+            for verdict in verdicts:
+                if options["show"]:
+                    self.stdout.write(f"{alias}: {verdict}")
+                elif is_seen:
+                    bar.advance(verdict.rows)
+                yield verdict
         finally:
             bar.end()
 
@@ -121,7 +154,7 @@ def _wanted(labels: list[str], database: str | None) -> "dict[str, list[Field]]"
         own = write_alias_of(field) if isinstance(field, models.FileField) else None
         wanted.setdefault(database or own or db_for_write(), []).append(field)
     if not labels:
-        wanted = {alias: adoption.file_fields(alias) for alias in ([database] if database else connections)}
+        wanted = {alias: name_columns.file_fields(alias) for alias in ([database] if database else connections)}
         # Without a database asked for, those that have no files are not worth a word.
         wanted = {alias: fields for alias, fields in wanted.items() if fields or database}
     return wanted
@@ -145,10 +178,10 @@ def _field(label: str) -> "Field":
 
 def _columns(fields: "list[Field]", alias: str, *, required: bool) -> list[NameColumn]:
     """Return the fields' columns, once all is there that adoption needs."""
-    if connections[alias].vendor != "postgresql" or not adoption.has_catalogue(alias):
+    if connections[alias].vendor != "postgresql" or not name_columns.has_catalogue(alias):
         message = f"the database {alias!r} has no catalogue: run 'manage.py migrate --database {alias}' first"
         raise CommandError(message)
-    columns = adoption.name_columns(fields, alias)
+    columns = name_columns.name_columns(fields, alias)
     found = {(column.table, column.column) for column in columns}
     lacking = [str(field) for field in fields if (field.model._meta.db_table, field.column) not in found]
     if required and lacking:
