@@ -8,7 +8,6 @@ passed to pytest.
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
+
+from tests.processes import Interrupted, Processes, interrupt_on_signals
 
 ROOT = Path(__file__).resolve().parents[1]
 UV = os.environ.get("UV", "uv")
@@ -65,31 +66,25 @@ class Stage:
     skipped: int = 0
     seconds: float = 0
 
-    def run(self, junit: Path, pytest_arguments: list[str], *, streaming: bool = True) -> None:
+    def run(self, processes: Processes, junit: Path, pytest_arguments: list[str], *, streaming: bool = True) -> None:
         """Run the command and count; its output streams, or follows when it is done."""
         title = f"\n=== {self.name}: {' '.join(self.argv)}"
         print(title if streaming else f"started: {self.name}", flush=True)
         extra = [f"--junit-xml={junit}"] if self.pytest else []
         extra += pytest_arguments if self.pytest and self.takes_arguments else []
         start = time.monotonic()
-        result = subprocess.run(
-            [*self.argv, *extra],
-            cwd=ROOT,
-            # Where CI is set, pytest explains the difference of two large values line by line, for minutes.
-            env={name: value for name, value in os.environ.items() if name != "CI"} | self.environment,
-            check=False,
-            stdout=None if streaming else subprocess.PIPE,
-            stderr=None if streaming else subprocess.STDOUT,
-        )
+        # Where CI is set, pytest explains the difference of two large values line by line, for minutes.
+        variables = {name: value for name, value in os.environ.items() if name != "CI"} | self.environment
+        status, output = processes.run([*self.argv, *extra], ROOT, variables, capture=not streaming)
         if not streaming:
-            print(f"{title}\n{result.stdout.decode(errors='replace')}", flush=True)
+            print(f"{title}\n{output.decode(errors='replace')}", flush=True)
         self.seconds = time.monotonic() - start
         if self.pytest and junit.exists():
             self._count(junit)
         elif not self.pytest:
-            self.passed = int(result.returncode == 0)
-        empty = self.may_be_empty and result.returncode == NO_TESTS
-        if result.returncode and not empty and not self.failed:
+            self.passed = int(status == 0)
+        empty = self.may_be_empty and status == NO_TESTS
+        if status and not empty and not self.failed:
             self.failed = 1
 
     def _count(self, junit: Path) -> None:
@@ -244,18 +239,24 @@ def main() -> int:
         parser.error(f"no environment {', '.join(sorted(unknown))}; there are: {', '.join(names)}")
     stages = [stage for stage in stages if not options.only or stage.name in options.only]
 
-    folder = Path(tempfile.mkdtemp(prefix="pg-lo-junit-"))
-    try:
-        # Two at a time: each waits for its server half of the time.
-        with ThreadPoolExecutor(max_workers=2) as pool:
+    processes = Processes()
+    interrupt_on_signals()
+    # Two at a time: each waits for its server half of the time.
+    with tempfile.TemporaryDirectory(prefix="pg-lo-junit-") as folder, ThreadPoolExecutor(max_workers=2) as pool:
+        try:
             runs = [
-                pool.submit(stage.run, folder / f"{number}.xml", pytest_arguments, streaming=len(stages) == 1)
-                for number, stage in enumerate(stages)
+                pool.submit(
+                    stage.run, processes, Path(folder, f"{n}.xml"), pytest_arguments, streaming=len(stages) == 1
+                )
+                for n, stage in enumerate(stages)
             ]
             for run in runs:
                 run.result()
-    finally:
-        shutil.rmtree(folder)
+        except Interrupted as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            processes.end()
+            print("interrupted", flush=True)
+            return error.status
     return report(stages, missing, left_out)
 
 

@@ -1,6 +1,7 @@
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
+from django.db import connections
 
 from tests.operations.support import Project, run
 
@@ -10,6 +11,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     chosen = {marker.args[0] for marker in metafunc.definition.iter_markers("parametrize")}
     for name in {"catalogue_table", "has_catalogue"} & set(metafunc.fixturenames) - chosen:
         metafunc.parametrize(name, [False, True], ids=["bare", "catalogue"], indirect=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None]:
+    # plpgsql keeps the functions of dropped triggers, hundreds of megabytes: each test has a backend of its own.
+    try:
+        return (yield)
+    finally:
+        connections.close_all()
 
 
 @pytest.fixture
