@@ -275,18 +275,15 @@ def remove(database: DatabaseDriver, loid: int, extension: str) -> bool:
     return bool(database.run(query, (loid, extension), oid=loid, writing=True))
 
 
-def hold(database: DatabaseDriver, loids: Collection[int]) -> tuple[set[int], dict[int, str | None]]:
-    """Lock the entries against being deleted; return the oids that had one before, and extensions by oid now."""
+def hold(database: DatabaseDriver, loids: Collection[int]) -> dict[int, str | None]:
+    """Lock the entries against being deleted; return the extensions, by oid, of those that are there."""
     query: LiteralString = (
         "with held as materialized (select loid, extension from pg_lo_storage_file where loid = any(%s::text::oid[])"
         " order by loid for key share)"
-        " select f.loid::int8, held.loid is not null and m.oid is not null, held.extension from pg_lo_storage_file as f"
-        " left join held on held.loid = f.loid left join pg_largeobject_metadata as m on m.oid = f.loid"
-        " where f.loid = any(%s::text::oid[])"
+        " select held.loid::int8, held.extension from held join pg_largeobject_metadata as m on m.oid = held.loid"
     )
-    rows = database.run(query, (as_array(loids), as_array(loids)))
-    held = {cast("int", loid): cast("str | None", extension) for loid, is_held, extension in rows if is_held}
-    return {cast("int", row[0]) for row in rows}, held
+    rows = database.run(query, (as_array(loids),))
+    return {cast("int", loid): cast("str | None", extension) for loid, extension in rows}
 
 
 def lock(database: DatabaseDriver, loids: Collection[int]) -> tuple[str, dict[int, str | None]]:

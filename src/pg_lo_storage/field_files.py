@@ -14,7 +14,7 @@ from typing_extensions import override
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import Entry
 from pg_lo_storage.content_types import content_type_of
-from pg_lo_storage.lifecycle.known import known, learn, memory_of, restore_memory
+from pg_lo_storage.lifecycle.known import known, learn
 from pg_lo_storage.lifecycle.references import write_alias_of
 from pg_lo_storage.lifecycle.saves import cleans, give_up
 from pg_lo_storage.names import parse_name
@@ -107,11 +107,16 @@ class DbFieldFile(FieldFile):
         """Store ``content`` and, with ``save``, its row: both or neither."""
         with self._one_transaction(save):
             super().save(name, content, save=False)
-            if write_alias_of(self.field) is not None:
+            instance, field = self.instance, self.field
+            if write_alias_of(field) is not None:
                 # Should another take its place before the row is saved, no row will ever have named it.
-                learn(self.instance, self.field, left=(*known(self.instance, self.field).left, cast("str", self.name)))
+                learn(instance, field, left=(*known(instance, field).left, cast("str", self.name)))
             if save:
-                self.instance.save()
+                learn(instance, field, own=self.name)
+                try:
+                    instance.save()
+                finally:
+                    learn(instance, field, own=None)
 
     @override
     def delete(self, save: bool = True) -> None:
@@ -137,7 +142,7 @@ class DbFieldFile(FieldFile):
 
     @contextmanager
     def _one_transaction(self, save: bool) -> Generator[None]:
-        before, storage, memory = (self.name, self._committed), self.storage, memory_of(self.instance)
+        before, storage, memory = (self.name, self._committed), self.storage, known(self.instance, self.field)
         dimensions = (getattr(self.field, "width_field", None), getattr(self.field, "height_field", None))
         attributes = {name: getattr(self.instance, name) for name in dimensions if name}
         alias = storage.write_alias if isinstance(storage, DbFileStorage) else None
@@ -147,7 +152,7 @@ class DbFieldFile(FieldFile):
         except BaseException:
             # The instance is as its row again, or saving it later would store the name of what was rolled back.
             self.name, self._committed = before
-            restore_memory(self.instance, memory)
+            learn(self.instance, self.field, memory)
             # Past the descriptor, which would open an image for its dimensions, in a transaction that may be broken.
             vars(self.instance).update(attributes | {self.field.attname: self})
             raise

@@ -14,16 +14,16 @@ from django.db.models.signals import class_prepared, post_init, post_save
 
 from pg_lo_storage.checks import register_checks
 from pg_lo_storage.field_files import DbFieldFile, DbImageFieldFile, prefetch_stored_files
+from pg_lo_storage.lifecycle.bulk import hold_with_next
 from pg_lo_storage.lifecycle.deletions import follow_deletions
 from pg_lo_storage.lifecycle.known import (
     RememberingFileDescriptor,
     RememberingImageFileDescriptor,
-    forget,
     is_committed,
     learn_key,
 )
 from pg_lo_storage.lifecycle.references import write_alias_of
-from pg_lo_storage.lifecycle.saves import current_save, finish_save, follow_saves, hold_with_next
+from pg_lo_storage.lifecycle.saves import current_save, finish_save, follow_rows
 from pg_lo_storage.lifecycle.statements import before_update
 from pg_lo_storage.storage import db_file_storage
 
@@ -72,7 +72,7 @@ else:
         def contribute_to_class(self, cls: type[models.Model], name: str, **kwargs: object) -> None:
             super().contribute_to_class(cls, name, **kwargs)
             if not cls._meta.abstract:
-                follow_saves(cls)
+                follow_rows(cls)
                 if cls._meta.apps.ready and cls._meta.pk:
                     _follow(cls)  # added to a class that is there already
 
@@ -91,25 +91,22 @@ else:
             if save is not None:
                 # What did not change is not written: another session may have replaced the file since it was read.
                 return super().pre_save(model_instance, add) if save.changes(self, file, add=add) else _Unchanged(self)
-            if not is_committed(file):
-                return file  # get_db_prep_save refuses it
-            if file.name:
-                hold_with_next(self, model_instance, file.name)
-            return super().pre_save(model_instance, add)
+            # What is not stored yet get_db_prep_save refuses.
+            return super().pre_save(model_instance, add) if is_committed(file) else file
 
         def get_db_prep_save(self, value: object, connection: BaseDatabaseWrapper) -> object:
-            if not isinstance(value, File):
-                return super().get_db_prep_save(value, connection)
-            if not getattr(value, "_committed", False):
+            if isinstance(value, File) and not getattr(value, "_committed", False):
                 message = (
                     f"{self.model.__name__}.{self.name}: an upload has no stored name yet, and bulk_create(),"
                     f" bulk_update() and update() store no files: save() the rows one by one, or store each file first,"
                     f" with instance.{self.name}.save(name, content, save=False)"
                 )
                 raise ValueError(message)
-            if isinstance(value, FieldFile) and current_save(value.instance) is None:
-                forget(value.instance, self, value.name)  # a bulk statement writes it
-            return super().get_db_prep_save(self.get_prep_value(value), connection)
+            is_saved = isinstance(value, FieldFile) and current_save(value.instance) is not None
+            if isinstance(value, FieldFile | str) and value and not is_saved and write_alias_of(self) is not None:
+                hold_with_next(connection, self, value)
+            prepared = self.get_prep_value(value) if isinstance(value, File) else value
+            return super().get_db_prep_save(prepared, connection)
 
         def get_db_prep_value(self, value: object, connection: BaseDatabaseWrapper, prepared: bool = False) -> object:
             if django.VERSION < (5, 2, 4) and not prepared and isinstance(value, File):

@@ -22,7 +22,7 @@ from tests.catalogue.support import run, saved, uncatalogued
 from tests.catalogue.support_storage import WIRED, digest, round_trips, row
 from tests.fixtures.proxy import Wire
 from tests.invoices.models import Invoice
-from tests.storage.support import UNACCEPTABLE_NAMES, loid_of, spelled
+from tests.storage.support import UNACCEPTABLE_NAMES, loid_of, row_that_names, spelled
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other", "wired"])
 
@@ -272,7 +272,7 @@ def test_prefetching_asks_each_storage_once(wire: Wire) -> None:
 
 def test_prefetching_leaves_out_what_is_missing() -> None:
     kept, gone = invoice("kept.pdf"), invoice("gone.pdf")
-    swapped = Invoice.objects.create(data=f"{kept.data.loid}.html")
+    swapped = row_that_names(f"{kept.data.loid}.html")
     garbage = Invoice.objects.create(data="garbage", plain=ContentFile(b"", name="plain.pdf"))
     upload = Invoice(data=SimpleUploadedFile("a.pdf", b""))
     run("select lo_unlink(%s)", cast("int", gone.data.loid))

@@ -16,7 +16,7 @@ from tests.catalogue.support_storage import REPLICA
 from tests.fixtures.connections import Connect
 from tests.fixtures.connections import run as run_on
 from tests.invoices.models import Invoice, Note
-from tests.storage.support import ending_once_we_wait, loid_of, stored
+from tests.storage.support import ending_once_we_wait, loid_of, row_that_names, stored
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other", "replica"])
 
@@ -52,7 +52,7 @@ def does_not_exist(name: str, storage: DbFileStorage = db_file_storage) -> None:
 
 def is_missing_for_a_row_that_names_it(name: str) -> None:
     """Have a row's field say so too, and the row be deleted without taking anything along."""
-    row = Invoice.objects.create(data=name)
+    row = row_that_names(name)
     for read in (row.data.open, lambda: row.data.size, lambda: row.data.original_name, lambda: row.data.sha256):
         with pytest.raises(FileNotFoundError):
             read()
@@ -90,12 +90,12 @@ def test_another_applications_object_is_as_it_was() -> None:
 def test_a_row_that_names_another_applications_object_does_not_take_it_along(
     foreign: int, large_objects: Callable[[], set[int]]
 ) -> None:
-    invoice = Invoice.objects.create(data=f"{foreign}.pdf", plain=f"{foreign}.pdf")
+    invoice = row_that_names(f"{foreign}.pdf", "data", "plain")
     invoice.data = ContentFile(b"ours", name="b.pdf")
     invoice.save()
     assert large_objects() == {foreign, loid_of(invoice.data.name or "")}
     invoice.data.delete()
-    Invoice.objects.create(data=f"{foreign}.pdf").delete()
+    row_that_names(f"{foreign}.pdf").delete()
     Invoice.objects.all().delete()
     assert large_objects() == {foreign}
 

@@ -19,7 +19,7 @@ from pg_lo_storage.storage import db_file_storage
 from pg_lo_storage.views import DbFileView
 from tests.invoices.models import Invoice, Note
 from tests.serving.test_oracle import body
-from tests.storage.support import UNACCEPTABLE_NAMES, loid_of, spelled
+from tests.storage.support import UNACCEPTABLE_NAMES, loid_of, row_that_names, spelled
 
 View = Callable[..., HttpResponseBase]
 
@@ -102,7 +102,7 @@ def test_no_row_an_empty_field_and_a_missing_file_are_not_found() -> None:
     view = DbFileView.as_view(model=Invoice, field="data")
     unnamed = db_file_storage.save("a.pdf", ContentFile(b"of no row"))
     empty, blank = Invoice.objects.create(), Invoice.objects.create(data="")
-    gone = Invoice.objects.create(data="4294967295.pdf")
+    gone = row_that_names("4294967295.pdf")
     assert ask(view, filename=unnamed).status_code == 404
     for key in (2**30, empty.pk, blank.pk, gone.pk):
         assert ask(view, pk=key).status_code == 404

@@ -14,6 +14,7 @@ from pg_lo_storage.models import StoredFile
 from pg_lo_storage.saving import SMALL
 from pg_lo_storage.storage import DbFileStorage, db_file_storage
 from tests.fixtures.connections import RawConnection, run
+from tests.invoices.models import Invoice
 
 LARGE: Final = 3 * SMALL + 7
 SIZES: Final = [0, 1, 1000, SMALL - 1, SMALL, SMALL + 1, LARGE, 2_500_000]
@@ -68,6 +69,15 @@ UNACCEPTABLE_NAMES: Final = [
     "9" * 5000,
 ]
 UNACCEPTABLE_OBJECTS: Final = [None, 5, b"5", 5.0]
+
+
+def row_that_names(name: str, *fields: str) -> Invoice:
+    """Return a row that was given a name past its fields, which refuse a file that is not there."""
+    pk = Invoice.objects.create().pk
+    with connections["default"].cursor() as cursor:
+        for field in fields or ("data",):
+            cursor.execute(f"update invoices_invoice set {field} = %s where id = {pk}", (name,))
+    return Invoice.objects.get(pk=pk)
 
 
 def spelled(template: str, loid: int) -> str:

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from pg_lo_storage.storage import db_file_storage
 from tests.invoices.models import Invoice
-from tests.storage.support import loid_of, stored
+from tests.storage.support import loid_of, row_that_names, stored
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,7 +48,7 @@ def loid() -> int:
 @pytest.mark.parametrize("odd_name", ODD_NAMES)
 def test_a_row_of_any_stored_name_is_listed_and_shown(odd_name: str, field: str, admin: Client, loid: int) -> None:
     name = odd_name.replace("{loid}", str(loid))
-    invoice = Invoice.objects.create(**{field: name})
+    invoice = row_that_names(name, field)
     for url in (
         reverse("admin:invoices_invoice_changelist"),
         reverse("admin:invoices_invoice_change", args=[invoice.pk]),

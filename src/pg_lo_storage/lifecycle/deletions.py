@@ -93,7 +93,7 @@ def _expect(sender: type[models.Model], instance: models.Model, using: str, **_s
     deletion = _deletions[block]
     deletion.going[concrete(sender)].add(instance.pk)
     for field in fields:
-        deletion.left[cast("str", write_alias_of(field))].update(known(instance, field).left)
+        deletion.left[cast("str", write_alias_of(field))].update(known(instance, field).leaves(using))
 
 
 def _watch(execute: Execute, sql: str, params: object, many: bool, context: dict[str, object]) -> object:

@@ -4,7 +4,11 @@ It stands in the instance's state, in a dictionary that is replaced and never ch
 and it is pickled with them.
 """
 
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from django.db import connections, models
@@ -21,19 +25,20 @@ __all__ = [
     "RememberingFileDescriptor",
     "RememberingImageFileDescriptor",
     "Scope",
-    "forget",
+    "in_step",
     "is_committed",
     "key_of",
     "known",
     "learn",
     "learn_key",
-    "memory_of",
+    "loading",
     "name_of",
-    "restore_memory",
-    "stored_name",
 ]
 
 _KEY: Final = "pg_lo_known"
+
+# The instance, or the field, whose values are being set as the database has them.
+_loading: "ContextVar[models.Model | models.FileField | None]" = ContextVar("_loading", default=None)
 
 
 class Scope:
@@ -42,6 +47,11 @@ class Scope:
     def __init__(self, using: str | None = None) -> None:
         # Django replaces the list whenever it ends a transaction or rolls a savepoint back.
         self._hooks = connections[using].run_on_commit if using else None
+        self._block = _outermost(using) if using else None
+
+    def is_of_this_transaction(self, using: str) -> bool:
+        """Tell whether the transaction goes on, though perhaps without what was done since a savepoint."""
+        return self._hooks is not None and self._block is _outermost(using)
 
     def is_open(self, using: str) -> bool:
         """Tell whether what was written in it still stands."""
@@ -52,41 +62,65 @@ class Scope:
         return Scope, ()  # over
 
 
+def _outermost(using: str) -> object:
+    return next(iter(connections[using].atomic_blocks), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What is known of one field of an instance."""
 
-    pk: object = None
-    """The row that :attr:`name` is about; ``None`` where nothing is known."""
-    name: str | None = None
-    """What that row holds."""
-    taken: str | None = None
-    """A file that another row held when it was assigned."""
+    name: str | EllipsisType | None = ...
+    """What the instance had when it was last in step with its row; ``...`` where it never was."""
+    row: object = None
+    """The key of that row; ``None`` where it is the one that the instance came to be."""
+    is_loaded: bool = False
+    """Whether the name is the row's, though Django takes the instance for a new one."""
     left: tuple[str, ...] = ()
     """Files that were saved, or given up, through the instance while its row held another."""
-
+    own: str | None = None
+    """The file that is being saved together with its row."""
     scope: Scope | None = None
-    """The transaction in which the instance wrote the name, and which may be rolled back."""
+    """The transaction in which the instance wrote :attr:`name`, and which may be rolled back."""
+    past: "Known | None" = None
+    """What was known before that: what is so again where it was rolled back."""
 
-    def is_of_a_row(self, instance: models.Model, name: str) -> bool:
-        """Tell whether the instance has that name from a row, its own or another one's."""
-        return self.taken == name or (self.name == name and instance._state.db is not None)
+    def stands(self, using: str) -> bool:
+        """Tell whether what the instance wrote cannot have been rolled back unseen."""
+        return self.scope is None or self.scope.is_open(using)
+
+    def history(self) -> "Iterator[Known]":
+        """Yield what may be so again after a rollback, the latest first."""
+        what = self.past
+        while what is not None:
+            yield what
+            what = what.past
+
+    def leaves(self, using: str) -> tuple[str, ...]:
+        """Return the files that no row may come to name, those of before a rollback too."""
+        past = () if self.stands(using) else tuple(name for what in self.history() for name in what.left)
+        return (*self.left, *past)
 
 
 _NOTHING: Final = Known()
 
 
+def _state(instance: object) -> dict[str, Any]:
+    # Packages hand a FieldFile stand-ins that are no models, and have no state.
+    state: object = getattr(instance, "_state", None)
+    return {} if state is None else vars(state)
+
+
 def known(instance: models.Model, field: "models.FileField") -> Known:
     """Return what is known of the field."""
-    found: dict[str, Known] = vars(instance._state).get(_KEY, {})
+    found: dict[str, Known] = _state(instance).get(_KEY, {})
     return found.get(field.attname, _NOTHING)
 
 
-def learn(instance: models.Model, field: "models.FileField", **changes: Any) -> None:
-    """Change what is known of the field, by the names of :class:`Known`."""
-    state = vars(instance._state)
-    changed = replace(known(instance, field), **changes)
-    state[_KEY] = {**state.get(_KEY, {}), field.attname: changed}
+def learn(instance: models.Model, field: "models.FileField", what: Known | None = None, **changes: Any) -> None:
+    """Know that of the field, or what was known with ``changes``, by the names of :class:`Known`."""
+    state = _state(instance)
+    state[_KEY] = {**state.get(_KEY, {}), field.attname: what or replace(known(instance, field), **changes)}
 
 
 def key_of(instance: models.Model, field: "models.FileField") -> object:
@@ -101,12 +135,15 @@ def key_of(instance: models.Model, field: "models.FileField") -> object:
     return key[0] if len(key) == 1 else tuple(key)
 
 
-def stored_name(instance: models.Model, field: "models.FileField", using: str) -> Known | None:
-    """Return what is known of the field in the instance's row on ``using``; ``None`` where nothing is sure."""
+def in_step(instance: models.Model, field: "models.FileField", using: str) -> Known | None:
+    """Return what is known of the field since the instance was in step with its row on ``using``.
+
+    ``None`` where it never was: then whatever it has is what the user gave it.
+    """
     state, what = instance._state, known(instance, field)
-    if state.adding or state.db != using or what.pk is None or what.pk != key_of(instance, field):
+    if what.name is ... or state.db != using or (state.adding and not what.is_loaded):
         return None
-    return what if what.scope is None or what.scope.is_open(using) else None
+    return what if what.row is None or what.row == key_of(instance, field) else None
 
 
 def name_of(value: object) -> str | None:
@@ -115,18 +152,13 @@ def name_of(value: object) -> str | None:
     return name
 
 
-def forget(instance: models.Model, field: "models.FileField", name: str | None) -> None:
-    """Know nothing of the row any more, written past a :class:`RowSave`; the instance has ``name``."""
-    learn(instance, field, pk=None, name=name, scope=None)
-
-
 def learn_key(sender: type[models.Model], instance: models.Model, **_signal: object) -> None:
     """Learn the key of a new instance whose model declares it after a file."""
     fields = {field.attname: field for field in sender._meta.concrete_fields}
-    for attribute, what in vars(instance._state).get(_KEY, {}).items():
-        if what.pk is None:
+    for attribute, what in _state(instance).get(_KEY, {}).items():
+        if what.row is None:
             field = cast("models.FileField", fields[attribute])
-            learn(instance, field, pk=key_of(instance, field))
+            learn(instance, field, row=key_of(instance, field))
 
 
 def is_committed(file: object) -> bool:
@@ -134,14 +166,14 @@ def is_committed(file: object) -> bool:
     return bool(vars(file).get("_committed"))
 
 
-def memory_of(instance: models.Model) -> object:
-    """Return all that is known of the instance, for :func:`restore_memory`."""
-    return vars(instance._state).get(_KEY)
-
-
-def restore_memory(instance: models.Model, memory: object) -> None:
-    """Know of the instance what was known before."""
-    vars(instance._state)[_KEY] = memory or {}
+@contextmanager
+def loading(what: "models.Model | models.FileField") -> Generator[None]:
+    """Take what is set meanwhile, on that instance or of that field, for what the row has."""
+    token = _loading.set(what)
+    try:
+        yield
+    finally:
+        _loading.reset(token)
 
 
 class _Remembering(_Descriptor):
@@ -152,29 +184,41 @@ class _Remembering(_Descriptor):
 
     @override
     def __get__(self, instance: models.Model | None, owner: type[models.Model] | None = None) -> Any:
-        if instance is not None:
-            file: object = vars(instance).get(self.field.attname)
-            if isinstance(file, FieldFile) and file.instance is not instance and is_committed(file):
-                # A file object for each instance: with Django's one for both, what is saved through one of them
-                # is in the other, too, and its next save would have its own file unlinked.
-                vars(instance)[self.field.attname] = self.field.attr_class(instance, self.field, file.name)
+        if instance is None:
+            return super().__get__(instance, owner)
+        if self.field.attname not in vars(instance):
+            with loading(self.field):
+                super().__get__(instance, owner)
+        value: object = vars(instance)[self.field.attname]
+        if isinstance(value, FieldFile):
+            vars(instance)[self.field.attname] = self._own(instance, value)  # a copy of an instance has its files
         return super().__get__(instance, owner)
 
     @override
     def __set__(self, instance: models.Model, value: object) -> None:
         field = self.field
-        if value is None or isinstance(value, str):
-            if instance._state.adding and field.attname not in vars(instance):
-                # In __init__. Of a new row too: that the row is there is asked where it matters.
-                # As learn() does, for every instance that is loaded: nobody shares its dictionary yet.
-                vars(instance._state).setdefault(_KEY, {})[field.attname] = Known(key_of(instance, field), value)
-        elif isinstance(value, FieldFile) and is_committed(value) and value.instance is not instance:
-            origin = known(value.instance, field) if isinstance(value.instance, type(instance)) else _NOTHING
-            if origin.pk is not None and origin.name == value.name and origin.pk == key_of(instance, field):
-                learn(instance, field, pk=origin.pk, name=origin.name)  # refresh_from_db, and deferred loading
-            else:
-                learn(instance, field, taken=value.name)
+        if isinstance(value, FieldFile):
+            value = self._own(instance, value)
+        if _loading.get() is instance or _loading.get() is field:
+            learn(instance, field, Known(name_of(value), key_of(instance, field), is_loaded=True))
+        elif instance._state.adding and field.attname not in vars(instance) and isinstance(value, str | None):
+            # In __init__. Of a new row too: that the row is there is asked where it matters.
+            # As learn() does, for every instance that is loaded: nobody shares its dictionary yet.
+            vars(instance._state).setdefault(_KEY, {})[field.attname] = Known(value, key_of(instance, field))
         super().__set__(instance, value)
+
+    def _own(self, instance: models.Model, file: FieldFile) -> FieldFile:
+        """Return the file as one of this field of this instance.
+
+        With Django's one object for both, what is saved through one of them is in the other, too, and its next save
+        would have its own file unlinked.
+        """
+        if vars(file).get("instance") is instance and vars(file).get("field") is self.field:
+            return file
+        own: FieldFile = self.field.attr_class(instance, self.field, file.name)
+        if not is_committed(file):
+            vars(own).update(_file=vars(file).get("_file"), _committed=False)
+        return own
 
 
 class RememberingFileDescriptor(_Remembering, FileDescriptor):

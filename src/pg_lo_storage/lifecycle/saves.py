@@ -1,34 +1,24 @@
 """How the files of a model's fields follow its rows when they are saved; :mod:`.deletions` is for when they go.
 
-A save writes the name of a file only where it changed. There, what the row named before is read under the row's lock,
-and is unlinked once the row is written and no row names it any more, all in the row's transaction.
+A save writes the name of a file only where the user changed it since the instance was in step with its row. What the
+row named before is read under the row's lock, and is unlinked once the row is written and no row names it any more,
+all in the row's transaction. A name that is written is of a file that is there, and stays.
 """
 
 from collections import defaultdict
-from collections.abc import Generator, Iterable
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from contextvars import ContextVar
+from dataclasses import replace
 from functools import partial, wraps
-from types import TracebackType
+from types import EllipsisType, TracebackType
 from typing import Any, Final, Self, cast
-from weakref import WeakKeyDictionary
 
 from django.db import connections, models, router, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.fields.files import FieldFile
 
-from pg_lo_storage.lifecycle.known import (
-    Scope,
-    forget,
-    is_committed,
-    key_of,
-    known,
-    learn,
-    memory_of,
-    name_of,
-    restore_memory,
-    stored_name,
-)
+from pg_lo_storage.exceptions import LargeObjectConflict
+from pg_lo_storage.lifecycle.known import Known, Scope, in_step, is_committed, key_of, known, learn, loading, name_of
 from pg_lo_storage.lifecycle.references import (
     Cell,
     FileColumn,
@@ -38,26 +28,17 @@ from pg_lo_storage.lifecycle.references import (
     stored_fields_of,
     write_alias_of,
 )
-from pg_lo_storage.lifecycle.sharing import hold, release
-from pg_lo_storage.lifecycle.statements import before_next_statement
+from pg_lo_storage.lifecycle.sharing import release, require
+from pg_lo_storage.lifecycle.statements import before_update_of
 
-__all__ = [
-    "RowSave",
-    "cleans",
-    "current_save",
-    "finish_save",
-    "follow_saves",
-    "give_up",
-    "hold_with_next",
-    "release_with",
-]
+__all__ = ["RowSave", "cleans", "current_save", "finish_save", "follow_rows", "give_up", "release_with"]
 
-# The attribute of a save_base that has been wrapped: children and proxies inherit it.
+# The attribute of a method that has been wrapped: children and proxies inherit it.
 _FOLLOWS: Final = "pg_lo_follows"
 
 _saves: ContextVar[tuple["RowSave", ...]] = ContextVar("_saves", default=())
-# Of each table the names, and whether they are known to be of a row.
-_waiting: "WeakKeyDictionary[BaseDatabaseWrapper, dict[str, dict[str, bool]]]" = WeakKeyDictionary()
+
+_Row = dict[str, str | None]
 
 
 class RowSave:
@@ -67,13 +48,14 @@ class RowSave:
         self.instance = instance
         self._using = using
         self._scope = ExitStack()
-        self._begun: set[str] = set()
-        self._before: dict[type[models.Model], dict[str, str | None]] = {}
+        # What fails to be committed in a transaction of its own is put back here.
+        self._is_outer = not connections[using].get_autocommit()
+        self._rows: dict[type[models.Model], _Row | None] = {}
         self._written: dict[str, models.FileField] = {}
         self._settled: dict[str, models.FileField] = {}
         self._adding = instance._state.adding
         self._uploads: list[tuple[FieldFile, str | None]] = []
-        self._known = memory_of(instance)
+        self._learnt: dict[str, tuple[models.FileField, Known]] = {}
 
     def __enter__(self) -> Self:
         # Django begins a transaction itself where a row is in several tables.
@@ -95,83 +77,136 @@ class RowSave:
                 self._put_back()
 
     def changes(self, field: "models.FileField", file: FieldFile, *, add: bool) -> bool:
-        """Prepare for a field's being written; ``False`` where the row holds that name already.
+        """Prepare for a field's being written; ``False`` where the user did not change it, or the row has it already.
 
-        :raises LargeObjectNotFound: the file is another row's, or was this one's, and was unlinked meanwhile.
+        :raises LargeObjectNotFound: the file that it names is not there.
         """
-        alias = cast("str", write_alias_of(field))
-        left = known(self.instance, field).left
-        if not add and not left and is_committed(file) and self._is_stored(field, file.name):
+        what = known(self.instance, field)
+        if not add and is_committed(file) and self._is_unchanged(field, file) and not what.left:
             self._settled[field.attname] = field
             return False
+        if add:
+            self._rows.pop(field.model, None)  # the row is inserted: it is not in doubt any more
         if add and is_committed(file) and not file.name:
             self._written[field.attname] = field
             return True
-        self._begin(self._using, alias)
-        if not add and self._read_before(field).get(field.attname, file) == file.name and is_committed(file):
+        self._begin(self._using, cast("str", write_alias_of(field)))
+        row = None if add else self._read(field.model)
+        if row is not None and is_committed(file) and not self._is_changed(field, file, row[field.attname]):
             self._settled[field.attname] = field
             return False
         if not is_committed(file):
             self._uploads.append((file, file.name))
-        elif file.name and field.attname not in self._written and file.name not in known(self.instance, field).left:
-            is_of_a_row = known(self.instance, field).is_of_a_row(self.instance, file.name)
-            hold(alias, [file.name], required=[file.name] if is_of_a_row else [])
+        elif file.name and field.attname not in self._written and file.name != what.own:
+            require(cast("str", write_alias_of(field)), [file.name], kept=row[field.attname] if row else None)
         self._written[field.attname] = field
         return True
 
+    def keep_live(self) -> None:
+        """Refuse to have a raw save, which stores a row as it is, put the name of no file in the place of a live one.
+
+        :raises LargeObjectNotFound: it would.
+        """
+        for field in stored_fields_of(type(self.instance)):
+            file: object = vars(self.instance).get(field.attname)
+            name = name_of(file)
+            if name and (not isinstance(file, FieldFile) or is_committed(file)):
+                self._begin(self._using, cast("str", write_alias_of(field)))
+                before = (self._read(field.model) or {}).get(field.attname)
+                if before and before != name:
+                    require(cast("str", write_alias_of(field)), [name], kept=before, raw=True)
+
     def finish(self) -> None:
-        """Unlink what the row named before, where nothing names it now."""
+        """Unlink what the row named before, where nothing names it now.
+
+        :raises LargeObjectConflict: another session inserted the row after it was looked for.
+        """
+        if unseen := [model for model, row in self._rows.items() if row is None]:
+            row = f"{unseen[0].__name__} {self.instance.pk!r}"
+            message = f"another session inserted the row of {row} while it was being saved; save it again"
+            raise LargeObjectConflict(message)
         left: defaultdict[str, set[str]] = defaultdict(set)
-        # What fails to be committed here is put back here.
-        outer = connections[self._using].in_atomic_block and self._using not in self._begun
-        scope = Scope(self._using) if outer else None
         for attribute, field in (self._settled | self._written).items():
             now = name_of(vars(self.instance).get(attribute))
-            if cleans(field):
-                before = self._before.get(field.model, {}).get(attribute)
-                candidates = {before, *known(self.instance, field).left} - {now, None, ""}
-                left[cast("str", write_alias_of(field))] |= cast("set[str]", candidates)
-            pk = key_of(self.instance, field)
-            learn(self.instance, field, pk=pk, name=now, taken=None, left=(), scope=scope)
+            gone = {now, None, ""}
+            left[cast("str", write_alias_of(field))] |= cast("set[str]", self._left(field) - gone)
+            self._learn(field, now)
         if self._adding:
             # What it was made with is known of it, not of the row that it was saved to in part.
             for field in stored_fields_of(type(self.instance)):
                 if field.attname not in self._settled and field.attname not in self._written:
-                    forget(self.instance, field, known(self.instance, field).name)
-        self._written, self._settled, self._adding = {}, {}, False
+                    learn(self.instance, field, name=...)
+        self._rows, self._written, self._settled, self._adding = {}, {}, {}, False
         release_with(self._using, left, type(self.instance))
+
+    def _left(self, field: "models.FileField") -> set[str | None]:
+        if not cleans(field):
+            return set()
+        row = self._rows.get(field.model) if field.attname in self._written else None
+        return {(row or {}).get(field.attname), *known(self.instance, field).leaves(self._using)}
+
+    def _learn(self, field: "models.FileField", now: str | None) -> None:
+        before = known(self.instance, field)
+        row = self._rows.get(field.model)
+        is_written = field.attname in self._written
+        if not is_written and row is None and not before.left:
+            return  # in step as it was
+        self._learnt.setdefault(field.attname, (field, before))
+        scope = past = None
+        if self._is_outer:
+            scope = Scope(self._using)
+            was: str | EllipsisType | None = now if not is_written else ... if row is None else row[field.attname]
+            past = Known(was, left=before.leaves(self._using))
+            if before.scope is not None and before.scope.is_of_this_transaction(self._using):
+                past = replace(past, past=before)
+        key = key_of(self.instance, field)
+        learn(self.instance, field, Known(now, key, is_loaded=True, scope=scope, past=past))
 
     def _begin(self, *aliases: str) -> None:
         for alias in dict.fromkeys(aliases):
             if not connections[alias].in_atomic_block:
-                self._begun.add(alias)
                 self._scope.enter_context(transaction.atomic(using=alias))
 
-    def _is_stored(self, field: "models.FileField", name: str | None) -> bool:
-        what = stored_name(self.instance, field, self._using)
-        return what is not None and what.name == name
+    def _is_unchanged(self, field: "models.FileField", file: FieldFile) -> bool:
+        """Tell whether it is certain, without asking, that the user changed nothing that is not stored."""
+        what = in_step(self.instance, field, self._using)
+        return what is not None and what.name == file.name and what.stands(self._using)
 
-    def _read_before(self, field: "models.FileField") -> dict[str, str | None]:
-        """Return what the row in the field's table names, now that it is locked."""
-        model = field.model
-        key = key_of(self.instance, field)
-        if key is None:
-            return {}
-        if model not in self._before:
-            attributes = [other.attname for other in stored_fields(model)]
-            rows = rows_of(model, self._using).filter(pk=key)
-            found = rows.select_for_update(no_key=True).values_list(*attributes)
-            self._before[model] = {}
-            for row in found:
-                self._before[model] = dict(zip(attributes, row, strict=True))
-        return self._before[model]
+    def _is_changed(self, field: "models.FileField", file: FieldFile, stored: str | None) -> bool:
+        """Tell whether the user changed what the row has, and did not see his change stored."""
+        what = in_step(self.instance, field, self._using)
+        if stored == file.name:
+            return False
+        if what is None or what.name != file.name:
+            return True
+        # A row that is as it was before lost this instance's change to a rollback; any other was changed since.
+        return not what.stands(self._using) and stored in {past.name for past in what.history()}
+
+    def _read(self, model: type[models.Model]) -> _Row | None:
+        """Return what the row in the model's table names, now that it is locked; ``None`` where there is no row."""
+        key = key_of(self.instance, stored_fields(model)[0])
+        if key is not None and model not in self._rows:
+            look = partial(self._look, model, key)
+            if look() is None:
+                # An upload may take its time: somebody may insert the row meanwhile.
+                again = before_update_of(connections[self._using], model._meta.db_table, look)
+                self._scope.enter_context(again)
+        return self._rows.get(model)
+
+    def _look(self, model: type[models.Model], key: object) -> _Row | None:
+        attributes = [field.attname for field in stored_fields(model)]
+        rows = rows_of(model, self._using).filter(pk=key)
+        found = rows.select_for_update(no_key=True).values_list(*attributes)
+        self._rows[model] = next((dict(zip(attributes, row, strict=True)) for row in found), None)
+        return self._rows[model]
 
     def _put_back(self) -> None:
         """Make the instance what it was: what it saved is rolled back, or will be."""
         for file, name in self._uploads:
             file.name, vars(file)["_committed"] = name, False
             vars(self.instance)[file.field.attname] = file
-        restore_memory(self.instance, self._known)
+        for field, before in self._learnt.values():
+            learn(self.instance, field, before)
 
 
 def current_save(instance: models.Model) -> RowSave | None:
@@ -179,13 +214,14 @@ def current_save(instance: models.Model) -> RowSave | None:
     return next((save for save in reversed(_saves.get()) if save.instance is instance), None)
 
 
-def follow_saves(model: type[models.Model]) -> None:
-    """Have each save of the model's instances be a :class:`RowSave`; those of its children and proxies are, too."""
-    original = model.save_base
-    if vars(original).get(_FOLLOWS):
-        return
+def follow_rows(model: type[models.Model]) -> None:
+    """Have each save of the model's instances be a :class:`RowSave`, and know what they are refreshed with.
 
-    @wraps(original)
+    Those of its children and proxies are, too.
+    """
+    save_original, refresh_original = model.save_base, model.refresh_from_db
+
+    @wraps(save_original)
     def save_base(  # noqa: PLR0917 -- Django's signature
         self: models.Model,
         raw: bool = False,
@@ -195,51 +231,36 @@ def follow_saves(model: type[models.Model]) -> None:
         update_fields: Iterable[str] | None = None,
     ) -> None:
         using = using or router.db_for_write(type(self), instance=self)
-        save = partial(original, self, raw, force_insert, force_update, using, update_fields)
-        # A fixture is stored as it is; while it is loaded, not every row that names a file is there yet.
-        if raw:
-            save()
-            return
         with RowSave(self, using) as row:
-            save()
-            row.finish()
+            # A fixture is stored as it is; while it is loaded, not every row that names a file is there yet.
+            if raw:
+                row.keep_live()
+            save_original(self, raw, force_insert, force_update, using, update_fields)
+            if not raw:
+                row.finish()
 
-    vars(save_base)[_FOLLOWS] = True
-    setattr(model, "save_base", save_base)  # noqa: B010 -- a method, which checkers would not have replaced
+    @wraps(refresh_original)
+    def refresh_from_db(self: models.Model, *args: Any, **options: Any) -> None:
+        with loading(self):
+            refresh_original(self, *args, **options)
+
+    _replace(model, save_base)
+    _replace(model, refresh_from_db)
+
+
+def _replace(model: type[models.Model], method: Callable[..., None]) -> None:
+    if not hasattr(getattr(model, method.__name__), _FOLLOWS):
+        vars(method)[_FOLLOWS] = True
+        setattr(model, method.__name__, method)
 
 
 def finish_save(instance: models.Model, raw: bool = False, **_signal: Any) -> None:
     """Finish the save before the receivers of ``post_save``: one of them may save the instance again, or fail."""
     if raw:
         for field in stored_fields_of(type(instance)):
-            forget(instance, field, name_of(vars(instance).get(field.attname)))
+            learn(instance, field, Known(name_of(vars(instance).get(field.attname)), key_of(instance, field)))
     elif (save := current_save(instance)) is not None:
         save.finish()
-
-
-def hold_with_next(field: "models.FileField", instance: models.Model, name: str) -> None:
-    """Hold a file that a row of a bulk statement names, before the statement, with those of the other rows."""
-    alias = cast("str", write_alias_of(field))
-    connection = connections[alias]
-    if connection not in _waiting:
-        before_next_statement(connection, partial(_held, alias))
-    table = connection.ops.quote_name(field.model._meta.db_table)
-    waiting = _waiting.setdefault(connection, {}).setdefault(table, {})
-    waiting[name] = known(instance, field).is_of_a_row(instance, name)
-
-
-@contextmanager
-def _held(alias: str, sql: str) -> Generator[None]:
-    waiting = _waiting.pop(connections[alias])
-    # The bulk statement may have failed before it was one; then this is another.
-    names = next((some for table, some in waiting.items() if sql.startswith(f"INSERT INTO {table} ")), None)
-    if names is None:
-        yield
-        return
-    # Django 6 has bulk_create() in autocommit where it is one statement.
-    with transaction.atomic(using=alias, savepoint=False):
-        hold(alias, names, required=[name for name, is_of_a_row in names.items() if is_of_a_row])
-        yield
 
 
 def release_with(using: str, left: dict[str, set[str]], model: type[models.Model]) -> None:
@@ -266,7 +287,11 @@ def give_up(instance: models.Model, field: "models.FileField", name: str, *, now
     if not now:
         learn(instance, field, left=(*known(instance, field).left, name))
         return
-    alias, using = cast("str", write_alias_of(field)), instance._state.db
+    alias = cast("str", write_alias_of(field))
+    if not hasattr(instance, "_state"):
+        release(alias, [name], field.model._meta.apps)  # a stand-in, which packages clean up with, has no row
+        return
+    using = instance._state.db
     key = {
         str(part.column): part.get_db_prep_value(vars(instance).get(part.attname), connections[using or alias])
         for part in field.model._meta.pk_fields

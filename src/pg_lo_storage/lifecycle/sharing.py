@@ -18,27 +18,42 @@ from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.lifecycle.references import Cell, referenced
 from pg_lo_storage.names import extension_of, parse_name
 
-__all__ = ["hold", "release"]
+__all__ = ["hold", "release", "require"]
 
 # The first key of the advisory locks on names: any number, but always the same.
 _NAME_LOCK: Final = 0x706C6F74
 
 
-def hold(alias: str, names: Iterable[str], *, required: Collection[str] = ()) -> None:
-    """Keep the files from being unlinked until the transaction ends, in which rows come to name them.
-
-    :raises LargeObjectNotFound: one was unlinked while this waited; or one that is ``required`` is no file.
-    """
+def hold(alias: str, names: Iterable[str]) -> set[str]:
+    """Keep the files from being unlinked until the transaction ends; return those of the names that are files."""
     wanted = {name: loid for name in names if (loid := parse_name(name)) is not None}
     if not wanted:
-        return
+        return set()
     hold_in = catalogue.hold if catalogue.is_installed() else _hold_oids
-    before, held = hold_in(DatabaseDriver(alias), set(wanted.values()))
-    for name, loid in wanted.items():
-        is_there = held.get(loid, "of no extension") in {None, extension_of(name)}
-        if not is_there and (name in required or (loid in before and loid not in held)):
-            message = f"a row cannot name {name!r}: there is no such file any more; save the file again"
-            raise LargeObjectNotFound(message, oid=loid)
+    held = hold_in(DatabaseDriver(alias), set(wanted.values()))
+    return {name for name, loid in wanted.items() if held.get(loid, "of no extension") in {None, extension_of(name)}}
+
+
+def require(alias: str, names: Iterable[str], *, kept: str | None = None, raw: bool = False) -> None:
+    """Hold the files that a row comes to name, in the place of ``kept``, until the transaction ends.
+
+    A name that can be no stored file's is another storage's: it is refused only in the place of a file. With ``raw``
+    so is any name.
+
+    :raises LargeObjectNotFound: one of them is no file.
+    """
+    missing = set(names) - hold(alias, names)
+    refused = {name for name in missing if parse_name(name) is not None and not raw}
+    if missing - refused and kept and hold(alias, [kept]):
+        refused = missing
+    if refused:
+        name = min(refused)
+        keeps = f", and it keeps {kept!r}" if kept else ""
+        message = (
+            f"a row cannot name {name!r}: there is no such file any more{keeps}; save the file again, or"
+            " refresh_from_db() the instance"
+        )
+        raise LargeObjectNotFound(message, oid=parse_name(name))
 
 
 def release(
@@ -62,15 +77,15 @@ def release(
         unlink(database, loids - referenced(alias, loids, *registries, using=using, besides=besides))
 
 
-def _hold_oids(database: DatabaseDriver, loids: Collection[int]) -> tuple[set[int], dict[int, None]]:
+def _hold_oids(database: DatabaseDriver, loids: Collection[int]) -> dict[int, None]:
     query: LiteralString = (
-        "select oid::int8, pg_advisory_xact_lock_shared(%s::int4, (oid::int8 - 2147483648)::int4)"
+        "select pg_advisory_xact_lock_shared(%s::int4, (oid::int8 - 2147483648)::int4)"
         " from (select oid from pg_largeobject_metadata where oid = any(%s::text::oid[]) order by oid offset 0) as o"
     )
-    before = {cast("int", row[0]) for row in database.run(query, (_NAME_LOCK, as_array(loids)))}
+    database.run(query, (_NAME_LOCK, as_array(loids)))
     # Asked again: a statement sees what was there when it began.
     query = "select oid::int8 from pg_largeobject_metadata where oid = any(%s::text::oid[])"
-    return before, {cast("int", row[0]): None for row in database.run(query, (as_array(loids),))}
+    return {cast("int", row[0]): None for row in database.run(query, (as_array(loids),))}
 
 
 def _lock_oids(database: DatabaseDriver, loids: Collection[int]) -> tuple[str, dict[int, None]]:

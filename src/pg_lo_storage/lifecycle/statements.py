@@ -1,14 +1,14 @@
-"""Work that is done once, before the next statement of a connection, for whatever asked for it until then."""
+"""Work that is done once, just before a statement of a connection."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["Execute", "before_next_statement", "before_update"]
+__all__ = ["Execute", "before_next_statement", "before_update", "before_update_of"]
 
 _updates: "WeakKeyDictionary[BaseDatabaseWrapper, list[Callable[[], object]]]" = WeakKeyDictionary()
 
@@ -22,14 +22,17 @@ class Execute(Protocol):
 
 
 def before_next_statement(
-    connection: BaseDatabaseWrapper, action: Callable[[str], AbstractContextManager[None]]
+    connection: BaseDatabaseWrapper, action: Callable[[str, object], AbstractContextManager[None]]
 ) -> None:
-    """Call ``action`` with Django's next statement on the connection, which is executed in the context it gives."""
+    """Call ``action`` with Django's next statement on the connection, and its parameters.
+
+    The statement is executed in the context that it gives.
+    """
 
     def run(execute: Execute, sql: str, params: object, many: bool, context: dict[str, object]) -> object:
         # Removed first: the action has statements of its own.
         connection.execute_wrappers.remove(run)
-        with action(sql):
+        with action(sql, params):
             return execute(sql, params, many, context)
 
     # Outermost: whoever wraps statements for a block takes his own, the last, off again.
@@ -43,9 +46,27 @@ def before_update(connection: BaseDatabaseWrapper, action: Callable[[], object])
     _updates.setdefault(connection, []).append(action)
 
 
-def _before_update(connection: BaseDatabaseWrapper, sql: str) -> AbstractContextManager[None]:
+def _before_update(connection: BaseDatabaseWrapper, sql: str, _params: object) -> AbstractContextManager[None]:
     actions = _updates.pop(connection)
     if sql.startswith("UPDATE "):
         for action in actions:
             action()
     return nullcontext()
+
+
+@contextmanager
+def before_update_of(connection: BaseDatabaseWrapper, table: str, action: Callable[[], object]) -> Generator[None]:
+    """Call ``action`` before the first UPDATE of the table that is executed on the connection meanwhile."""
+
+    def run(execute: Execute, sql: str, params: object, many: bool, context: dict[str, object]) -> object:
+        if sql.startswith(f"UPDATE {connection.ops.quote_name(table)} "):
+            connection.execute_wrappers.remove(run)
+            action()
+        return execute(sql, params, many, context)
+
+    connection.execute_wrappers.insert(0, run)
+    try:
+        yield
+    finally:
+        if run in connection.execute_wrappers:
+            connection.execute_wrappers.remove(run)

@@ -1,0 +1,81 @@
+"""What statements for many rows write: the names of ``bulk_create()``, ``bulk_update()`` and ``update()``.
+
+Django asks a field for each value, and then executes the statement: what it names is held just before.
+"""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from functools import partial
+from typing import cast
+from weakref import WeakKeyDictionary
+
+from django.db import models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.fields.files import FieldFile
+
+from pg_lo_storage.lifecycle.known import Known, Scope, key_of, known, learn
+from pg_lo_storage.lifecycle.references import write_alias_of
+from pg_lo_storage.lifecycle.sharing import require
+from pg_lo_storage.lifecycle.statements import before_next_statement
+
+__all__ = ["hold_with_next"]
+
+
+@dataclass
+class _Names:
+    """The names that go into one table, by the database that the files are on, and the files that are of instances."""
+
+    by_alias: dict[str, set[str]] = dataclass_field(default_factory=dict[str, set[str]])
+    files: list[tuple["models.FileField", FieldFile]] = dataclass_field(
+        default_factory=list[tuple["models.FileField", FieldFile]]
+    )
+
+
+_waiting: "WeakKeyDictionary[BaseDatabaseWrapper, dict[str, _Names]]" = WeakKeyDictionary()
+
+
+def hold_with_next(connection: BaseDatabaseWrapper, field: "models.FileField", value: FieldFile | str) -> None:
+    """Hold a file that rows come to name by the connection's next statement, with all others that they come to name."""
+    if connection not in _waiting:
+        before_next_statement(connection, partial(_held, connection))
+    table = connection.ops.quote_name(field.model._meta.db_table)
+    names = _waiting.setdefault(connection, {}).setdefault(table, _Names())
+    names.by_alias.setdefault(cast("str", write_alias_of(field)), set()).add(str(value))
+    if isinstance(value, FieldFile) and vars(value).get("field") is field:
+        names.files.append((field, value))
+
+
+@contextmanager
+def _held(connection: BaseDatabaseWrapper, sql: str, params: object) -> Generator[None]:
+    waiting = _waiting.pop(connection)
+    # The bulk statement may have failed before it was one; then this is another.
+    starts = {table: (f"INSERT INTO {table} ", f"UPDATE {table} ") for table in waiting}
+    names = next((waiting[table] for table, start in starts.items() if sql.startswith(start)), None)
+    if names is None:
+        yield
+        return
+    using = connection.alias
+    scope = None if connection.get_autocommit() else Scope(using)
+    # Django 6 has bulk_create() in autocommit where it is one statement.
+    with transaction.atomic(using=using, savepoint=False):
+        for alias, some in names.by_alias.items():
+            with transaction.atomic(using=alias, savepoint=False):
+                require(alias, some)
+        yield
+    for field, file in names.files:
+        instance = file.instance
+        if sql.startswith("INSERT "):
+            learn(instance, field, Known(file.name))  # of the row that it comes to be
+        elif " CASE WHEN " in sql.replace("(", " ") and _is_written(
+            cast("Sequence[object]", params), key_of(instance, field), file.name
+        ):
+            past = known(instance, field)
+            learn(instance, field, Known(file.name, key_of(instance, field), scope=scope, past=past if scope else None))
+
+
+def _is_written(params: Sequence[object], key: object, name: str | None) -> bool:
+    """Tell whether the statement is bulk_update()'s, and says that name of that row: WHEN key THEN name."""
+    values: list[object] = [*cast("tuple[object, ...]", key if isinstance(key, tuple) else (key,)), name]
+    return any(list(params[start : start + len(values)]) == values for start in range(len(params) - len(values) + 1))
