@@ -59,6 +59,10 @@ def write(driver: LargeObjectDriver, oid: int) -> object:
     return driver.open(oid, WRITE).write(b"written")
 
 
+def write_much(driver: LargeObjectDriver, oid: int) -> object:
+    return driver.open(oid, WRITE).write(b"written" * 10_000)
+
+
 def truncate(driver: LargeObjectDriver, oid: int) -> None:
     driver.open(oid, WRITE).truncate(3)
 
@@ -75,8 +79,8 @@ def create(driver: LargeObjectDriver, oid: int) -> object:
     return driver.create(oid)
 
 
-@pytest.mark.parametrize("call", [write, truncate, put])
-@pytest.mark.parametrize("other", [write, put, unlink])
+@pytest.mark.parametrize("call", [write, write_much, truncate, put])
+@pytest.mark.parametrize("other", [write, write_much, put, unlink])
 def test_the_second_at_a_page_that_another_session_changed_has_a_conflict(
     sessions: Sessions, call: Call, other: Call
 ) -> None:
@@ -87,8 +91,10 @@ def test_the_second_at_a_page_that_another_session_changed_has_a_conflict(
     sessions.assert_conflict(error)
 
 
-@pytest.mark.parametrize(("call", "result"), [(write, b"written"), (truncate, b"con"), (put, b"written")])
-@pytest.mark.parametrize("other", [write, put, unlink])
+@pytest.mark.parametrize(
+    ("call", "result"), [(write, b"written"), (write_much, b"written" * 10_000), (truncate, b"con"), (put, b"written")]
+)
+@pytest.mark.parametrize("other", [write, write_much, put, unlink])
 def test_where_the_first_rolls_back_the_second_goes_on(
     sessions: Sessions, call: Call, result: bytes, other: Call
 ) -> None:

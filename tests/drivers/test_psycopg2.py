@@ -2,8 +2,13 @@
 
 import gc
 import importlib
+import sys
+import threading
+import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +16,17 @@ import pytest
 from example.cluster import Server
 from pg_lo_storage.drivers import LargeObjectDriver, get_driver
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectError, StaleLargeObject
-from tests.drivers.support import ALL_BYTES, READ, READ_WRITE, WRITE, content, execute, waiting_for_a_lock
+from tests.drivers.support import (
+    ALL_BYTES,
+    READ,
+    READ_WRITE,
+    WRITE,
+    abort,
+    content,
+    execute,
+    is_aborted,
+    waiting_for_a_lock,
+)
 from tests.fixtures.connections import run
 from tests.fixtures.proxy import Wire
 
@@ -22,14 +37,21 @@ extras: Any = importlib.import_module("psycopg2.extras")
 Connect = Callable[..., Any]
 
 
+class Native(extensions.lobject):  # type: ignore[misc]  # psycopg2 is Any here
+    """A lobject that can be referred to weakly."""
+
+
 class Recording(extensions.connection):  # type: ignore[misc]  # psycopg2 is Any here
     """A connection that remembers which native large objects were asked of it."""
 
     lobjects: list[tuple[int, str]]
+    alive: weakref.WeakSet[Any]
 
-    def lobject(self, oid: int, mode: str, *args: Any) -> Any:
+    def lobject(self, oid: int, mode: str) -> Any:
         self.lobjects.append((oid, mode))
-        return extensions.connection.lobject(self, oid, mode, *args)
+        native = extensions.connection.lobject(self, oid, mode, lobject_factory=Native)
+        self.alive.add(native)
+        return native
 
 
 @pytest.fixture
@@ -40,7 +62,7 @@ def connect(server: Server) -> Iterator[Connect]:
         def connect(*, autocommit: bool = False, **kwargs: Any) -> Any:
             made = psycopg2.connect(server.dsn(), connection_factory=Recording, **kwargs)
             made.autocommit = autocommit
-            made.lobjects = []
+            made.lobjects, made.alive = [], weakref.WeakSet()
             return stack.enter_context(closing(made))
 
         yield connect
@@ -55,32 +77,40 @@ def wait_callback() -> Iterator[None]:
     extensions.set_wait_callback(before)
 
 
+MUCH = bytes(range(250)) * 400
+
+
 def use_descriptor(driver: LargeObjectDriver) -> int:
     oid = driver.from_bytes(ALL_BYTES)
     descriptor = driver.open(oid, READ_WRITE)
     assert descriptor.read(100) == ALL_BYTES[:100]
     assert list(descriptor.chunks(100)) == [ALL_BYTES[100:200], ALL_BYTES[200:]]
     assert descriptor.write(b"more") == 4
-    assert descriptor.seek(-4, 2) == descriptor.tell() == 256
-    descriptor.truncate(258)
+    assert descriptor.seek(-2, 2) == descriptor.tell() == 258
+    assert descriptor.write(MUCH) == len(MUCH)
+    assert descriptor.tell() == 258 + len(MUCH)
+    descriptor.truncate(300)
     descriptor.close()
-    assert content(driver, oid) == ALL_BYTES + b"mo"
+    assert content(driver, oid) == ALL_BYTES + b"mo" + MUCH[:42]
     return oid
 
 
-@pytest.mark.parametrize(("mode", "native"), [(READ, "rb"), (WRITE, "rwb"), (READ_WRITE, "rwb")])
-def test_a_descriptor_is_a_native_lobject(connect: Connect, mode: Any, native: str) -> None:
+@pytest.mark.parametrize("mode", [WRITE, READ_WRITE])
+def test_what_is_large_is_written_by_a_native_lobject(connect: Connect, mode: Any) -> None:
     connection = connect()
     driver = get_driver(connection)
-    oid = driver.from_bytes(b"content")
-    assert driver.open(oid, mode).oid == oid
-    assert connection.lobjects == [(oid, native)]
+    descriptor = driver.open(driver.from_bytes(b"content"), mode)
+    assert descriptor.write(b"small") == 5
+    assert connection.lobjects == []
+    assert descriptor.write(MUCH) == len(MUCH)
+    assert connection.lobjects == [(descriptor.oid, "wb")]
+    assert content(driver, descriptor.oid) == b"small" + MUCH
 
 
-def test_a_native_lobject_does_all_that_a_descriptor_does(connect: Connect) -> None:
+def test_a_descriptor_that_reads_and_writes_is_in_one_place(connect: Connect) -> None:
     connection = connect()
     oid = use_descriptor(get_driver(connection))
-    assert connection.lobjects == [(oid, "rwb")]
+    assert connection.lobjects == [(oid, "wb")]
 
 
 def test_an_explicit_begin_under_autocommit_is_served_by_sql(connect: Connect) -> None:
@@ -89,7 +119,7 @@ def test_an_explicit_begin_under_autocommit_is_served_by_sql(connect: Connect) -
     execute(connection, "begin")
     oid = use_descriptor(driver)
     execute(connection, "commit")
-    assert content(driver, oid) == ALL_BYTES + b"mo"
+    assert driver.size(oid) == 300
     assert connection.lobjects == []
 
 
@@ -114,7 +144,7 @@ def test_autocommit_calls_work_under_a_wait_callback(connect: Connect) -> None:
 def test_the_connections_cursor_factory_does_not_matter(connect: Connect, name: str) -> None:
     driver = get_driver(connect(cursor_factory=getattr(extras, name)))
     oid = use_descriptor(driver)
-    assert driver.size(oid) == 258
+    assert driver.size(oid) == 300
     assert driver.unlink(oid)
 
 
@@ -123,7 +153,7 @@ def test_the_text_of_a_concurrent_write_is_a_conflict(connect: Connect) -> None:
     oid = get_driver(observer).from_bytes(b"content")
     get_driver(first).put(oid, 0, b"first")
     descriptor = get_driver(second).open(oid, WRITE)
-    with waiting_for_a_lock(second, observer, lambda: descriptor.write(b"second")) as waiting:
+    with waiting_for_a_lock(second, observer, lambda: descriptor.write(MUCH)) as waiting:
         first.commit()
         error = waiting.exception()
     assert isinstance(error, LargeObjectConflict)
@@ -138,7 +168,7 @@ def test_any_other_error_of_a_native_call_is_psycopg2s_own(connect: Connect) -> 
     oid = get_driver(observer).from_bytes(b"content")
     get_driver(first).put(oid, 0, b"first")
     descriptor = get_driver(second).open(oid, WRITE)
-    with waiting_for_a_lock(second, observer, lambda: descriptor.write(b"second")) as waiting:
+    with waiting_for_a_lock(second, observer, lambda: descriptor.write(MUCH)) as waiting:
         [(pid,)] = run(observer, "select pid from pg_locks where not granted")
         run(observer, "select pg_cancel_backend(%s)", [pid])
         error = waiting.exception()
@@ -146,49 +176,123 @@ def test_any_other_error_of_a_native_call_is_psycopg2s_own(connect: Connect) -> 
     assert not isinstance(error, LargeObjectError)
 
 
-def test_an_unlink_between_the_two_steps_of_opening_is_a_conflict(
+def test_an_unlink_between_the_two_steps_of_a_write_is_a_conflict(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection, others = connect(), get_driver(connect(autocommit=True))
     oid = others.from_bytes(b"content")
     native_lobject = Recording.lobject
 
-    def unlinked_meanwhile(self: Any, *args: Any) -> Any:
+    def unlinked_meanwhile(self: Any, oid: int, mode: str) -> Any:
         others.unlink(oid)
-        return native_lobject(self, *args)
+        return native_lobject(self, oid, mode)
 
     monkeypatch.setattr(Recording, "lobject", unlinked_meanwhile)
+    descriptor = get_driver(connection).open(oid, WRITE)
     with pytest.raises(LargeObjectConflict) as caught:
-        get_driver(connection).open(oid, READ)
+        descriptor.write(MUCH)
     assert caught.value.oid == oid
 
 
-def test_a_native_lobject_does_not_outlive_its_savepoint(connect: Connect) -> None:
+def test_writing_much_to_what_another_session_unlinked_is_a_conflict_and_aborts_nothing(connect: Connect) -> None:
+    connection, others = connect(), get_driver(connect(autocommit=True))
+    oid = others.from_bytes(b"content")
+    descriptor = get_driver(connection).open(oid, WRITE)
+    others.unlink(oid)
+    with pytest.raises(LargeObjectConflict) as caught:
+        descriptor.write(MUCH)
+    assert caught.value.oid == oid
+    assert not is_aborted(connection)
+
+
+def test_writing_much_by_a_stale_descriptor_reaches_no_other_object(connect: Connect) -> None:
     connection = connect()
     driver = get_driver(connection)
     oid, other = driver.from_bytes(b"content"), driver.from_bytes(b"another object")
     execute(connection, "savepoint here")
     stale = driver.open(oid, READ_WRITE)
     execute(connection, "rollback to here")
-    # psycopg2 goes on with the number it knows, which is this one's now.
-    current = connection.lobject(other, "rwb")
+    current = driver.open(other, READ_WRITE)
     with pytest.raises(StaleLargeObject):
-        stale.read(100)
-    with pytest.raises(StaleLargeObject):
-        stale.write(b"X")
-    stale.close()
-    assert current.read() == b"another object"
+        stale.write(MUCH)
+    assert current.read(100) == b"another object"
+    assert content(driver, oid) == b"content"
 
 
+def test_what_a_failed_transaction_left_makes_no_thread_wait(connect: Connect) -> None:
+    first, second, observer = connect(), connect(), connect(autocommit=True)
+    execute(observer, "create table row_of_two (id int primary key)")
+    try:
+        execute(observer, "insert into row_of_two values (1)")
+        left = get_driver(second).open(get_driver(second).from_bytes(MUCH), READ_WRITE)
+        assert left.read(10) == MUCH[:10]
+        left.write(MUCH)
+        abort(second)
+        left.close()
+        del left
+        second.rollback()
+        execute(first, "update row_of_two set id = 1")
+        with waiting_for_a_lock(second, observer, lambda: execute(second, "update row_of_two set id = 1")):
+            # The connection of the other thread is in a query, which only this one's commit will end.
+            with ThreadPoolExecutor(1) as pool:
+                opening = pool.submit(lambda: use_descriptor(get_driver(first)))
+                done, _ = wait([opening], timeout=20)
+                if not done:
+                    run(observer, "select pg_cancel_backend(pid) from pg_locks where not granted")
+            assert done, "open() waits for the other thread's query"
+            opening.result()
+            first.commit()
+        second.rollback()
+    finally:
+        for connection in (first, second):
+            connection.rollback()
+        execute(observer, "drop table row_of_two")
+
+
+def test_threads_that_leave_and_open_descriptors_do_not_meet(connect: Connect, request: pytest.FixtureRequest) -> None:
+    request.addfinalizer(partial(sys.setswitchinterval, sys.getswitchinterval()))
+    sys.setswitchinterval(1e-6)
+    barrier = threading.Barrier(4)
+
+    def leave_and_open(connection: Any) -> None:
+        driver = get_driver(connection)
+        for _ in range(4):
+            oid = driver.from_bytes(b"content")
+            left = [driver.open(oid, READ_WRITE) for _ in range(60)]
+            abort(connection)
+            for descriptor in left:
+                descriptor.close()
+            connection.rollback()
+            oid = driver.from_bytes(b"content")
+            barrier.wait(20)
+            assert driver.open(oid, READ).read(10) == b"content"
+            connection.rollback()
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(leave_and_open, connect()) for _ in range(4)]:
+            done.result()
+
+
+def test_no_lobject_outlives_the_call_that_needs_it(connect: Connect) -> None:
+    connection = connect()
+    driver = get_driver(connection)
+    descriptors = [driver.open(driver.create(), WRITE) for _ in range(3)]
+    for descriptor in descriptors:
+        descriptor.write(MUCH)
+    assert len(connection.lobjects) == 3
+    assert not connection.alive
+
+
+@pytest.mark.parametrize("data", [b"lost", MUCH], ids=["small", "large"])
 def test_a_descriptor_of_a_lost_connection_leaves_quietly(
-    server: Server, wire: Wire, capsys: pytest.CaptureFixture[str]
+    server: Server, wire: Wire, capsys: pytest.CaptureFixture[str], data: bytes
 ) -> None:
     lost = psycopg2.connect(wire.dsn)
     driver = get_driver(lost)
     descriptor = driver.open(driver.create(), WRITE)
     wire.drop()
     with pytest.raises(psycopg2.OperationalError):
-        descriptor.write(b"lost")
+        descriptor.write(data)
     descriptor.close()
     del driver, descriptor, lost
     # A lobject that psycopg2 finds on a broken connection when it is collected prints an error.

@@ -108,9 +108,9 @@ def test_a_copy_whose_transaction_is_over_half_way_is_no_short_copy(driver_name:
     assert isinstance(driver, SQLDriver)
     oid = driver.from_bytes(LINES)
     driver.execute("begin")
-    source = GuardedDescriptor(oid, *driver.open_descriptor(oid, AccessMode.READ, keep=True))
+    source = GuardedDescriptor(oid, *driver.open_descriptor(oid, AccessMode.READ))
     copied = driver.create()
-    target = GuardedDescriptor(copied, *driver.open_descriptor(copied, AccessMode.WRITE, keep=True))
+    target = GuardedDescriptor(copied, *driver.open_descriptor(copied, AccessMode.WRITE))
     driver.execute("commit")
     driver.execute("begin")
     others = [driver.open(oid, AccessMode.READ), driver.open(driver.create(), AccessMode.WRITE)]

@@ -109,7 +109,7 @@ class AsyncSQLDriver(abc.ABC):
 
     async def open_descriptor(self, oid: int, mode: AccessMode) -> GuardedDescriptor:
         """Open a guarded descriptor."""
-        statement = queries.open_descriptor(oid, mode, keep=True)
+        statement = queries.open_descriptor(oid, mode)
         if self.autocommit:
             queries.require_transaction(oid, autocommit=True, in_transaction=await self.is_begun())
         return GuardedDescriptor(oid, *await self.perform(statement))

@@ -3,7 +3,7 @@
 import io
 import operator
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final, LiteralString, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, LiteralString, TypeVar
 
 from typing_extensions import Buffer
 
@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 class SQLLargeObject:
     """A descriptor of the current transaction, driven by SQL; see :class:`LargeObject`."""
+
+    _batch_of_a_write: ClassVar[int] = _SENT_AT_ONCE
 
     def __init__(self, driver: "SQLDriver", oid: int, mode: AccessMode, descriptor: tuple[int, str]) -> None:
         self._driver = driver
@@ -90,8 +92,8 @@ class SQLLargeObject:
             self.tell()  # nothing to send, but a stale descriptor must not go unnoticed
         if len(view) > MAX_BLOCK:
             self._check_room(len(view), self.tell())
-        for start in range(0, len(view), _SENT_AT_ONCE):
-            self._write_batch(_slices(view[start : start + _SENT_AT_ONCE]))
+        for start in range(0, len(view), self._batch_of_a_write):
+            self._write_batch(_slices(view[start : start + self._batch_of_a_write]))
         return len(view)
 
     def write_all(self, blocks: Iterable[Buffer]) -> int:

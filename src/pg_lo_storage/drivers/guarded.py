@@ -2,12 +2,12 @@
 
 import io
 from collections.abc import Callable
-from typing import Final, LiteralString, TypeVar
+from typing import Final, LiteralString, TypeVar, cast
 
-from pg_lo_storage.drivers.base import MAX_SIZE
+from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode
 from pg_lo_storage.drivers.queries import Rows, Statement
 from pg_lo_storage.drivers.values import BATCH, as_bytes, check_block, check_offset, integer
-from pg_lo_storage.exceptions import LargeObjectTooLarge, StaleLargeObject
+from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectTooLarge, StaleLargeObject
 
 __all__ = ["GUARD", "IN_FAILED_TRANSACTION", "GuardedDescriptor", "rows_of_batch"]
 
@@ -72,6 +72,25 @@ class GuardedDescriptor:
                 raise self.too_large(len(block) + more)
 
         return self.guarded(query, (self.fd, MAX_SIZE - len(block) - more, self.fd, block), result, writing=True)
+
+    def pass_over(self, size: int) -> Statement[int]:
+        """Move past ``size`` bytes, which a descriptor of its own is to write; the result is where they begin."""
+        query: LiteralString = (
+            "select case when lo_tell64(%s::int4) <= %s::int8 then lo_lseek64(%s::int4, %s::int8, 1) end,"  # noqa: S608 -- of constants
+            " (select lo_close(lo_open(oid, %s::int4)) from pg_largeobject_metadata where oid = %s::oid) " + GUARD
+        )
+
+        def result(rows: Rows) -> int:
+            end, is_there = cast("tuple[int | None, int | None]", rows[0])
+            if end is None:
+                raise self.too_large(size)
+            if is_there is None:
+                message = f"another session unlinked large object {self.oid} at the same time; try again"
+                raise LargeObjectConflict(message, oid=self.oid)
+            return end - size
+
+        params = (self.fd, MAX_SIZE - size, self.fd, size, int(AccessMode.WRITE), self.oid)
+        return self.guarded(query, params, result, writing=True)
 
     def seek(self, offset: int, whence: int) -> Statement[int]:
         """Move, to where the server must not find out of range; the result is the new position."""

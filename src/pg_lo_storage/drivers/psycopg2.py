@@ -1,19 +1,18 @@
-"""The driver for psycopg2: native lobjects, read in bulk by COPY, and SQL where a lobject cannot serve."""
+"""The driver for psycopg2: SQL functions, large reads by COPY, and large writes by native lobjects."""
 
 import contextlib
-import ctypes
 import struct
 import threading
 import weakref
 from collections.abc import Callable, Generator, Sequence
-from typing import TYPE_CHECKING, LiteralString, Protocol, cast
+from typing import TYPE_CHECKING, ClassVar, Final, LiteralString, Protocol, cast
 
 import psycopg2
 from psycopg2 import extensions as ext
 from typing_extensions import override
 
 from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode, Sink
-from pg_lo_storage.drivers.descriptor import GUARD, SQLLargeObject
+from pg_lo_storage.drivers.descriptor import SQLLargeObject
 from pg_lo_storage.drivers.sql import SQLDriver
 from pg_lo_storage.exceptions import LargeObjectConflict
 
@@ -22,16 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Psycopg2Driver"]
 
-# A lobject that is collected closes its descriptor, which may be another object's by then, and runs a query
-# inside the garbage collector. Those that cannot be closed wait here until psycopg2 knows their transaction over.
-_kept: "list[tuple[ext.connection, ext.lobject[bytes]]]" = []
-# The list itself is never freed: a forked child that ends must not close the descriptors of its parent.
-ctypes.pythonapi.Py_IncRef(ctypes.py_object(_kept))
+# Bytes of one write up to which SQL is as fast: it is one round trip, a lobject's write is five. More than that is not
+# to be in a statement's text either, which the server logs when it fails.
+_BY_SQL: Final = 8 * 1024
 
 _locks: "weakref.WeakKeyDictionary[ext.connection, threading.RLock]" = weakref.WeakKeyDictionary()
 _locks_lock = threading.Lock()
 _IN_TRANSACTION = {ext.TRANSACTION_STATUS_INTRANS, ext.TRANSACTION_STATUS_INERROR, ext.TRANSACTION_STATUS_ACTIVE}
-_BROKEN = 2  # of connection.closed
 # Two sessions that change a page, and two that create it.
 _CONFLICTS_OF_A_WRITE = ("tuple concurrently", "pg_largeobject_loid_pn_index")
 _COPY_HEADER = len(b"PGCOPY\n\xff\r\n\0") + 4  # then the length of the header's extension
@@ -56,8 +52,9 @@ class Psycopg2Connection(Protocol):
 class Psycopg2Driver(SQLDriver):
     """Large objects over a :class:`psycopg2.extensions.connection`.
 
-    A lobject needs psycopg2's own transaction: within an explicit ``BEGIN`` under autocommit, and under a wait
-    callback (gevent), the descriptor is driven by SQL instead.
+    Descriptors are driven by SQL, but for writes of more than 8 KB, which a lobject does in half the time. It needs
+    psycopg2's own transaction: within an explicit ``BEGIN`` under autocommit, and under a wait callback (gevent), SQL
+    does them as well.
     """
 
     def __init__(self, connection: Psycopg2Connection) -> None:
@@ -103,72 +100,56 @@ class Psycopg2Driver(SQLDriver):
         return self._connection.autocommit
 
     @override
-    def open(self, oid: int, mode: AccessMode) -> SQLLargeObject:
-        _release_kept()
-        if self.autocommit or ext.get_wait_callback() is not None:
-            return super().open(oid, mode)
-        # psycopg2 tells neither the number of a lobject's descriptor nor SQLSTATEs: a guarded open by SQL finds
-        # both out, and leaves the number free for the lobject to take.
-        with lock_of(self._connection):
-            return self._open_native(oid, mode)
-
-    def _open_native(self, oid: int, mode: AccessMode) -> "Psycopg2LargeObject":
-        descriptor = self.open_descriptor(oid, mode, keep=False)
-        # Permission has been checked: only "large object {oid} does not exist", in any language, has the oid in it.
-        with _conflicts(oid, str(oid)):
-            native = self._connection.lobject(oid, "rwb" if AccessMode.WRITE & mode else "rb")
-        return Psycopg2LargeObject(self, self._connection, native, mode, descriptor)
+    def open(self, oid: int, mode: AccessMode) -> "Psycopg2LargeObject":
+        return Psycopg2LargeObject(self, self._connection, oid, mode, self.open_descriptor(oid, mode))
 
 
 class Psycopg2LargeObject(SQLLargeObject):
-    """A native lobject; positions, truncation and the guard are SQL on its descriptor."""
+    """A descriptor driven by SQL, but for what a native lobject writes."""
+
+    _batch_of_a_write: ClassVar[int] = MAX_SIZE  # each block is waited for: one lobject does for them all
 
     def __init__(
         self,
         driver: Psycopg2Driver,
         connection: ext.connection,
-        native: "ext.lobject[bytes]",
+        oid: int,
         mode: AccessMode,
         descriptor: tuple[int, str],
     ) -> None:
-        super().__init__(driver, native.oid, mode, descriptor)
+        super().__init__(driver, oid, mode, descriptor)
         self._connection = connection
-        self._native = native
-
-    # Bound here: module globals may be gone when the interpreter shuts down.
-    def __del__(self, _keep: "list[tuple[ext.connection, ext.lobject[bytes]]]" = _kept) -> None:
-        if not self._closed:
-            _keep.append((self._connection, self._native))
 
     @override
     def _write_batch(self, batch: Sequence[memoryview | bytes]) -> None:
         size = sum(map(len, batch))
-        if not size:
+        if size <= _BY_SQL or self._driver.autocommit or ext.get_wait_callback() is not None:
+            super()._write_batch(batch)
             return
         with lock_of(self._connection):
-            if self.tell() + size > MAX_SIZE:
-                raise self._statements.too_large(size)
-            with _conflicts(self.oid):
+            start = self._perform(self._statements.pass_over(size))
+            with _conflicts(self.oid), _lobject(self._connection, self.oid) as native:
+                if start:
+                    native.seek(start)
                 for block in batch:
-                    self._native.write(bytes(block))
+                    native.write(bytes(block))
 
-    @override
-    def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        released = False
-        try:
-            with lock_of(self._connection):
-                if self._connection.info.transaction_status == ext.TRANSACTION_STATUS_INTRANS and self._guard_holds():
-                    self._native.close()
-                    released = True
-        finally:
-            if not released:
-                _kept.append((self._connection, self._native))
 
-    def _guard_holds(self) -> bool:
-        return bool(self._driver.run(f"select 1 {GUARD}", self._guard, oid=self.oid))
+@contextlib.contextmanager
+def _lobject(connection: ext.connection, oid: int) -> "Generator[ext.lobject[bytes]]":
+    """Give a native lobject to write to, which must not outlive the block.
+
+    Wherever it is freed it closes its descriptor, which may be another object's by then; and it waits for its
+    connection, which may be in a query of another thread.
+    """
+    native = connection.lobject(oid, "wb")
+    try:
+        yield native
+    finally:
+        if connection.closed:
+            connection.close()  # it may be lost, and the lobject would print an error when it is freed
+        with contextlib.suppress(psycopg2.Error):  # in a failed transaction
+            native.close()
 
 
 def lock_of(connection: ext.connection) -> threading.RLock:
@@ -180,33 +161,16 @@ def lock_of(connection: ext.connection) -> threading.RLock:
         return _locks.setdefault(connection, threading.RLock())
 
 
-def _release_kept() -> None:
-    for pair in _kept.copy():
-        connection, native = pair
-        if connection.closed == _BROKEN:
-            connection.close()  # or the lobject would print an error when it is collected
-        if _is_over(native):
-            _kept.remove(pair)  # not a new list: the collector may append meanwhile
-
-
-def _is_over(native: "ext.lobject[bytes]") -> bool:
-    """Tell, without a query, whether psycopg2 knows the lobject's transaction to be over: it then closes nothing."""
-    try:
-        native.write(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # refused in any case
-    except TypeError:
-        return False  # no bytes, but a valid lobject
-    except psycopg2.Error:
-        return True
-    return False
-
-
 @contextlib.contextmanager
-def _conflicts(oid: int, *texts: str) -> Generator[None]:
-    """Recognise a concurrent writer: native calls carry no SQLSTATE, but these texts the server never translates."""
+def _conflicts(oid: int) -> Generator[None]:
+    """Recognise a concurrent writer: native calls carry no SQLSTATE, but these texts the server never translates.
+
+    The object was there, and the role had the right to write: only that it is gone, in any language, has its oid in it.
+    """
     try:
         yield
     except psycopg2.Error as error:
-        if any(text in str(error) for text in texts or _CONFLICTS_OF_A_WRITE):
+        if any(text in str(error) for text in (*_CONFLICTS_OF_A_WRITE, str(oid))):
             message = f"another session wrote large object {oid} at the same time; try again"
             raise LargeObjectConflict(message, oid=oid) from error
         raise

@@ -241,8 +241,8 @@ def put(oid: int, offset: int, data: Buffer) -> Statement[None]:
     return Statement(query, params, _found(oid, lambda _rows: None), oid, writing=True)
 
 
-def open_descriptor(oid: int, mode: AccessMode, *, keep: bool) -> Statement[tuple[int, str]]:
-    """Open a guarded descriptor; the result is its number and token. ``keep=False`` closes it again."""
+def open_descriptor(oid: int, mode: AccessMode) -> Statement[tuple[int, str]]:
+    """Open a guarded descriptor; the result is its number and token."""
     oid = check_oid(oid)
     check_mode(mode)
     token = f"{secrets.token_hex(8)}-{oid}"
@@ -250,12 +250,12 @@ def open_descriptor(oid: int, mode: AccessMode, *, keep: bool) -> Statement[tupl
         "select fd, set_config('pg_lo_storage.fd' || fd, %s::text, true), set_config('pg_lo_storage.of' || oid,"
         " concat_ws(' ', nullif(current_setting('pg_lo_storage.of' || oid, true), ''), fd), true),"
         " case when %s::int4 = 1 and (lo_lseek64(fd, 0, 2) > %s::int8 or %s::int4 = 1) then loread(fd, %s::int4) end,"
-        " case when %s::int4 = 0 then lo_close(fd) else lo_lseek64(fd, 0, 0) end from"
+        " lo_lseek64(fd, 0, 0) from"
         " (select oid, lo_open(oid, %s::int4) as fd from pg_largeobject_metadata where oid = %s::oid offset 0)"
         " as opened"
     )
     is_read, is_written = int(AccessMode.READ in mode), int(AccessMode.WRITE in mode)
-    params = (token, is_read, BLOCK, is_written, WARM_UP, int(keep), int(mode), oid)
+    params = (token, is_read, BLOCK, is_written, WARM_UP, int(mode), oid)
     return Statement(query, params, _found(oid, lambda rows: (integer(rows), token)), oid)
 
 

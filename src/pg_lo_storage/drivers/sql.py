@@ -154,13 +154,10 @@ class SQLDriver(abc.ABC):
 
     def open(self, oid: int, mode: AccessMode) -> SQLLargeObject:
         """See :meth:`LargeObjectDriver.open`."""
-        return SQLLargeObject(self, oid, mode, self.open_descriptor(oid, mode, keep=True))
+        return SQLLargeObject(self, oid, mode, self.open_descriptor(oid, mode))
 
-    def open_descriptor(self, oid: int, mode: AccessMode, *, keep: bool) -> tuple[int, str]:
-        """Open a guarded descriptor and return its number and token; ``keep=False`` closes it again.
-
-        Closed again, its number is the lowest free one, which the next open in this session is given.
-        """
-        statement = queries.open_descriptor(oid, mode, keep=keep)
+    def open_descriptor(self, oid: int, mode: AccessMode) -> tuple[int, str]:
+        """Open a guarded descriptor and return its number and token."""
+        statement = queries.open_descriptor(oid, mode)
         queries.require_transaction(oid, autocommit=self.autocommit, in_transaction=self.in_transaction)
         return self.perform(statement)

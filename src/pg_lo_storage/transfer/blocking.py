@@ -127,10 +127,10 @@ def _begins_by_itself(driver: LargeObjectDriver) -> bool:
 
 
 def _copy_in_server(driver: SQLDriver, oid: int, created: list[int]) -> int:
-    source = GuardedDescriptor(oid, *driver.open_descriptor(oid, AccessMode.READ, keep=True))
+    source = GuardedDescriptor(oid, *driver.open_descriptor(oid, AccessMode.READ))
     copied = driver.create()
     created.append(copied)
-    target = GuardedDescriptor(copied, *driver.open_descriptor(copied, AccessMode.WRITE, keep=True))
+    target = GuardedDescriptor(copied, *driver.open_descriptor(copied, AccessMode.WRITE))
     size = step = driver.perform(copy_step(source, target))
     while step == STEP:
         step = driver.perform(copy_step(source, target))
