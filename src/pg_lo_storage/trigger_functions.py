@@ -75,13 +75,14 @@ $body$"""
 _SETTLE: Final = """
 create or replace function "@schema@".pg_lo_storage_settle(
     place regnamespace, catalogue regclass, relation regclass, attribute name,
-    named text[], gone text[], is_truncated boolean
+    named text[], gone text[], replaced text[], replacing text[], is_truncated boolean
 ) returns void language plpgsql volatile @options@ as $body$
 declare
     name_lock constant int4 := 1886154612;
     loids oid[];
     held oid[];
     lost text;
+    misplaced record;
     reference record;
     selects text[] := '{}';
 begin
@@ -105,6 +106,22 @@ begin
                 message = format('column %I of table %s cannot name %s: unlinked by another session',
                     attribute, relation, lost),
                 hint = 'No row names the file any more. Save it again, and use its new name.';
+        end if;
+    end if;
+    if replaced is not null then
+        execute $sql$with file as materialized (select name
+            from (select distinct unnest($1 || $2) as name) as given
+            join pg_largeobject_metadata as m on m.oid = case when @valid@ then split_part(name, '.', 1)::oid end$sql$
+            || coalesce(' join ' || catalogue::text || ' as f on f.loid = m.oid'
+                ' and coalesce(f.loid::text || f.extension = name, true)', '')
+            || ') select present, missing from unnest($1, $2) as pair (present, missing)'
+            ' join file on name = present where not exists (select from file where name = missing) limit 1'
+            into misplaced using replaced, replacing;
+        if misplaced is not null then
+            raise foreign_key_violation using
+                message = format('column %I of table %s cannot name %L in the place of %L: there is no such file',
+                    attribute, relation, misplaced.missing, misplaced.present),
+                hint = 'Both stay. Use the name of a file that there is, or NULL or an empty one to give the file up.';
         end if;
     end if;
     -- An earlier snapshot shows none of the references that were committed since.
@@ -174,8 +191,11 @@ declare
     catalogue regclass;
     attribute name;
     namesake name;
+    given text[];
     named text[];
     gone text[];
+    replaced text[];
+    replacing text[];
 begin
     select max(attname::text) filter (where attnum = tg_argv[0]::int2),
         max(attname::text) filter (where attname = tg_argv[2]) into attribute, namesake
@@ -192,21 +212,35 @@ begin
                 tg_argv[2], relation, tg_name),
             hint = 'Apply pg_lo_storage.operations.ManageLargeObjects to the column again, in a migration.';
     end if;
-    if tg_op <> 'TRUNCATE' then
-        execute format($sql$select array_agg(name) filter (where is_new), array_agg(name) filter (where not is_new)
-            from (select name, bool_or(is_new) as is_new from (%s) as names (name, is_new) where name <> ''
-                group by name having bool_and(is_new) = bool_or(is_new)) as changed where @valid@$sql$,
-            concat_ws(' union all ',
-                case when tg_op <> 'DELETE' then
-                    format('select %I::text collate "C", true from pg_lo_new', attribute) end,
-                case when tg_op <> 'INSERT' then
-                    format('select %I::text collate "C", false from pg_lo_old', attribute) end))
-            into named, gone;
+    if tg_op = 'UPDATE' then
+        -- Both tables have the rows in the order of their updates.
+        execute format($sql$with changed as materialized (
+                select old.name as old, new.name as new
+                from (select row_number() over () as n, %1$I::text collate "C" as name from pg_lo_old) as old
+                full join (select row_number() over () as n, %1$I::text collate "C" as name from pg_lo_new) as new
+                using (n) where old.name is distinct from new.name
+            )
+            select left_names, new_names, olds, news from (
+                select array_agg(name) filter (where not is_new) as left_names,
+                    array_agg(name) filter (where is_new) as new_names
+                from (select name, bool_or(is_new) as is_new from (
+                        select new, true from changed union all select old, false from changed
+                    ) as names (name, is_new) where name <> '' group by name having bool_and(is_new) = bool_or(is_new)
+                ) as given where @valid@
+            ) as sets, (
+                select array_agg(name) as olds, array_agg(new) as news
+                from (select old as name, new from changed where new <> '') as pairs where @valid@
+            ) as pairs$sql$, attribute) into gone, named, replaced, replacing;
+    elsif tg_op <> 'TRUNCATE' then
+        execute format($sql$select array_agg(name) from (select distinct %I::text collate "C" as name from %s) as names
+            where @valid@$sql$, attribute, case tg_op when 'INSERT' then 'pg_lo_new' else 'pg_lo_old' end) into given;
+        named := case tg_op when 'INSERT' then given end;
+        gone := case tg_op when 'DELETE' then given end;
     elsif tg_when = 'AFTER' then
         gone := nullif(current_setting(truncated, true), '')::text[];
         perform set_config(truncated, '', true);
     end if;
-    if named is null and gone is null and not (tg_op = 'TRUNCATE' and tg_when = 'BEFORE') then
+    if named is null and gone is null and replaced is null and not (tg_op = 'TRUNCATE' and tg_when = 'BEFORE') then
         return null;
     end if;
     select p.pronamespace, c.oid into place, catalogue
@@ -228,9 +262,9 @@ begin
         if named is not null then
             execute format('select %s.pg_lo_storage_existing($1, $2)', place) into named using named, catalogue;
         end if;
-        if named is not null or gone is not null then
-            execute format('select %s.pg_lo_storage_settle($1, $2, $3, $4, $5, $6, $7)', place)
-                using place, catalogue, relation, attribute, named, gone, tg_op = 'TRUNCATE';
+        if named is not null or gone is not null or replaced is not null then
+            execute format('select %s.pg_lo_storage_settle($1, $2, $3, $4, $5, $6, $7, $8, $9)', place)
+                using place, catalogue, relation, attribute, named, gone, replaced, replacing, tg_op = 'TRUNCATE';
         end if;
     exception when insufficient_privilege then
         raise insufficient_privilege using
