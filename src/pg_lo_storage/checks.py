@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.utils.module_loading import import_string
 from typing_extensions import get_protocol_members
@@ -18,7 +19,13 @@ from pg_lo_storage import catalogue
 from pg_lo_storage.databases import db_for_read, db_for_write
 from pg_lo_storage.drivers import DriverNotFound, LargeObjectDriver
 from pg_lo_storage.drivers.registry import load_factory
-from pg_lo_storage.lifecycle.references import concrete, stored_fields, write_alias_of
+from pg_lo_storage.lifecycle.references import (
+    concrete,
+    referring_field,
+    referring_paths,
+    stored_fields,
+    write_alias_of,
+)
 from pg_lo_storage.names import MAX_OID
 from pg_lo_storage.server_checks import check_server, keeps_files
 from pg_lo_storage.storage import DbFileStorage
@@ -30,6 +37,7 @@ __all__ = ["register_checks"]
 
 TAG: Final = "pg_lo_storage"
 _DIGITS: Final = len(str(MAX_OID))
+_NAMING_TYPES: Final = {"varchar", "text", "char", "character", "character varying", "name", "oid", "integer", "bigint"}
 _WITH_EXTENSION: Final = _DIGITS + len(".jpeg")
 
 
@@ -41,8 +49,12 @@ def register_checks() -> None:
 
 
 def check_settings(**_options: object) -> list[checks.CheckMessage]:
-    """Check which databases files are on, and who drives them."""
-    return [*_check_driver(), *_check_aliases(aliases_in_use(), set(written_to().values()))]
+    """Check which databases files are on, who drives them, and which other columns name them."""
+    return [
+        *_check_driver(),
+        *_check_references(),
+        *_check_aliases(aliases_in_use(), set(written_to().values())),
+    ]
 
 
 def check_fields(app_configs: Sequence[AppConfig] | None = None, **_options: object) -> list[checks.CheckMessage]:
@@ -137,6 +149,26 @@ def _problem_with(driver: object) -> str | None:
     # Of a function one only knows by calling it.
     lacking = sorted(get_protocol_members(LargeObjectDriver) - set(dir(factory))) if isinstance(factory, type) else []
     return f"names a class without {', '.join(lacking)}, so no LargeObjectDriver" if lacking else None
+
+
+def _check_references() -> Iterator[checks.CheckMessage]:
+    for path in referring_paths():
+        problem = None
+        try:
+            field = referring_field(path)
+        except ImproperlyConfigured as error:
+            problem = str(error)
+        else:
+            connection = connections[router.db_for_write(field.model)]
+            kind = (field.db_type(connection) or "").partition("(")[0]
+            if connection.vendor == "postgresql" and kind not in _NAMING_TYPES:
+                problem = f"PG_LO_STORAGE_REFERENCES: the column of {path!r} is of type {kind}, and names no file"
+        if problem:
+            yield checks.Error(
+                f"{problem}.",
+                hint="List columns of text, or of numbers that are oids: ['shop.HistoricalPaper.file', ...].",
+                id="pg_lo_storage.E006",
+            )
 
 
 def _check_aliases(users: dict[str, list[str]], written: set[str]) -> Iterator[checks.CheckMessage]:

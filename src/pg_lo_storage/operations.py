@@ -17,7 +17,7 @@ from django.db.models.signals import post_migrate
 from typing_extensions import override
 
 from pg_lo_storage import triggers
-from pg_lo_storage.lifecycle.references import file_columns, write_alias_of
+from pg_lo_storage.lifecycle.references import default_names, naming_columns, write_alias_of
 
 __all__ = ["GuardFromVacuum", "ManageLargeObjects"]
 
@@ -215,11 +215,13 @@ def _aliases(connection: BaseDatabaseWrapper) -> list[str]:
 
 
 def _list_columns(editor: BaseDatabaseSchemaEditor, registry: Apps) -> None:
-    """Tell the triggers, where there are any, which columns name files."""
-    columns = {column for alias in _aliases(editor.connection) for column in file_columns(alias, registry)}
+    """Tell the triggers, where there are any, which columns name files, and which files are a field's default."""
+    aliases = _aliases(editor.connection)
+    columns = {column for alias in aliases for column in naming_columns(alias, registry)}
     if columns:
         listed = sorted((editor.quote_name(table), column) for table, column in columns)
-        editor.execute(triggers.list_columns(editor.quote_value, listed), params=None)
+        kept = sorted({name for alias in aliases for name in default_names(alias, registry)})
+        editor.execute(triggers.list_columns(editor.quote_value, listed, kept), params=None)
 
 
 def _after_migrate(sender: AppConfig, using: str, apps: Apps = project, **_: object) -> None:

@@ -9,6 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from pg_lo_storage.lifecycle.expecting import EXPECTED
+from pg_lo_storage.lifecycle.search import LITERAL_OIDS, READABLE
+
 __all__ = ["FUNCTIONS", "GUARD", "PREFIX", "fill"]
 
 PREFIX: Final = "pg_lo_storage_guard"
@@ -85,6 +88,8 @@ declare
     misplaced record;
     reference record;
     selects text[] := '{}';
+    kept oid[];
+    source text;
 begin
     if named is not null then
         loids := array(select distinct split_part(file, '.', 1)::oid as loid from unnest(named) as file order by loid);
@@ -148,24 +153,39 @@ begin
     if loids = '{}' then
         return;
     end if;
-    for reference in execute format(
-        'select a.attrelid::regclass as relation, format(case when collisdeterministic is false'
-        ' then ''%%I::text collate "C"'' else ''%%I::text'' end, a.attname) as name from ('
-        ' select a.attrelid, a.attnum from %1$s.pg_lo_storage_columns() as l'
-        ' join pg_attribute as a on a.attrelid = to_regclass(l.relation) and a.attname = l.attribute'
-        ' union select l.relid, l.attnum from %1$s.pg_lo_storage_columns() as l'
-        ' union select a.attrelid, a.attnum from pg_attribute as a where a.attrelid = $1 and a.attname = $2'
-        ') as listed join pg_attribute as a using (attrelid, attnum)'
-        ' left join pg_collation on pg_collation.oid = a.attcollation'
-        ' where not a.attisdropped', place) using relation, attribute
+    execute format('select %s.pg_lo_storage_kept()', place) into kept;
+    for reference in execute format($sql$select a.attrelid::regclass as relation, a.attname as name, @readable@
+            as is_readable, @literal_oids@ as defaults,
+            case when c.collisdeterministic is false then ' collate "C"' else '' end as collation
+        from (
+            select a.attrelid, a.attnum from %1$s.pg_lo_storage_columns() as l
+                join pg_attribute as a on a.attrelid = to_regclass(l.relation) and a.attname = l.attribute
+            union select l.relid, l.attnum from %1$s.pg_lo_storage_columns() as l
+            union select a.attrelid, a.attnum from pg_attribute as a where a.attrelid = $1 and a.attname = $2
+        ) as listed join pg_attribute as a using (attrelid, attnum) join pg_class as r on r.oid = a.attrelid
+        left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
+        left join pg_collation as c on c.oid = a.attcollation
+        where not a.attisdropped$sql$, place) using relation, attribute
     loop
+        if not reference.is_readable then
+            raise warning 'kept large objects % of table %: to read column % of % is not safe, since it is no plain'
+                ' table''s column of text or numbers', loids, relation, reference.name, reference.relation;
+            return;
+        end if;
+        kept := kept || reference.defaults::oid[];
         -- Few are looked for by an index where the column has one, many in one pass over the table.
-        selects := selects || format('select split_part(%s, ''.'', 1) from %s where %s', reference.name,
+        source := format('%I::text', reference.name) || reference.collation;
+        selects := selects || format('select split_part(%s, ''.'', 1) from %s where %s', source,
             reference.relation, case when cardinality(loids) > 20
-            then format('split_part(%s, ''.'', 1) = any($1)', reference.name)
-            else (select string_agg(format('%1$s = %2$L or %1$s ~>=~ %3$L and %1$s ~<~ %4$L', reference.name,
+            then format('split_part(%s, ''.'', 1) = any($1)', source)
+            else (select string_agg(format('%1$s = %2$L or %1$s ~>=~ %3$L and %1$s ~<~ %4$L', source,
                 loid, loid || '.', loid || '/'), ' or ') from unnest(loids) as loid) end);
     end loop;
+    loids := array(select loid from unnest(loids) as loid where loid <> all(kept)
+        and loid::text <> all(string_to_array(coalesce(current_setting('@expected@', true), ''), ' ')));
+    if loids = '{}' then
+        return;
+    end if;
     execute format('select array(select name::oid from (select unnest($1) as name except (%s)) as unnamed)',
         array_to_string(selects, ' union all ')) into loids using loids::text[];
     @room_to_unlink@
@@ -253,6 +273,11 @@ begin
             message = format('trigger %I of table %s was made after this transaction began',
                 tg_name, tg_relid::regclass);
     end if;
+    if named is not null and current_setting('@expected@', true) <> '' then
+        perform set_config('@expected@', array_to_string(array(
+            select loid from string_to_table(current_setting('@expected@'), ' ') as loid
+            where loid <> all(array(select split_part(name, '.', 1) from unnest(named) as name))), ' '), true);
+    end if;
     begin
         if tg_op = 'TRUNCATE' and tg_when = 'BEFORE' then
             execute format('select set_config($4, coalesce(%s.pg_lo_storage_truncating($1, $2, $3)::text, ''''), true)',
@@ -290,6 +315,9 @@ def _room(count: str, files: str) -> str:
 
 _PARTS: Final = {
     "options": _OPTIONS,
+    "expected": EXPECTED,
+    "readable": READABLE,
+    "literal_oids": LITERAL_OIDS,
     "valid": _VALID,
     "room": _room("(case when catalogue is null then 2 else 1 end) * cardinality(files)", "files"),
     "room_to_name": _room("cardinality(loids)", "loids"),

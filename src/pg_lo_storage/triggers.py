@@ -57,8 +57,8 @@ _DROP_UNUSED: Final = """for item in select p.oid::regprocedure as name from pg_
         execute format('drop function %s', item.name);
     end loop;
     for item in select p.oid::regprocedure as name from pg_catalog.pg_proc as p
-        where p.proname in ('pg_lo_storage_columns', 'pg_lo_storage_existing', 'pg_lo_storage_settle',
-            'pg_lo_storage_truncating') and p.pronamespace = any(places)
+        where p.proname in ('pg_lo_storage_columns', 'pg_lo_storage_existing', 'pg_lo_storage_kept',
+            'pg_lo_storage_settle', 'pg_lo_storage_truncating') and p.pronamespace = any(places)
         and not exists (select from pg_catalog.pg_proc as guard where starts_with(guard.proname, @prefix@)
             and guard.prorettype = 'trigger'::regtype and guard.pronamespace = p.pronamespace)
     loop
@@ -174,6 +174,15 @@ begin
             ' returns table (relation text, attribute text, relid oid, attnum int2)'
             ' language sql stable set search_path = pg_catalog, pg_temp as %L', item.place, body);
     end loop;
+    body := format('select %L::oid[]', array(select split_part(name, '.', 1)::oid from unnest(@kept@) as name));
+    for item in select distinct p.pronamespace::regnamespace as place from pg_catalog.pg_proc as p
+        where p.proname = 'pg_lo_storage_settle' and p.pronamespace::regnamespace = any(@places@)
+        and not exists (select from pg_catalog.pg_proc as same where same.proname = 'pg_lo_storage_kept'
+            and same.pronamespace = p.pronamespace and same.prosrc = body)
+    loop
+        execute format('create or replace function %s.pg_lo_storage_kept() returns oid[]'
+            ' language sql stable set search_path = pg_catalog, pg_temp as %L', item.place, body);
+    end loop;
 end
 """
 
@@ -236,11 +245,14 @@ def remove(quote: Quote, table: str, column: str) -> str:
     return _script(_REMOVE, quote, table=table, column=column, all_names=names)
 
 
-def list_columns(quote: Quote, columns: Iterable[tuple[str, str]]) -> str:
-    """Return the script that tells the triggers which columns name files: quoted tables with their columns."""
+def list_columns(quote: Quote, columns: Iterable[tuple[str, str]], kept: Iterable[str]) -> str:
+    """Return the script that tells the triggers which columns name files: quoted tables with their columns.
+
+    ``kept`` are the names of files that are never unlinked.
+    """
     listed = list(columns)
     tables, names = [table for table, _ in listed], [name for _, name in listed]
-    return _script(_LIST_COLUMNS, quote, tables=tables, columns=names)
+    return _script(_LIST_COLUMNS, quote, tables=tables, columns=names, kept=list(kept))
 
 
 def refresh(quote: Quote) -> str:

@@ -262,3 +262,20 @@ def test_a_field_on_another_storage_is_none_of_ours() -> None:
 def test_only_the_apps_that_are_asked_for_are_checked() -> None:
     assert numbers(check_fields(app_configs=[apps.get_app_config("invoices")])) == ["W003"]  # Invoice.short
     assert not check_fields(app_configs=[])
+
+
+@pytest.mark.parametrize(
+    ("references", "expected"),
+    [
+        ([], []),
+        (["invoices.Note.text", "auth.Group.id", "auth.Group.name", "invoices.Invoice.data"], []),
+        (["invoices.Note"], ["E006"]),
+        (["invoices.Note.text", "invoices.Nothing.text", "nothing.Note.text", "invoices.Note.nothing"], ["E006"] * 3),
+        (["auth.User.groups", "auth.User.date_joined", None], ["E006"] * 3),
+        ("invoices.Note.text", []),
+        (3, ["E006"]),
+    ],
+)
+def test_columns_that_the_project_lists_name_files(references: object, expected: list[str]) -> None:
+    with override_settings(PG_LO_STORAGE_REFERENCES=references):
+        assert numbers(check_settings()) == expected

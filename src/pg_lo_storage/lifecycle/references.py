@@ -5,22 +5,30 @@ A name refers to an object by its oid, whatever its extension.
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection
-from typing import Final, NamedTuple, cast
+from collections.abc import Callable, Collection, Iterator
+from typing import Final, cast
 
 from django.apps import apps
 from django.apps.registry import Apps
-from django.db import connections, models, router
+from django.conf import settings
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.db import models, router, transaction
 from django.db.models.query import QuerySet
 
+from pg_lo_storage.lifecycle.search import Cell, FileColumn, named_on
+from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import DbFileStorage
 
 __all__ = [
     "Cell",
     "FileColumn",
     "concrete",
+    "default_names",
     "file_columns",
+    "naming_columns",
     "referenced",
+    "referring_field",
+    "referring_paths",
     "rows_of",
     "stored_fields",
     "stored_fields_of",
@@ -28,23 +36,6 @@ __all__ = [
 ]
 
 logger: Final = logging.getLogger("pg_lo_storage")
-
-# More than these are looked for in one pass over the table, fewer by an index where the column has one.
-_FEW: Final = 20
-
-
-class FileColumn(NamedTuple):
-    """A column of a table, both as Django has them, not quoted."""
-
-    table: str
-    column: str
-
-
-class Cell(NamedTuple):
-    """What a row has in a column; the row by the columns of its primary key, values as the database has them."""
-
-    column: FileColumn
-    key: dict[str, object]
 
 
 def write_alias_of(field: "models.FileField") -> str | None:
@@ -82,17 +73,55 @@ def rows_of(model: type[models.Model], using: str) -> "models.QuerySet[models.Mo
     return QuerySet[models.Model](model, using=using)
 
 
+def referring_paths() -> list[object]:
+    """Return what the setting ``PG_LO_STORAGE_REFERENCES`` lists."""
+    listed: object = getattr(settings, "PG_LO_STORAGE_REFERENCES", ())
+    return list(cast("Collection[object]", listed)) if isinstance(listed, list | tuple | set | frozenset) else [listed]
+
+
+def referring_field(path: object) -> "models.Field[object, object]":
+    """Return the field that ``path`` of ``PG_LO_STORAGE_REFERENCES`` stands for.
+
+    :raises ImproperlyConfigured: it is no field with a column, as ``"app.Model.field"``.
+    """
+    message = f"PG_LO_STORAGE_REFERENCES: {path!r} is no 'app.Model.field' of a column that names files"
+    try:
+        app_label, model, name = cast("str", path).split(".")
+        field: object = apps.get_model(app_label, model)._meta.get_field(name)
+    except (AttributeError, ValueError, LookupError, FieldDoesNotExist) as error:
+        raise ImproperlyConfigured(message) from error
+    if not isinstance(field, models.Field) or field.column is None:
+        raise ImproperlyConfigured(message)
+    return cast("models.Field[object, object]", field)
+
+
 def file_columns(alias: str, *registries: Apps) -> list[FileColumn]:
-    """Return every column that holds names of files on ``alias``, of the project's models and of ``registries``.
+    """Return every file field's column that holds names of files on ``alias``, of the project and of ``registries``.
 
     The models of a migration's state are in a registry of their own.
     """
-    return sorted({column for _, column in _columns(alias, *registries)})
+    return sorted({_column_of(field) for field in _file_fields(alias, *registries)})
 
 
-def _columns(alias: str, *registries: Apps) -> set[tuple[type[models.Model], FileColumn]]:
+def naming_columns(alias: str, *registries: Apps) -> list[FileColumn]:
+    """Return every column whose rows keep files on ``alias``: the file fields', and those that the project lists.
+
+    :raises ImproperlyConfigured: the setting ``PG_LO_STORAGE_REFERENCES`` is wrong.
+    """
+    return sorted({_column_of(field) for field in _naming_fields(alias, *registries)})
+
+
+def default_names(alias: str, *registries: Apps) -> set[str]:
+    """Return the names that file fields on ``alias`` have for a default, by ``default`` or by ``db_default``.
+
+    A callable is called; what it does on ``alias`` is rolled back. One that raises is passed over and logged.
+    """
+    return {name for name in _defaults(alias, *registries) if name is not None}
+
+
+def _file_fields(alias: str, *registries: Apps) -> "set[models.FileField]":
     return {
-        (model, FileColumn(model._meta.db_table, str(field.column)))
+        field
         for registry in {apps, *registries}
         for model in registry.get_models(include_auto_created=True, include_swapped=True)
         for field in stored_fields(model)
@@ -100,78 +129,62 @@ def _columns(alias: str, *registries: Apps) -> set[tuple[type[models.Model], Fil
     }
 
 
+def _naming_fields(alias: str, *registries: Apps) -> "set[models.Field[object, object]]":
+    fields = cast("set[models.Field[object, object]]", _file_fields(alias, *registries))
+    return fields | {referring_field(path) for path in referring_paths()}
+
+
+def _column_of(field: "models.Field[object, object]") -> FileColumn:
+    return FileColumn(field.model._meta.db_table, str(field.column))
+
+
+def _defaults(alias: str, *registries: Apps) -> Iterator[str | None]:
+    """Return the names that are defaults; ``None`` for one that cannot be known."""
+    for field in _file_fields(alias, *registries):
+        given: list[object] = [getattr(vars(field).get("db_default"), "value", vars(field).get("db_default"))]
+        try:
+            default: object = field.default
+            given.append(_call(alias, cast("Callable[[], object]", default)) if callable(default) else default)
+        except Exception:
+            logger.exception("the default of %s, which may name a file, raised", field)
+            yield None
+        for value in given:
+            name: object = value if isinstance(value, str) else getattr(value, "name", None)
+            if isinstance(name, str) and parse_name(name) is not None:
+                yield name
+
+
+def _call(alias: str, default: Callable[[], object]) -> object:
+    with transaction.atomic(using=alias):
+        value = default()
+        transaction.set_rollback(True, using=alias)
+    return value
+
+
 def referenced(
     alias: str, loids: Collection[int], *registries: Apps, using: str | None = None, besides: Cell | None = None
 ) -> set[int]:
-    """Return those of the objects of ``alias`` that some row names, or may name where row-level security hides rows.
+    """Return those of the objects of ``alias`` that are named by some row, or by a field's default.
+
+    All of them where that cannot be known: where row-level security hides rows, where to read a column would be to run
+    code that is not PostgreSQL's own, and where a default raises.
 
     Asked in SQL, past any manager, of all tables that there are on ``alias``, on ``using``, and where the router has
     the models' rows; ``besides`` does not count.
+
+    :raises ImproperlyConfigured: the setting ``PG_LO_STORAGE_REFERENCES`` is wrong.
     """
-    columns: defaultdict[str, set[FileColumn]] = defaultdict(set)
-    for model, column in _columns(alias, *registries):
-        for rows in {alias, using or alias, router.db_for_write(model)}:
-            columns[rows].add(column)
-    found = set[int]()
-    for rows, some in columns.items():
-        found |= _referenced_on(rows, sorted(some), loids, besides)
-    return found
-
-
-def _referenced_on(alias: str, wanted: list[FileColumn], loids: Collection[int], besides: Cell | None) -> set[int]:
-    if connections[alias].vendor != "postgresql":
-        logger.warning(
-            "kept large objects %s: %s is not PostgreSQL, and rows there may name them", sorted(loids), alias
-        )
-        return set(loids)
-    columns = _existing(alias, wanted)
-    hidden = sorted(column.table for column, hides in columns if hides)
-    if hidden:
-        logger.warning("kept large objects %s: row-level security may hide rows of %s", sorted(loids), hidden)
-        return set(loids)
-    if not columns:
+    if not loids:
         return set()
-    quote = connections[alias].ops.quote_name
-    selects: list[str] = []
-    params: list[object] = []
-    for column, _ in columns:
-        name = quote(column.column)
-        condition, values = _naming(name, loids)
-        if besides and besides.column == column:
-            key = ", ".join(map(quote, besides.key))
-            condition = f"({condition}) and ({key}) <> ({', '.join(['%s'] * len(besides.key))})"
-            values += besides.key.values()
-        selects.append(f"select split_part({name}, '.', 1) from {quote(column.table)} where {condition}")  # noqa: S608 -- quoted
-        params += values
-    with connections[alias].cursor() as cursor:
-        cursor.execute(" union ".join(selects), cast("list[str]", params))
-        return {int(loid) for (loid,) in cursor.fetchall()} & set(loids)
-
-
-def _existing(alias: str, columns: list[FileColumn]) -> list[tuple[FileColumn, bool]]:
-    """Return the columns that the database has: some may be of tables that are still to be migrated.
-
-    With each, whether row-level security is active for the role that asks.
-    """
-    quote = connections[alias].ops.quote_name
-    query = (
-        "select n, row_security_active(attrelid)"
-        " from unnest(%s::text[], %s::text[]) with ordinality as wanted (relation, attribute, n)"
-        " join pg_catalog.pg_attribute on attrelid = to_regclass(relation) and attname = attribute"
-        " where attnum > 0 and not attisdropped"
-    )
-    with connections[alias].cursor() as cursor:
-        cursor.execute(query, ([quote(table) for table, _ in columns], [column for _, column in columns]))
-        return [(columns[n - 1], hides) for n, hides in cursor.fetchall()]
-
-
-def _naming(name: str, loids: Collection[int]) -> tuple[str, list[object]]:
-    """Return the condition that the column names one of the objects, and its parameters."""
-    if len(loids) > _FEW:
-        return f"split_part({name}, '.', 1) = any(%s)", [[str(loid) for loid in loids]]
-    # The operators of varchar_pattern_ops, of which is the second index that Django makes for db_index=True.
-    one = f"{name} = %s or {name} ~>=~ %s and {name} ~<~ %s"
-    values: list[object] = []
-    for loid in loids:
-        values += [str(loid), f"{loid}.", f"{loid}/"]  # "/" is what follows "."
-    return " or ".join([one] * len(loids)), values
+    defaults = set(_defaults(alias, *registries))
+    if None in defaults:
+        logger.warning("kept large objects %s: a default may name them", sorted(loids))
+        return set(loids)
+    found = {parse_name(name) for name in defaults} & set(loids)
+    columns: defaultdict[str, set[FileColumn]] = defaultdict(set)
+    for field in _naming_fields(alias, *registries):
+        for rows in {alias, using or alias, router.db_for_write(field.model)}:
+            columns[rows].add(_column_of(field))
+    for rows, some in columns.items():
+        found |= named_on(rows, sorted(some), loids, besides)
+    return cast("set[int]", found)

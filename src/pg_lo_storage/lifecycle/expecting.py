@@ -1,0 +1,32 @@
+"""Files that a transaction takes from one row before another has them: triggers are told to keep them meanwhile."""
+
+from collections.abc import Iterable
+from typing import Final, LiteralString
+
+from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.names import parse_name
+
+__all__ = ["EXPECTED", "expect"]
+
+EXPECTED: Final = "pg_lo_storage.expected"
+"""A transaction's setting: the oids of such files, with spaces between them.
+
+A trigger that sees a row name one of them takes it out. Anybody may set it, and so have files kept, and no more.
+"""
+
+
+def expect(alias: str, names: Iterable[str]) -> None:
+    """Have triggers keep these files until a row comes to name them, or the transaction on ``alias`` ends.
+
+    For an instance in several tables, whose rows are written one after the other: the first statement may leave a file
+    that the next one names.
+    """
+    loids = sorted({loid for name in names if (loid := parse_name(name)) is not None})
+    if not loids:
+        return
+    query: LiteralString = (
+        "select pg_catalog.set_config('pg_lo_storage.expected', pg_catalog.ltrim("
+        "coalesce(pg_catalog.current_setting('pg_lo_storage.expected', true), '')"
+        " operator(pg_catalog.||) %s::pg_catalog.text), true)"
+    )
+    DatabaseDriver(alias).run(query, ("".join(f" {loid}" for loid in loids),))
