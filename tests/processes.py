@@ -1,5 +1,6 @@
-"""Processes that end together: each with all that it has started, when the program is interrupted."""
+"""Commands that end with the program, when it is interrupted, and with all that they have started."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -11,8 +12,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-GRACE: Final = ((signal.SIGINT, 10.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
-"""How one asks a process to end, and how many seconds it has until it is asked with the next."""
+GRACE: Final = ((signal.SIGTERM, 20.0), (signal.SIGKILL, 5.0))
+"""How a process is asked to end, and how many seconds it has until it is asked with the next."""
+
+_PR_SET_CHILD_SUBREAPER: Final = 36
 
 
 class Interrupted(BaseException):
@@ -62,13 +65,37 @@ class Processes:
             for group in self._groups:
                 with suppress(ProcessLookupError):
                     os.killpg(group, number)
+            # Those in other groups, such as a server with a session of its own, which it stops when it is asked to.
+            for process in descendants():
+                with suppress(ProcessLookupError):
+                    os.kill(process, number)
             deadline = time.monotonic() + seconds
-            while any(map(_is_there, self._groups)):
+            while descendants():
                 if time.monotonic() > deadline:
                     break
                 time.sleep(0.02)
             else:
                 return
+
+
+def adopt_orphans() -> None:
+    """Become, on Linux, the parent of every descendant whose own parent ends, so that it stays a descendant."""
+    with suppress(AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def descendants() -> set[int]:
+    """Return the processes that this one has started, and those that they have, without those that have ended."""
+    parents: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+            if state != "Z":
+                parents[int(path.parent.name)] = int(parent)
+    found = {os.getpid()}
+    while more := {process for process, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {os.getpid()}
 
 
 def interrupt_on_signals() -> None:
@@ -82,11 +109,3 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(other, signal.SIG_IGN)
     raise Interrupted(number)
-
-
-def _is_there(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from tests.processes import Interrupted, Processes, interrupt_on_signals
+from tests.processes import Interrupted, Processes, adopt_orphans, interrupt_on_signals
 
 ROOT = Path(__file__).resolve().parents[1]
 UV = os.environ.get("UV", "uv")
@@ -239,8 +239,10 @@ def main() -> int:
         parser.error(f"no environment {', '.join(sorted(unknown))}; there are: {', '.join(names)}")
     stages = [stage for stage in stages if not options.only or stage.name in options.only]
 
+    interrupted = 0
     processes = Processes()
     interrupt_on_signals()
+    adopt_orphans()
     # Two at a time: each waits for its server half of the time.
     with tempfile.TemporaryDirectory(prefix="pg-lo-junit-") as folder, ThreadPoolExecutor(max_workers=2) as pool:
         try:
@@ -255,8 +257,10 @@ def main() -> int:
         except Interrupted as error:
             pool.shutdown(wait=False, cancel_futures=True)
             processes.end()
-            print("interrupted", flush=True)
-            return error.status
+            interrupted = error.status
+    if interrupted:
+        print("interrupted", flush=True)
+        return interrupted
     return report(stages, missing, left_out)
 
 
