@@ -5,12 +5,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import django
+from django.core.exceptions import ValidationError
 from django.core.files import File
 from django.core.files.storage import Storage, default_storage
-from django.db import models
+from django.db import models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.fields.files import FieldFile, FileDescriptor, ImageFieldFile, ImageFileDescriptor
 from django.db.models.signals import class_prepared, post_init, post_save
+from django.utils.translation import gettext_lazy as _
 
 from pg_lo_storage.checks import register_checks
 from pg_lo_storage.field_files import DbFieldFile, DbImageFieldFile, prefetch_stored_files
@@ -19,12 +21,14 @@ from pg_lo_storage.lifecycle.deletions import follow_deletions
 from pg_lo_storage.lifecycle.known import (
     RememberingFileDescriptor,
     RememberingImageFileDescriptor,
+    in_step,
     is_committed,
     learn_key,
 )
 from pg_lo_storage.lifecycle.references import write_alias_of
 from pg_lo_storage.lifecycle.saves import current_save, finish_save, follow_rows
 from pg_lo_storage.lifecycle.statements import before_update
+from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import db_file_storage
 
 if TYPE_CHECKING:
@@ -93,6 +97,19 @@ else:
                 return super().pre_save(model_instance, add) if save.changes(self, file, add=add) else _Unchanged(self)
             # What is not stored yet get_db_prep_save refuses.
             return super().pre_save(model_instance, add) if is_committed(file) else file
+
+        def validate(self, value: object, model_instance: models.Model) -> None:
+            super().validate(value, model_instance)
+            if write_alias_of(self) is None or not isinstance(value, FieldFile) or not is_committed(value):
+                return
+            using = model_instance._state.db or router.db_for_write(type(model_instance), instance=model_instance)
+            what = in_step(model_instance, self, using)
+            stored = what.name if what else None
+            # As it is saved: a name that can be no stored file's is refused only in the place of one that is.
+            is_checked = parse_name(value.name) is not None or parse_name(stored) is not None
+            if value.name and value.name != stored and is_checked and not value.storage.exists(value.name):
+                message = _("There is no stored file %(name)s any more: choose the file again.")
+                raise ValidationError(message, code="missing", params={"name": value.name})
 
         def get_db_prep_save(self, value: object, connection: BaseDatabaseWrapper) -> object:
             if isinstance(value, File) and not getattr(value, "_committed", False):

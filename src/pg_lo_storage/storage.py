@@ -32,6 +32,7 @@ from pg_lo_storage.lookup import Located, missing, oid_of, require_catalogue
 from pg_lo_storage.modes import BinaryMode
 from pg_lo_storage.names import MAX_OID, extension_of, make_name, parse_name
 from pg_lo_storage.saving import PART, SMALL
+from pg_lo_storage.signals import announce_unlinked, file_unlinked
 from pg_lo_storage.signing import signed_url
 
 if TYPE_CHECKING:
@@ -145,10 +146,14 @@ class DbFileStorage(Storage):
         if (loid := parse_name(name)) is None:
             return
         database = DatabaseDriver(self.write_alias)
+        announcing, entry = file_unlinked.has_listeners(DbFileStorage), None
         if catalogue.is_installed():
-            catalogue.remove(database, loid, extension_of(name))
+            entry = catalogue.find(database, loid, extension_of(name)) if announcing else None
+            is_gone = catalogue.remove(database, loid, extension_of(name))
         else:
-            database.unlink(loid)
+            is_gone = database.unlink(loid)
+        if is_gone and announcing:
+            announce_unlinked(DbFileStorage, self.write_alias, name, entry)
 
     @override
     def exists(self, name: str) -> bool:

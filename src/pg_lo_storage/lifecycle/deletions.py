@@ -1,16 +1,17 @@
 """How the files of rows go with the rows that Django deletes: one by one, by a query, by cascade.
 
-Django sends all ``pre_delete`` of a collection before its first statement, and ``post_delete`` after the rows are gone.
+Django sends all ``pre_delete`` of a collection before its first statement.
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from django.db import connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
-from django.db.models.signals import post_delete, pre_delete
+from django.db.models.signals import pre_delete
 from django.db.transaction import Atomic
 
 from pg_lo_storage.lifecycle.known import known
@@ -22,11 +23,18 @@ __all__ = ["delete_in_batches", "follow_deletions"]
 
 
 class Deletion:
-    """The rows of one collection, between the first ``pre_delete`` and the last ``post_delete``."""
+    """The rows of one collection, from the first ``pre_delete`` to the statement that deletes the last of them."""
 
-    def __init__(self) -> None:
-        self.going: defaultdict[type[models.Model], set[object]] = defaultdict(set)
-        self.left: defaultdict[str, set[str]] = defaultdict(set)
+    def __init__(self, using: str) -> None:
+        self._using = using
+        self._going: Counter[type[models.Model]] = Counter()
+        self._left: defaultdict[str, set[str]] = defaultdict(set)
+
+    def expect(self, model: type[models.Model], instance: models.Model, fields: "Iterable[models.FileField]") -> None:
+        """Expect a row of the model's table to be deleted, and know what files the instance leaves besides."""
+        self._going[concrete(model)] += 1
+        for field in fields:
+            self._left[cast("str", write_alias_of(field))].update(known(instance, field).leaves(self._using))
 
     def execute(self, execute: Execute, sql: str, params: object, context: dict[str, object]) -> object:
         """Execute a statement; where it deletes some of the rows, note what files they name.
@@ -35,7 +43,7 @@ class Deletion:
         """
         cursor = cast("CursorWrapper", context["cursor"])
         quote = cursor.db.ops.quote_name
-        for model in self.going:
+        for model in self._going:
             is_of_model = sql.startswith(f"DELETE FROM {quote(model._meta.db_table)} WHERE ")  # noqa: S608 -- compared
             if is_of_model and "RETURNING" not in sql.upper():
                 fields = _cleaned_fields(model)
@@ -44,9 +52,20 @@ class Deletion:
                 for names in cursor.fetchall():
                     for field, name in zip(fields, names, strict=True):
                         if name:
-                            self.left[cast("str", write_alias_of(field))].add(name)
+                            self._left[cast("str", write_alias_of(field))].add(name)
+                self._deleted(model, len(cast("Sequence[object]", params)))
                 return result
         return execute(sql, params, False, context)
+
+    def _deleted(self, model: type[models.Model], values: int) -> None:
+        """Know of a statement that names its rows by so many values; release the files with the last one.
+
+        By ``post_delete`` it could not be told: projects mute it.
+        """
+        self._going[model] -= values // len(model._meta.pk_fields)
+        if not any(rows > 0 for rows in self._going.values()):
+            left, self._left = self._left, defaultdict(set)
+            release_with(self._using, left, model)
 
 
 def delete_in_batches(queryset: "models.QuerySet[models.Model]", size: int = 1000) -> tuple[int, dict[str, int]]:
@@ -75,7 +94,6 @@ _deletions: WeakKeyDictionary[Atomic, Deletion] = WeakKeyDictionary()
 def follow_deletions(model: type[models.Model]) -> None:
     """Have the files go with the rows that are deleted as instances of that very class, a proxy or not."""
     pre_delete.connect(_expect, sender=model)
-    post_delete.connect(_end, sender=model)
 
 
 def _expect(sender: type[models.Model], instance: models.Model, using: str, **_signal: Any) -> None:
@@ -86,14 +104,11 @@ def _expect(sender: type[models.Model], instance: models.Model, using: str, **_s
         return
     block = connection.atomic_blocks[-1]
     if block not in _deletions:
-        _deletions[block] = Deletion()
+        _deletions[block] = Deletion(using)
         if _watch not in connection.execute_wrappers:
             # Outermost: whoever wraps statements for a block takes his own, the last, off again.
             connection.execute_wrappers.insert(0, _watch)
-    deletion = _deletions[block]
-    deletion.going[concrete(sender)].add(instance.pk)
-    for field in fields:
-        deletion.left[cast("str", write_alias_of(field))].update(known(instance, field).leaves(using))
+    _deletions[block].expect(sender, instance, fields)
 
 
 def _watch(execute: Execute, sql: str, params: object, many: bool, context: dict[str, object]) -> object:
@@ -104,18 +119,6 @@ def _watch(execute: Execute, sql: str, params: object, many: bool, context: dict
     elif not many and connection.atomic_blocks[-1] in _deletions:
         return deletions[-1].execute(execute, sql, params, context)
     return execute(sql, params, many, context)
-
-
-def _end(sender: type[models.Model], instance: models.Model, using: str, **_signal: Any) -> None:
-    blocks = connections[using].atomic_blocks
-    deletion = _deletions.get(blocks[-1]) if blocks else None
-    if deletion is None:
-        return
-    model = concrete(sender)
-    deletion.going[model].discard(instance.pk)
-    if not any(deletion.going.values()):
-        del _deletions[blocks[-1]]
-        release_with(using, deletion.left, model)
 
 
 def _cleaned_fields(model: type[models.Model]) -> "list[models.FileField]":

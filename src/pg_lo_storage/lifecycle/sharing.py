@@ -17,6 +17,8 @@ from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.lifecycle.references import Cell, referenced
 from pg_lo_storage.names import extension_of, parse_name
+from pg_lo_storage.signals import announce_unlinked, file_unlinked
+from pg_lo_storage.storage import DbFileStorage
 
 __all__ = ["hold", "release", "require"]
 
@@ -67,6 +69,7 @@ def release(
     if not wanted:
         return
     database = DatabaseDriver(alias)
+    announcing = file_unlinked.has_listeners(DbFileStorage)
     lock, unlink = (catalogue.lock, catalogue.unlink) if catalogue.is_installed() else (_lock_oids, _unlink)
     with transaction.atomic(using=alias, savepoint=False):
         isolation, locked = lock(database, set(wanted.values()))
@@ -74,7 +77,12 @@ def release(
         # With an earlier statement's snapshot the rows that others have committed since are not seen.
         if not loids or isolation not in {"read committed", "read uncommitted"}:
             return
-        unlink(database, loids - referenced(alias, loids, *registries, using=using, besides=besides))
+        gone = loids - referenced(alias, loids, *registries, using=using, besides=besides)
+        entries = catalogue.find_all(database, gone) if announcing and catalogue.is_installed() else {}
+        unlink(database, gone)
+        for name, loid in wanted.items():
+            if announcing and loid in gone and locked[loid] in {None, extension_of(name)}:
+                announce_unlinked(DbFileStorage, alias, name, entries.get(loid))
 
 
 def _hold_oids(database: DatabaseDriver, loids: Collection[int]) -> dict[int, None]:
