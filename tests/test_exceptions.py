@@ -72,3 +72,17 @@ def test_an_internal_or_unique_error_is_a_conflict_only_of_a_write(sqlstate: str
 @pytest.mark.parametrize("sqlstate", [None, "57014", "25P02", "08006", "40001", "42883"])
 def test_what_is_not_about_large_objects_is_left_to_the_driver(sqlstate: str | None) -> None:
     assert translate(sqlstate, 12, writing=True) is None
+
+
+@pytest.mark.parametrize("text", ["must be owner of large object 12", "Propriétaire requis : 12", "12のオーナー"])
+def test_of_many_that_are_unlinked_the_error_names_the_one_that_may_not_be(text: str) -> None:
+    error = translate("42501", None, text, writing=True, unlinks=[34, 12, 56])
+    assert isinstance(error, LargeObjectPermissionDenied)
+    assert error.oid == 12
+    assert "OWNER TO" in str(error)
+
+
+def test_a_standby_is_read_only_whatever_sqlstate_it_has_for_that() -> None:
+    error = translate("XX000", 12, "cannot assign OIDs during recovery", writing=True)
+    assert isinstance(error, LargeObjectReadOnly)
+    assert error.oid == 12

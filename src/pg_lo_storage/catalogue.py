@@ -272,7 +272,7 @@ def remove(database: DatabaseDriver, loid: int, extension: str) -> bool:
         "with gone as (delete from pg_lo_storage_file"  # noqa: S608 -- of constants
         " where loid = %s::oid and coalesce(extension = %s::text, true) returning loid)" + UNLINK_GONE
     )
-    return bool(database.run(query, (loid, extension), oid=loid, writing=True))
+    return bool(database.run(query, (loid, extension), oid=loid, writing=True, unlinks=(loid,)))
 
 
 def hold(database: DatabaseDriver, loids: Collection[int]) -> dict[int, str | None]:
@@ -302,7 +302,7 @@ def unlink(database: DatabaseDriver, loids: Collection[int]) -> None:
     query: LiteralString = (
         "with gone as (delete from pg_lo_storage_file where loid = any(%s::text::oid[]) returning loid)" + UNLINK_GONE  # noqa: S608 -- of constants
     )
-    database.run(query, (as_array(loids),), writing=True)
+    database.run(query, (as_array(loids),), writing=True, unlinks=loids)
 
 
 def as_array(loids: Iterable[int]) -> str:

@@ -1,7 +1,7 @@
 """Large objects over Django's connections: alias -> connection -> driver, with Django's rules about errors."""
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, LiteralString, TypeVar, cast
 
@@ -125,7 +125,13 @@ class DatabaseDriver:
         return self.perform(queries.get_start(oid, whole, start))
 
     def run(
-        self, query: LiteralString, params: Sequence[object], *, oid: int | None = None, writing: bool = False
+        self,
+        query: LiteralString,
+        params: Sequence[object],
+        *,
+        oid: int | None = None,
+        writing: bool = False,
+        unlinks: Collection[int] = (),
     ) -> list[tuple[object, ...]]:
         """Run SQL that calls large-object functions; errors as those of the other methods.
 
@@ -136,16 +142,21 @@ class DatabaseDriver:
                 return (driver.sql or _CursorSQL(self.alias)).execute(query, params)
             except Exception as error:
                 sqlstate = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-                translated = translate(sqlstate, oid, writing=writing)
+                translated = translate(sqlstate, oid, str(error), writing=writing, unlinks=unlinks)
                 if translated is None:
                     raise
                 raise translated from error
 
     def perform(self, statement: Statement[_T]) -> _T:
         """Run a statement as :meth:`run`, and return what it makes of its rows."""
-        return statement.result(
-            self.run(statement.query, statement.params, oid=statement.oid, writing=statement.writing)
+        rows = self.run(
+            statement.query,
+            statement.params,
+            oid=statement.oid,
+            writing=statement.writing,
+            unlinks=statement.unlinks,
         )
+        return statement.result(rows)
 
     def run_streaming(self, query: LiteralString, params: Sequence[object], sink: Sink, *, oid: int) -> int:
         """Run SQL whose rows are one bytea each, hand them to ``sink``, and return their number; as :meth:`run`."""

@@ -54,7 +54,11 @@ class LargeObjectExists(LargeObjectError, FileExistsError):
 
 
 class LargeObjectPermissionDenied(LargeObjectError, PermissionError):
-    """The role may not read or write the object; ``GRANT SELECT, UPDATE ON LARGE OBJECT`` gives the right."""
+    """The role may not use the object.
+
+    ``GRANT SELECT, UPDATE ON LARGE OBJECT`` gives the right to read and write; only the owner, a member of its role, or
+    a superuser may unlink.
+    """
 
     default_errno: ClassVar[int] = errno.EACCES
 

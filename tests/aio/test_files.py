@@ -16,6 +16,7 @@ from pg_lo_storage.aio import AsyncLargeObjectIO
 from pg_lo_storage.drivers.base import MAX_SIZE
 from pg_lo_storage.exceptions import (
     LargeObjectNotFound,
+    LargeObjectPermissionDenied,
     LargeObjectTooLarge,
     NoTransactionError,
     StaleLargeObject,
@@ -275,3 +276,15 @@ async def test_a_pipeline_of_the_user_s_is_left_open(server: Server) -> None:
         cursor = await connection.execute("select 1")
         assert await cursor.fetchone() == (1,)
         assert await driver.size(oid) == len(LINES) + 3
+
+
+@asynchronous
+async def test_the_error_of_a_missing_right_says_what_helps(server: Server) -> None:
+    async with connected(server.dsn(), autocommit=True) as (_, driver):
+        oid = await driver.from_bytes(b"content")
+    async with connected(server.dsn(user="stranger"), autocommit=True) as (_, driver):
+        with pytest.raises(LargeObjectPermissionDenied, match=f"ALTER LARGE OBJECT {oid} OWNER TO") as caught:
+            await driver.unlink(oid)
+        assert caught.value.oid == oid
+        with pytest.raises(LargeObjectPermissionDenied, match=f"GRANT SELECT, UPDATE ON LARGE OBJECT {oid} TO"):
+            await driver.get(oid, 0, 1)

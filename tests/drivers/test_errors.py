@@ -3,10 +3,12 @@
 import errno
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import LiteralString
 
 import pytest
 
-from pg_lo_storage.drivers import LargeObject, LargeObjectDriver, get_driver
+from pg_lo_storage.drivers import LargeObject, LargeObjectDriver, SQLDriver, get_driver
+from pg_lo_storage.drivers.queries import Statement
 from pg_lo_storage.exceptions import (
     LargeObjectError,
     LargeObjectPermissionDenied,
@@ -70,6 +72,42 @@ def test_another_role_may_neither_read_nor_write(stranger: RawConnection, oid: i
     assert isinstance(caught.value, PermissionError)
     assert (caught.value.oid, caught.value.errno) == (oid, errno.EACCES)
     assert isinstance(caught.value.__cause__, driver_error(stranger))
+
+
+@pytest.mark.parametrize("call", [*READS.values(), *WRITES.values()], ids=[*READS, *WRITES])
+def test_what_the_error_of_a_missing_right_advises_helps(
+    owner: RawConnection, stranger: RawConnection, connect: Connect, oid: int, call: Call
+) -> None:
+    unlinks = call is WRITES["unlink"]
+    with pytest.raises(LargeObjectPermissionDenied) as caught:
+        call(get_driver(stranger), oid)
+    stranger.rollback()
+    advice = str(caught.value)
+    assert (f"ALTER LARGE OBJECT {oid} OWNER TO" in advice) is unlinks
+    assert (f"GRANT SELECT, UPDATE ON LARGE OBJECT {oid} TO" in advice) is not unlinks
+    if unlinks:
+        execute(connect(user="postgres", autocommit=True), f"alter large object {oid} owner to stranger")
+    else:
+        execute(owner, f"grant select, update on large object {oid} to stranger")
+    call(get_driver(stranger), oid)
+
+
+def test_a_right_that_is_missing_for_something_else_is_told_as_the_server_tells_it(
+    stranger: RawConnection, owner: RawConnection, oid: int
+) -> None:
+    execute(owner, f"grant select on large object {oid} to stranger")
+    execute(owner, "create table private_names (loid oid)")
+    try:
+        query: LiteralString = "select lo_unlink(loid) from private_names where loid = %s::oid"
+        driver = get_driver(stranger)
+        assert isinstance(driver, SQLDriver)
+        with pytest.raises(LargeObjectPermissionDenied, match="table private_names") as caught:
+            driver.perform(Statement(query, (oid,), len, oid, writing=True))
+        assert caught.value.oid == oid
+        assert "GRANT" not in str(caught.value)
+    finally:
+        stranger.rollback()
+        execute(owner, "drop table private_names")
 
 
 def test_any_role_may_ask_whether_an_object_exists(stranger: RawConnection, oid: int) -> None:

@@ -66,7 +66,7 @@ class AsyncSQLDriver(abc.ABC):
         try:
             rows = await self.execute(statement.query, statement.params)
         except Exception as error:
-            if (found := queries.translated(self.sqlstate(error), statement)) is not None:
+            if (found := queries.translated(self.sqlstate(error), error, statement)) is not None:
                 raise found from error
             raise
         return statement.result(rows)

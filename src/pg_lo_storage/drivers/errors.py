@@ -1,5 +1,8 @@
 """From SQLSTATEs to the package's exceptions; the codes: https://www.postgresql.org/docs/current/errcodes-appendix.html."""
 
+import re
+from collections.abc import Collection
+
 from pg_lo_storage import exceptions as e
 
 __all__ = ["translate"]
@@ -9,10 +12,6 @@ _BY_SQLSTATE: dict[str, tuple[type[e.LargeObjectError], str]] = {
     "42704": (
         e.LargeObjectConflict,
         "another session unlinked {subject} at the same time; try again",
-    ),
-    "42501": (
-        e.LargeObjectPermissionDenied,
-        "permission denied for {subject}: the role must own it or be granted SELECT, UPDATE on it",
     ),
     "25006": (e.LargeObjectReadOnly, "{subject} cannot be written: the transaction is read-only"),
     "53200": (
@@ -28,22 +27,54 @@ _BY_SQLSTATE: dict[str, tuple[type[e.LargeObjectError], str]] = {
 # "tuple concurrently updated|deleted", and two sessions creating the same page.
 _CONFLICTS_OF_A_WRITE = {"XX000", "23505"}
 
+_UNLINK_DENIED = (
+    "permission denied to unlink large object {oid}: only its owner, a member of the owner's role, or a superuser may;"
+    " ALTER LARGE OBJECT {oid} OWNER TO the role, or GRANT the owner's role TO it"
+)
+_USE_DENIED = (
+    "permission denied for large object {oid}: the role must be a member of its owner's, or be granted SELECT on it to"
+    " read, SELECT and UPDATE to write: GRANT SELECT, UPDATE ON LARGE OBJECT {oid} TO the role"
+)
+
 
 def translate(
-    sqlstate: str | None, oid: int | None, *, writing: bool = False, descriptor: bool = False
+    sqlstate: str | None,
+    oid: int | None,
+    text: str = "",
+    *,
+    writing: bool = False,
+    descriptor: bool = False,
+    unlinks: Collection[int] = (),
 ) -> e.LargeObjectError | None:
     """Return the error that ``sqlstate`` means for a large-object call, or ``None`` for the driver's own to pass.
 
     XX000 and 23505 are conflicts only where the call was ``writing``; "undefined" is the ``descriptor`` where the call
-    used one.
+    used one. ``text`` is the driver's, ``unlinks`` what the call was to unlink.
     """
     if descriptor and sqlstate == "42704":
         message = f"large object {oid} was unlinked, or its savepoint rolled back, behind its open file: open it again"
         return e.StaleLargeObject(message, oid=oid)
+    # In whatever language the server names the object, it is by its oid.
+    named = {int(number) for number in re.findall("[0-9]+", text)}
+    if oid is None:
+        oid = next((unlinked for unlinked in unlinks if unlinked in named), None)
+    if sqlstate == "42501":
+        return _denied(oid, text, is_named=oid in named, unlinking=bool(unlinks))
     subject = f"large object {oid}" if oid else "a large object"
     if writing and sqlstate in _CONFLICTS_OF_A_WRITE:
+        if "during recovery" in text:  # which is never translated
+            return e.LargeObjectReadOnly(f"{subject} cannot be written: the server is a standby", oid=oid)
         return e.LargeObjectConflict(f"another session wrote {subject} at the same time; try again", oid=oid)
     if sqlstate is None or (found := _BY_SQLSTATE.get(sqlstate)) is None:
         return None
     kind, message = found
     return kind(message.format(subject=subject), oid=oid)
+
+
+def _denied(oid: int | None, text: str, *, is_named: bool, unlinking: bool) -> e.LargeObjectPermissionDenied:
+    if not is_named:
+        # It is about something else that the statement uses: the catalogue's table, a schema, a function.
+        said = text.partition("\n")[0] or "permission denied"
+        return e.LargeObjectPermissionDenied(said, oid=oid)
+    message = _UNLINK_DENIED if unlinking else _USE_DENIED
+    return e.LargeObjectPermissionDenied(message.format(oid=oid), oid=oid)

@@ -7,7 +7,7 @@ alone would raise and abort the transaction.
 
 import operator
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final, Generic, LiteralString, TypeAlias, TypeVar, cast
 
@@ -66,11 +66,20 @@ class Statement(Generic[T_co]):
     """Whether it changes an object: errors that only then are another writer's."""
     descriptor: bool = False
     """Whether it uses a descriptor, which may be stale."""
+    unlinks: Collection[int] = ()
+    """The objects that it unlinks."""
 
 
-def translated(sqlstate: str | None, statement: Statement[object]) -> LargeObjectError | None:
+def translated(sqlstate: str | None, error: Exception, statement: Statement[object]) -> LargeObjectError | None:
     """Return the package's error for what a statement raised; ``None`` for the driver's own to pass."""
-    return translate(sqlstate, statement.oid, writing=statement.writing, descriptor=statement.descriptor)
+    return translate(
+        sqlstate,
+        statement.oid,
+        str(error),
+        writing=statement.writing,
+        descriptor=statement.descriptor,
+        unlinks=statement.unlinks,
+    )
 
 
 def is_oid(oid: int) -> bool:
@@ -150,7 +159,7 @@ def unlink(oid: int) -> Statement[bool]:
         " where current_setting('pg_lo_storage.fd' || fd, true) like '%%-' || oid)"
         " from pg_largeobject_metadata where oid = %s::oid"
     )
-    return Statement(query, (check_oid(oid),), bool, oid, writing=True)
+    return Statement(query, (check_oid(oid),), bool, oid, writing=True, unlinks=(oid,))
 
 
 def exists(oid: int) -> Statement[bool]:

@@ -114,7 +114,7 @@ class SQLDriver(abc.ABC):
         try:
             yield
         except Exception as error:
-            if (found := queries.translated(self.sqlstate(error), statement)) is not None:
+            if (found := queries.translated(self.sqlstate(error), error, statement)) is not None:
                 raise found from error
             raise
 

@@ -36,7 +36,7 @@ def check_oid(oid: int) -> int:
     oid = int(operator.index(oid))  # of a bool a number, which is how drivers pass it
     if not 0 < oid <= MAX_OID:
         message = f"no large object has oid {oid}: it is between 1 and {MAX_OID}"
-        raise LargeObjectNotFound(message, oid=None)
+        raise LargeObjectNotFound(message, oid=oid)
     return oid
 
 

@@ -110,4 +110,4 @@ def _unlink(database: DatabaseDriver, loids: Collection[int]) -> None:
     query: LiteralString = (
         "with gone as (select oid as loid from pg_largeobject_metadata where oid = any(%s::text::oid[]))" + UNLINK_GONE  # noqa: S608 -- of constants
     )
-    database.run(query, (as_array(loids),), writing=True)
+    database.run(query, (as_array(loids),), writing=True, unlinks=loids)
