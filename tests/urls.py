@@ -11,6 +11,10 @@ def empty(_request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
+def page(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(request.GET["html"])
+
+
 def query(_request: HttpRequest) -> HttpResponse:
     return HttpResponse(Note.objects.filter(pk=0))
 
@@ -22,6 +26,11 @@ urlpatterns = [
     path("signed/<path:filename>", db_serve_signed, {"storage": DbFileStorage("/signed/")}),
     path("awaited/<path:filename>", adb_serve),
     path("mine/<path:filename>", DbFileView.as_view(model=Invoice, field="data", owner="owner")),
+    path(
+        "unkept/<path:filename>",
+        DbFileView.as_view(model=Invoice, field="data", owner="owner", headers={"Cache-Control": "no-store"}),
+    ),
     path("empty/", empty),
+    path("page/", page),
     path("query/", query),
 ]

@@ -1,19 +1,23 @@
 """``python -m pg_lo_storage``: what a bug report needs to know, without passwords.
 
-It changes nothing, waits a few seconds at most for a server, and what fails is a line of the report.
+It changes nothing, waits a few seconds at most for a server, and what fails is a line of the report: the class of the
+error, and its SQLSTATE. What drivers and settings say beside it may quote a connection string, or a part of one that
+they took for something else.
 """
 
 import argparse
 import importlib
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import platform
-import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
+
+from typing_extensions import override
 
 from pg_lo_storage.drivers import DriverFactory, get_driver
 from pg_lo_storage.drivers.registry import load_factory, sources
@@ -21,7 +25,6 @@ from pg_lo_storage.exceptions import DriverNotFound
 
 Line: TypeAlias = tuple[str, object]
 
-SECRET_OPTIONS: Final = ("password", "sslpassword", "passfile")
 SERVER: Final = """
     select current_setting('server_version'), pg_is_in_recovery() or current_setting('transaction_read_only')::bool,
            coalesce((select 'lz4' = any (enumvals) from pg_settings where name = 'default_toast_compression'), false),
@@ -72,8 +75,7 @@ def django_databases() -> Iterator[Line]:
         yield "aliases", f"{reading} for reading, {writing} for writing"
         wrappers = {alias: databases.connections[alias] for alias in (reading, writing)}
     except Exception as error:  # noqa: BLE001 -- a project's settings may raise anything
-        # Other messages may quote a connection string.
-        yield "", f"{type(error).__name__}{f': {error}' if isinstance(error, ImportError) else ''}"
+        yield "", _named(error)
         return
     for alias, wrapper in wrappers.items():
         yield f"database {alias!r}", wrapper.vendor
@@ -84,47 +86,37 @@ def django_databases() -> Iterator[Line]:
 def _django_database(wrapper: Any, settings: object) -> Iterator[Line]:
     configured: str | dict[str, str] | None = getattr(settings, "PG_LO_STORAGE_DRIVER", None)
     driver = configured.get(wrapper.alias) if isinstance(configured, dict) else configured
-    database: dict[str, Any] = wrapper.settings_dict
-    options: dict[str, object] = database.get("OPTIONS") or {}
 
     def report() -> Iterator[Line]:
         with closing(wrapper), wrapper.cursor() as cursor:
             yield from _server(cursor)
             yield _driver(wrapper.connection, driver)
 
-    yield from _reachable(report(), [database.get("PASSWORD"), *map(options.get, SECRET_OPTIONS)])
+    yield from _reachable(report())
 
 
 def plain_database(dsn: str) -> Iterator[Line]:
     """Yield the server that a connection string leads to."""
     try:
-        driver, parse = _plain_driver()
+        driver = _plain_driver()
     except ImportError as error:
         yield "database by --dsn", error
         return
     yield "database by --dsn", f"over {driver.__name__}"
-    try:
-        parsed = parse(dsn)
-    except driver.Error as error:
-        # libpq's message quotes what it could not read, which may be the password.
-        yield "", f"the connection string cannot be parsed: {type(error).__name__}"
-        return
 
     def report() -> Iterator[Line]:
         with closing(driver.connect(dsn)) as connection, closing(connection.cursor()) as cursor:
             yield from _server(cursor)
             yield _driver(connection, None)
 
-    # Of a URL whose password has an unescaped "@" libpq takes a part for the host, and names it in errors.
-    parts = re.split(r"[:/@?&=]+", dsn.rpartition("@")[0])[2:] if "://" in dsn else []
-    yield from _reachable(report(), [*map(parsed.get, SECRET_OPTIONS), *parts])
+    yield from _reachable(report())
 
 
-def _plain_driver() -> tuple[Any, Callable[[str], dict[str, object]]]:
+def _plain_driver() -> Any:
     try:
-        return importlib.import_module("psycopg"), importlib.import_module("psycopg.conninfo").conninfo_to_dict
+        return importlib.import_module("psycopg")
     except ImportError:
-        return importlib.import_module("psycopg2"), importlib.import_module("psycopg2.extensions").parse_dsn
+        return importlib.import_module("psycopg2")
 
 
 def _server(cursor: Any) -> Iterator[Line]:
@@ -139,15 +131,21 @@ def _driver(connection: object, driver: DriverFactory | str | None) -> Line:
     return "driver", f"{found.__module__}.{found.__qualname__}"
 
 
-def _reachable(lines: Iterator[Line], secrets: Iterable[object]) -> Iterator[Line]:
-    """Yield the lines; an error becomes the last one, without the secrets."""
+def _reachable(lines: Iterator[Line]) -> Iterator[Line]:
+    """Yield the lines; an error becomes the last one."""
     try:
         yield from lines
     except Exception as error:  # noqa: BLE001 -- of any driver, or Django's
-        text = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        for secret in sorted({str(secret) for secret in secrets if secret}, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        yield "", text
+        yield "", _named(error)
+
+
+def _named(error: BaseException) -> str:
+    """Return the error's class and SQLSTATE, and of a module that is missing the name."""
+    causes = (error, error.__cause__)  # Django's own have the driver's for a cause
+    states = (getattr(cause, name, None) for cause in causes for name in ("sqlstate", "pgcode"))
+    state = next(filter(None, states), None)
+    missing = f": no module {error.name!r}" if isinstance(error, ModuleNotFoundError) else ""
+    return f"{type(error).__name__}{missing}{f' (SQLSTATE {state})' if state else ''}"
 
 
 def _imported(name: str, describe: Callable[[Any], str]) -> str:
@@ -170,9 +168,17 @@ def _driver_state(connection_type: str, factory: DriverFactory | str) -> str:
     return str(factory)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Quotes nothing of the command line: what it does not understand may be the half of a connection string."""
+
+    @override
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.format_usage()}{self.prog}: not understood; put quotes around a DSN\n")
+
+
 def main() -> None:
     """Print the report."""
-    parser = argparse.ArgumentParser(prog="python -m pg_lo_storage", description="What a bug report needs to know.")
+    parser = _Parser(prog="python -m pg_lo_storage", description="What a bug report needs to know.")
     parser.add_argument("--settings", metavar="MODULE", help="Django's settings; default: DJANGO_SETTINGS_MODULE")
     parser.add_argument("--dsn", metavar="DSN", help="look at the server of this connection string as well")
     options = parser.parse_args()
@@ -180,6 +186,8 @@ def main() -> None:
         os.environ["DJANGO_SETTINGS_MODULE"] = options.settings
     # libpq's, for both drivers and under Django: a host that is silent must not hold up the report.
     os.environ.setdefault("PGCONNECT_TIMEOUT", "5")
+    # Connection pools log what the driver says.
+    logging.disable()
     # django_databases() stands first in time: an application's start is where drivers are registered.
     projects = list(django_databases())
     lines = [*versions(), *drivers(), *projects, *(plain_database(options.dsn) if options.dsn else ())]

@@ -3,13 +3,17 @@
 It shows the catalogue of the database that the routers have ``StoredFile`` read from.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import quote as quote_key
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
-from django.db import connections, models
+from django.db import DataError, connections, models, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern, path, reverse
@@ -35,6 +39,7 @@ __all__ = ["StoredFileAdmin"]
 
 # What a browser decodes without running anything in it: no SVG.
 _PREVIEWED: Final = {"image/avif", "image/gif", "image/jpeg", "image/png", "image/webp"}
+_NO_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 _MOST_ROWS: Final = 50
 """So many rows of each column are shown."""
 
@@ -111,6 +116,15 @@ class StoredFileAdmin(_ModelAdmin):
         return lookup.partition("__")[0] not in {"loid", "pk"} and super().lookup_allowed(lookup, value, request)
 
     @override
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        # A lookup that somebody typed is refused by the driver, or by the server within a transaction.
+        try:
+            with transaction.atomic(using=self.get_queryset(request).db):
+                return super().get_changelist_instance(request)
+        except (DataError, OverflowError, ValueError) as error:
+            raise IncorrectLookupParameters(error) from error
+
+    @override
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> StoredFile | None:
         return None if parse_name(object_id) is None else super().get_object(request, object_id, from_field)
 
@@ -118,6 +132,8 @@ class StoredFileAdmin(_ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: "models.QuerySet[StoredFile]", search_term: str
     ) -> "tuple[models.QuerySet[StoredFile], bool]":
+        if not _is_text(search_term):
+            return queryset.none(), False
         found, duplicates = super().get_search_results(request, queryset, search_term)
         if (loid := parse_name(search_term.strip())) is not None:
             found |= queryset.filter(loid=loid)
@@ -137,17 +153,15 @@ class StoredFileAdmin(_ModelAdmin):
             message = f"no stored file {object_id!r}"
             raise Http404(message)
         image_type = _image_type(stored_file) if "preview" in request.GET else None
-        response = db_serve(
+        return db_serve(
             request,
             stored_file.name,
             storage=DbFileStorage(alias=stored_file._state.db),
             as_attachment=image_type is None,
+            content_type=image_type,
             download_name=stored_file.original_name or stored_file.name,
+            headers={"Content-Security-Policy": "sandbox; default-src 'none'"} if image_type else None,
         )
-        if image_type:
-            response.headers["Content-Type"] = image_type
-            response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
-        return response
 
     @override
     def render_change_form(
@@ -163,7 +177,10 @@ class StoredFileAdmin(_ModelAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _references(self, request: HttpRequest, stored_file: StoredFile) -> list[Reference]:
-        """Return the rows that name the file, and that the role can read: two queries, however many columns."""
+        """Return the rows that name the file, and that the role can read.
+
+        Two queries, however many columns, and one for each model that has such rows.
+        """
         alias = cast("str", stored_file._state.db)
         quote = connections[alias].ops.quote_name
         loid = str(stored_file.loid)
@@ -183,20 +200,37 @@ class StoredFileAdmin(_ModelAdmin):
         with connections[alias].cursor() as cursor:
             cursor.execute(" union all ".join(selects), [loid, f"{loid}.", f"{loid}/"] * len(selects))
             rows = cast("list[tuple[int, str | None]]", cursor.fetchall())
-        return [self._reference(request, fields[number], key) for number, key in rows]
+        keys: dict[type[models.Model], set[str]] = {fields[number].model: set() for number, _ in rows}
+        for number, key in rows:
+            keys[fields[number].model].update(() if key is None else (key,))
+        visible = {model: self._visible(request, model, alias, keys[model]) for model in keys}
+        return [self._reference(fields[number], key, visible[fields[number].model]) for number, key in rows]
 
-    def _reference(self, request: HttpRequest, field: "FileField", key: str | None) -> Reference:
-        options = field.model._meta
-        what = f"{options.verbose_name} {{}}: {field.verbose_name}"
-        registered = self.admin_site.is_registered(field.model)
-        if registered:
-            visible = self.admin_site.get_model_admin(field.model).has_view_permission(request)
-        else:
-            visible = cast("User", request.user).has_perm(f"{options.app_label}.view_{options.model_name}")
-        if not visible or key is None:
-            return Reference(what.format("…"), None)
+    def _visible(
+        self, request: HttpRequest, model: type[models.Model], alias: str, keys: set[str]
+    ) -> Mapping[object, str | None]:
+        """Return the URLs of the rows that this user may view, by their keys as text, in one query."""
+        options = model._meta
+        if not self.admin_site.is_registered(model):
+            may_view = cast("User", request.user).has_perm(f"{options.app_label}.view_{options.model_name}")
+            return dict.fromkeys(keys if may_view else ())
+        model_admin = self.admin_site.get_model_admin(model)
+        if not model_admin.has_view_permission(request):
+            return {}
         view = f"{self.admin_site.name}:{options.app_label}_{options.model_name}_change"
-        return Reference(what.format(key), reverse(view, args=[key]) if registered else None)
+        rows = model_admin.get_queryset(request).using(alias).filter(pk__in=keys)
+        shown = {row.pk for row in rows if model_admin.has_view_permission(request, row)}
+        found = {key: options.pk.to_python(key) for key in keys}
+        return {key: reverse(view, args=[quote_key(pk)]) for key, pk in found.items() if pk in shown}
+
+    def _reference(self, field: "FileField", key: str | None, visible: Mapping[object, str | None]) -> Reference:
+        what = f"{field.model._meta.verbose_name} {{}}: {field.verbose_name}"
+        return Reference(what.format(key if key in visible else "…"), visible.get(key))
+
+
+def _is_text(term: str) -> bool:
+    """Tell whether PostgreSQL has such a text."""
+    return _NO_TEXT.search(term) is None
 
 
 def _image_type(stored_file: StoredFile) -> str | None:

@@ -5,12 +5,12 @@ the name, the moment it expires, and whether the file is a download.
 """
 
 import json
+import re
 import time
 from datetime import timedelta
 from typing import Final, NamedTuple
 
 from django.core.signing import BadSignature, Signer
-from django.utils.http import urlencode
 
 __all__ = ["PARAMETER", "Grant", "read_signature", "signed_url"]
 
@@ -20,11 +20,14 @@ PARAMETER: Final = "signature"
 _SALT: Final = "pg_lo_storage.signing"
 _DISPOSITIONS: Final[dict[str, bool | None]] = {"": None, "a": True, "i": False}
 
+_QUERY: Final = re.compile(rf"{PARAMETER}=([1-9][0-9]{{0,18}})\.([ai]?)\.([A-Za-z0-9_-]+)")
+
 
 class Grant(NamedTuple):
     """What a valid signature says beside the name."""
 
     as_attachment: bool | None
+    seconds_left: int
 
 
 def signed_url(
@@ -51,20 +54,23 @@ def signed_url(
     expires = int((time.time() + seconds) // step * step)
     disposition = next(letter for letter, value in _DISPOSITIONS.items() if value is as_attachment)
     _, _, signature = _signer().sign(_claim(name, base_url, alias, expires, disposition)).rpartition(":")
-    return f"{url}?{urlencode({PARAMETER: f'{expires}.{disposition}.{signature}'})}"
+    return f"{url}?{PARAMETER}={expires}.{disposition}.{signature}"
 
 
-def read_signature(value: str, name: str, *, base_url: str, alias: str) -> Grant | None:
-    """Return what the parameter's ``value`` grants for ``name``; ``None`` where it is not valid, or not any more."""
-    expires, _, rest = value.partition(".")
-    disposition, _, signature = rest.partition(".")
-    if not (expires.isascii() and expires.isdecimal() and len(expires) < 20) or disposition not in _DISPOSITIONS:
+def read_signature(query: str, name: str, *, base_url: str, alias: str) -> Grant | None:
+    """Return what a URL's ``query`` grants for ``name``; ``None`` where it is not valid, or not any more.
+
+    It counts only as :func:`signed_url` writes it, without anything else in it: one right has one URL.
+    """
+    if (match := _QUERY.fullmatch(query)) is None:
         return None
+    expires, disposition, signature = int(match[1]), match[2], match[3]
     try:
-        _signer().unsign(f"{_claim(name, base_url, alias, int(expires), disposition)}:{signature}")
+        _signer().unsign(f"{_claim(name, base_url, alias, expires, disposition)}:{signature}")
     except BadSignature:
         return None
-    return Grant(_DISPOSITIONS[disposition]) if time.time() < int(expires) else None
+    left = expires - time.time()
+    return Grant(_DISPOSITIONS[disposition], int(left)) if left > 0 else None
 
 
 def _signer() -> Signer:

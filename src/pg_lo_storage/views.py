@@ -6,10 +6,10 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponseBase, HttpResponseForbidden
 
 from pg_lo_storage.serving.class_views import DbFileView
-from pg_lo_storage.serving.presentation import INLINE_TYPES, Presentation
+from pg_lo_storage.serving.presentation import INLINE_TYPES, NO_STORE, Presentation
 from pg_lo_storage.serving.ranges import MAX_RANGES
 from pg_lo_storage.serving.serve import respond
-from pg_lo_storage.signing import PARAMETER, read_signature
+from pg_lo_storage.signing import read_signature
 from pg_lo_storage.storage import DbFileStorage, db_file_storage
 
 __all__ = ["INLINE_TYPES", "DbFileView", "adb_serve", "db_serve", "db_serve_signed"]
@@ -70,15 +70,23 @@ def db_serve_signed(
     """:func:`db_serve` for whoever has a URL that ``storage`` signed for this file, and that has not expired.
 
     All others get an empty 403, without a query, whether there is such a file or not. What the URL says about
-    ``as_attachment`` goes first.
+    ``as_attachment`` goes first. Browsers may keep the file for as long as the URL is valid, and pages of other sites
+    show it.
     """
-    value = request.GET.get(PARAMETER, "")
-    grant = read_signature(value, filename, base_url=storage.base_url or "", alias=storage.write_alias)
+    query: str = request.META.get("QUERY_STRING", "")
+    grant = read_signature(query, filename, base_url=storage.base_url or "", alias=storage.write_alias)
     if grant is None:
-        return HttpResponseForbidden()
+        return HttpResponseForbidden(headers=NO_STORE)
     if grant.as_attachment is not None:
         as_attachment = grant.as_attachment
-    # The URL is the key: no page that the file links to is to be told.
-    headers = {"Referrer-Policy": "no-referrer"} | dict(headers or {})
+    by_default = {
+        "Cache-Control": f"private, max-age={grant.seconds_left}",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+        # The URL is the key: no page that the file links to is to be told.
+        "Referrer-Policy": "no-referrer",
+    }
+    replaced = {header.lower() for header in headers or ()}
+    kept = {header: value for header, value in by_default.items() if header.lower() not in replaced}
+    headers = kept | dict(headers or {})
     presentation = Presentation(as_attachment, download_name, content_type, inline_types, max_ranges, headers)
     return respond(request, filename, storage, presentation)

@@ -1,21 +1,32 @@
 """The catalogue in the admin: found, seen, downloaded, and never changed."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import pytest
+from django.contrib.admin import ModelAdmin, site
 from django.contrib.auth.models import Permission, User
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
-from django.http import HttpResponseBase
-from django.test import Client
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from pg_lo_storage.models import StoredFile
 from pg_lo_storage.storage import db_file_storage
 from tests.catalogue.support import run, saved, uncatalogued
+from tests.invoices.models import Invoice
 from tests.storage.support import LARGE, body, content, loid_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+if TYPE_CHECKING:
+    _InvoiceAdmin = ModelAdmin[Invoice]
+else:
+    _InvoiceAdmin = ModelAdmin
 
 LIST = "/admin/pg_lo_storage/storedfile/"
 
@@ -85,6 +96,43 @@ def test_an_oid_past_2_31_is_listed_found_shown_and_served(admin: Client) -> Non
     assert listed(admin) == listed(admin, f"?q={loid}") == {name}
     assert len(references(admin, name)) == 1
     assert body(admin.get(content_of(name))) == b"high"
+
+
+TYPED = ["%00", "a%00b", "%ED%A0%80", "%FF", "(", "9" * 30, "-1", "%C2%B2", "%27%22%5C", "%25", "x" * 5000, ""]
+PARAMETERS = [
+    *("q", "kind", "o", "p", "all", "e", "_popup", "_to_field", "_facets", "_changelist_filters", "unknown"),
+    *("loid", "pk", "pk__in", "loid__range", "size", "size__gt", "size__in", "sha256", "extension__isnull"),
+    *("original_name", "original_name__contains", "original_name__regex", "original_name__nothing", "content_type__in"),
+    *("created_at", "created_at__year", "created_at__date", "modified_at__gte", "modified_at__week_day"),
+]
+
+
+@pytest.mark.parametrize("parameter", PARAMETERS)
+def test_nothing_that_is_typed_into_a_url_is_a_crash(parameter: str, admin: Client) -> None:
+    name = saved("a.png")
+    for typed in TYPED:
+        assert admin.get(f"{LIST}?{parameter}={typed}").status_code in {200, 302, 400}, typed
+    for url in (page_of(name), content_of(name), f"{LIST}{loid_of(name)}/history/"):
+        assert admin.get(f"{url}?{parameter}=%00").status_code in {200, 400}, url
+
+
+@pytest.mark.parametrize("query", ["kind=%00", "original_name__regex=(", "created_at__year=99999999999"])
+def test_what_the_database_refuses_is_a_list_without_filters(query: str, admin: Client) -> None:
+    saved()
+    response = admin.get(f"{LIST}?{query}")
+    assert (response.status_code, response.headers["Location"]) == (302, f"{LIST}?e=1")
+    with transaction.atomic():  # as by ATOMIC_REQUESTS: it goes on
+        admin.get(f"{LIST}?{query}")
+        assert StoredFile.objects.count() == 1
+
+
+@pytest.mark.parametrize("term", ["\x00", "a\x00b", "\ud800", "1\x00", "9" * 5000])
+def test_what_is_no_text_finds_nothing(term: str) -> None:
+    saved("a.pdf")
+    model_admin = site.get_model_admin(StoredFile)
+    request = RequestFactory().get("/")
+    found, _ = model_admin.get_search_results(request, model_admin.get_queryset(request), term)
+    assert list(found) == []
 
 
 @pytest.mark.parametrize("query", ["?loid=99999999999", "?pk__gt=99999999999"])
@@ -198,7 +246,43 @@ def test_rows_that_the_user_may_not_view_are_not_told_of() -> None:
     assert references(staff("view_storedfile"), name) == {"invoice …: data": None}
 
 
-def test_a_page_costs_two_queries_for_the_rows_however_many_there_are(admin: Client) -> None:
+class OwnInvoices(_InvoiceAdmin):
+    """Shows users their own invoices, and none that is paid."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
+        return super().get_queryset(request).exclude(plain="hidden")
+
+    def has_view_permission(self, request: HttpRequest, obj: Invoice | None = None) -> bool:
+        return super().has_view_permission(request, obj) and (obj is None or obj.elsewhere != "paid")
+
+
+@pytest.fixture
+def own_invoices() -> Iterator[None]:
+    """Have that class show invoices."""
+    before = type(site.get_model_admin(Invoice))
+    site.unregister(Invoice)
+    site.register(Invoice, OwnInvoices)
+    yield
+    site.unregister(Invoice)
+    site.register(Invoice, before)
+
+
+@pytest.mark.usefixtures("own_invoices")
+def test_rows_that_their_admin_hides_are_not_told_of(admin: Client) -> None:
+    name = saved("a.pdf")
+    shown = insert(data=name)
+    hidden, paid = insert(data=name, plain="hidden"), insert(data=name, elsewhere="paid")
+    assert references(admin, name) == {
+        f"invoice {shown}: data": f"/admin/invoices/invoice/{shown}/change/",
+        "invoice …: data": None,
+    }
+    page = admin.get(page_of(name)).text
+    for key in (hidden, paid):
+        assert f"invoice {key}:" not in page
+        assert f"/invoice/{key}/" not in page
+
+
+def test_a_page_costs_three_queries_for_the_rows_however_many_there_are(admin: Client) -> None:
     name = saved("a.pdf")
     admin.get(page_of(name))  # Django remembers some things from the first page on
     with CaptureQueriesContext(connection) as of_none:
@@ -207,8 +291,8 @@ def test_a_page_costs_two_queries_for_the_rows_however_many_there_are(admin: Cli
         insert(data=name, plain=name)
     with CaptureQueriesContext(connection) as of_many:
         assert len(references(admin, name)) == 100  # 50 of each column
-    assert len(of_many) == len(of_none)
-    assert len([query for query in of_many.captured_queries if "invoices_invoice" in query["sql"]]) == 2
+    assert len(of_many) == len(of_none) + 1  # which of them the user may view
+    assert len([query for query in of_many.captured_queries if "invoices_invoice" in query["sql"]]) == 3
 
 
 def test_tables_that_are_not_there_or_not_readable_are_left_out(admin: Client) -> None:
@@ -254,6 +338,22 @@ def test_an_image_is_previewed(kind: str, admin: Client) -> None:
     assert (response["Content-Type"], disposition(response)) == (f"image/{kind}", "inline")
     assert response["Content-Security-Policy"] == "sandbox; default-src 'none'"
     assert disposition(admin.get(content_of(name))) == "attachment"
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [({}, 200), ({"range": "bytes=0-1"}, 206), ({"range": "bytes=0-1,4-5"}, 206), ({"if-none-match": "*"}, 304)],
+)
+def test_a_preview_is_told_for_what_it_is(asked: dict[str, str], status: int, admin: Client) -> None:
+    name = saved("a.png", b"pixels")
+    response = admin.get(content_of(name, "?preview"), headers=asked)
+    several = "," in asked.get("range", "")
+    assert response.status_code == status
+    if status != 304:
+        assert response["Content-Type"].partition(";")[0] == ("multipart/byteranges" if several else "image/png")
+    if several:
+        assert body(response).count(b"Content-Type: image/png\r\n") == 2
+    assert "no-cache" in response["Cache-Control"]
 
 
 @pytest.mark.parametrize("original", ["a.svg", "a.html", "a.pdf", "a.txt", "a.xml", "a"])

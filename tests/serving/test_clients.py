@@ -10,14 +10,21 @@ import time
 import wave
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
 import pytest
+from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
+from django.test import Client
 
+from pg_lo_storage.models import StoredFile
 from pg_lo_storage.signing import signed_url
 from pg_lo_storage.storage import db_file_storage
+from tests.invoices.models import Invoice
+from tests.serving.browser import CHROMIUM, browser
 from tests.serving.downloads import MEGABYTE, digest_of, save
 from tests.serving.servers import ROOT, WebServer, serving
 
@@ -25,7 +32,7 @@ pytestmark = [pytest.mark.server_tools, pytest.mark.django_db(transaction=True)]
 
 CATALOGUE = [True]
 DOCUMENTATION = ROOT / "docs" / "serving.md"
-CHROMIUM = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--timeout=20000"]
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 # The page counts as loading, and its document is not printed, until the frame is closed.
 PAGE = """
 <iframe></iframe>
@@ -46,6 +53,14 @@ PAGE = """
 def web(request: pytest.FixtureRequest) -> Iterator[WebServer]:
     with serving(request.param) as web:
         yield web
+
+
+@pytest.fixture
+def link() -> Callable[[str], str]:
+    def link(name: str) -> str:
+        return signed_url(f"/signed/{name}", name, base_url="/signed/", alias="default", max_age=3600)
+
+    return link
 
 
 def run(*command: str | Path) -> str:
@@ -97,7 +112,9 @@ def test_wget_continues_a_download(web: WebServer, tmp_path: Path) -> None:
 
 def browse(profile: Path, url: str) -> str:
     """Return the document that a browser makes of the answer, and what it complains about."""
-    printed = run(*CHROMIUM, f"--user-data-dir={profile}", "--dump-dom", url)
+    printed = run(
+        *CHROMIUM, "--enable-logging=stderr", "--timeout=20000", f"--user-data-dir={profile}", "--dump-dom", url
+    )
     assert not re.search(r"CONSOLE.*(Refused|blocked|violates)", printed), printed
     return printed
 
@@ -112,11 +129,39 @@ def a_long_sound() -> bytes:
     return sound.getvalue()
 
 
-def test_a_browser_plays_from_anywhere(web: WebServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["session", "signed"])
+@pytest.mark.parametrize("page_is", ["of the site", "of another"])
+def test_a_browser_plays_from_anywhere_in_it(
+    web: WebServer, tmp_path: Path, link: Callable[[str], str], kind: str, page_is: str
+) -> None:
     name = db_file_storage.save("a.wav", ContentFile(a_long_sound()))
-    page = tmp_path / "page.html"
-    page.write_text(PAGE.format(url=f"{web.url}/files/{name}"))
-    assert 'data-result="played"' in browse(tmp_path / "profile", page.as_uri())
+    path = link(name) if kind == "signed" else f"/files/{name}"
+    html, page = PAGE.format(url=f"{web.url}{path}"), tmp_path / "page.html"
+    page.write_text(html)
+    url = page.as_uri() if page_is == "of another" else f"{web.url}/page/?{urlencode({'html': html})}"
+    # Only what a URL gives the right to is for other sites.
+    played = kind == "signed" or page_is == "of the site"
+    assert ('data-result="played"' in browse(tmp_path / "profile", url)) == played
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_browser_shows_nothing_that_was_revoked(web: WebServer, tmp_path: Path, kept: bool) -> None:
+    owner, client = User.objects.create_user("owner"), Client()
+    client.force_login(owner)
+    invoice = Invoice.objects.create(owner=owner, data=ContentFile(b"the record", name="a.txt"))
+    # By its date a browser would take it for fresh, for days.
+    StoredFile.objects.update(created_at=LONG_AGO, modified_at=LONG_AGO)
+    url = f"{web.url}/{'mine' if kept else 'unkept'}/{invoice.data.name}"
+    with browser(tmp_path) as tab:
+        tab.log_in(web.url, client.cookies["sessionid"].value)
+        assert tab.go(url) == "the record"
+        assert "the record" not in tab.go(f"{web.url}/empty/")
+        Invoice.objects.update(owner=None)
+        if kept:
+            # By Back browsers show what was there, and ask for nothing: that takes "no-store".
+            assert "HTTP ERROR 404" in tab.go(url)
+        else:
+            assert "HTTP ERROR 404" in tab.back()
 
 
 @pytest.mark.parametrize(
@@ -177,14 +222,6 @@ def until(ask: Callable[[], httpx.Response], is_it: Callable[[httpx.Response], b
     return response
 
 
-@pytest.fixture
-def link() -> Callable[[str], str]:
-    def link(name: str) -> str:
-        return signed_url(f"/signed/{name}", name, base_url="/signed/", alias="default", max_age=3600)
-
-    return link
-
-
 def test_nginx_keeps_files_and_asks_django_whether_they_may_be_read(
     web: WebServer, tmp_path: Path, link: Callable[[str], str]
 ) -> None:
@@ -200,5 +237,13 @@ def test_nginx_keeps_files_and_asks_django_whether_they_may_be_read(
         part = client.get(url, headers={"range": "bytes=5-9"})
         assert (part.status_code, part.content) == (206, whole.content[5:10])
         assert client.get(f"/signed/{name}").status_code == 403
+        # One file has one place, however its URL is spelled; and no other place is that of a valid one.
+        until(lambda: client.get(url), lambda response: response.headers["x-cache-status"] == "HIT")
+        entries = [path for path in (tmp_path / "files").rglob("*") if path.is_file()]
+        spelled = f"{front}/signed/%3{name[0]}{name[1:]}?{url.partition('?')[2]}"
+        assert digest_of([client.get(spelled).content]) == digest
+        assert client.get(url.replace("?", "%3F")).status_code == 403
+        assert client.get(f"{url}&a=b").status_code == 403
+        assert [path for path in (tmp_path / "files").rglob("*") if path.is_file()] == entries
         db_file_storage.delete(name)
         assert until(lambda: client.get(url), lambda response: response.status_code != 200).status_code == 404

@@ -82,7 +82,13 @@ def test_all_is_adjustable(invoice: Invoice, owner: User) -> None:
     request = RequestFactory().get("/")
     request.user = owner
     response = ran(3)["view"](request, pk=invoice.pk)
-    assert response.headers["Cache-Control"] == "private, no-cache"
+    assert response.headers["Cache-Control"] == "private, max-age=60"
+
+
+def test_no_example_takes_a_protection_away() -> None:
+    for page in ("README.md", "docs/serving.md"):
+        for snippet in re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL):
+            assert not re.search(r"(Content-Security-Policy|X-Content-Type-Options)[\"']\s*:", snippet, re.IGNORECASE)
 
 
 def test_a_url_carries_the_right_to_read(monkeypatch: pytest.MonkeyPatch) -> None:

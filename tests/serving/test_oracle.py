@@ -67,7 +67,7 @@ def check(response: HttpResponseBase, file: File, asked: Asked) -> None:
         assert response.headers.get("ETag") == file.etag
         last_modified = None if file.modified is None else http_date(file.modified)
         assert response.headers.get("Last-Modified") == last_modified
-        assert response.headers["Cache-Control"] == "private"
+        assert response.headers["Cache-Control"] == "private, no-cache"
     assert response.headers.get("Accept-Ranges") == ("bytes" if expected.status in {200, 206, 416} else None)
     if expected.status == 206:
         ranges = [(f"bytes {first}-{last}/{size}", file.data[first : last + 1]) for first, last in expected.parts]

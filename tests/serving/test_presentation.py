@@ -1,7 +1,8 @@
 """What browsers are told of a file: its type, its name, and what it may do."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from email.message import Message
 from urllib.parse import quote
 
@@ -10,10 +11,14 @@ from django.core.files.base import ContentFile
 from django.db import transaction
 from django.http import HttpResponseBase
 from django.test import RequestFactory
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pg_lo_storage.catalogue import Entry
 from pg_lo_storage.models import StoredFile
+from pg_lo_storage.serving.presentation import Presentation
 from pg_lo_storage.storage import DbFileIO, db_file_storage
-from pg_lo_storage.views import db_serve
+from pg_lo_storage.views import INLINE_TYPES, db_serve
 from tests.serving.test_oracle import body
 from tests.storage.support import LARGE, content, loid_of
 
@@ -83,7 +88,7 @@ def test_only_what_runs_nothing_is_shown_in_the_browser(
     response = serve(name, asked=headers)
     assert response.headers["Content-Disposition"].partition(";")[0] == disposition
     assert response.headers["X-Content-Type-Options"] == "nosniff"
-    assert response.headers["Cache-Control"] == "private"
+    assert response.headers["Cache-Control"] == "private, no-cache"
     assert "Content-Encoding" not in response.headers
     if content_type:
         assert response.headers["Content-Type"] == content_type
@@ -266,6 +271,118 @@ def test_the_type_can_be_said(name: str) -> None:
 def test_what_is_shown_can_be_said(name: str, inline_types: list[str], disposition: str) -> None:
     response = db_serve(RequestFactory().get("/"), name, inline_types=inline_types)
     assert offered(response)[0] == disposition
+
+
+def declared(content_type: str) -> str:
+    upload = ContentFile(b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", name="a")
+    upload.content_type = content_type  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  as uploads have it
+    return db_file_storage.save("a", upload)
+
+
+# Whatever of its kind a wildcard would show.
+DOCUMENTS = [
+    "video/x+xml",
+    "audio/mp3+xml",
+    "VIDEO/X+XML",
+    "video/x+xml; charset=utf-8",
+    "video/xml",
+    "audio/xml-external-parsed-entity",
+    "image/svg+xml",
+    "image/svg+xml;x=1",
+    "text/xml",
+    "text/xml-external-parsed-entity",
+    "text/xsl",
+    "text/html",
+    "text/html-sandboxed",
+    "text/css",
+    "text/javascript",
+    "application/xml",
+    "application/xhtml+xml",
+    "application/xml-dtd",
+    "application/xslt+xml",
+    "application/vnd.mozilla.xul+xml",
+    "application/wasm",
+    "application/x-shockwave-flash",
+    "application/x-javascript",
+    "multipart/related",
+    "multipart/x-mixed-replace",
+    "message/rfc822",
+]
+WILDCARDS = ["application/*", "audio/*", "image/*", "message/*", "multipart/*", "text/*", "video/*", "*/*", "*"]
+
+
+@pytest.mark.parametrize("content_type", DOCUMENTS)
+@pytest.mark.parametrize("inline_types", [INLINE_TYPES, WILDCARDS], ids=["default", "wildcards"])
+def test_no_wildcard_shows_what_may_be_a_document(content_type: str, inline_types: Collection[str]) -> None:
+    name = declared(content_type)
+    for said in (None, content_type):
+        response = db_serve(RequestFactory().get("/"), name, content_type=said, inline_types=inline_types)
+        # What runs by its type has none, and then is shown as nothing.
+        assert offered(response)[0] == "attachment" or response.headers["Content-Type"] == "application/octet-stream"
+        assert "sandbox; default-src 'none'" in response.headers["Content-Security-Policy"]
+        # Told to show it, a browser does so as no site at all.
+        shown = db_serve(RequestFactory().get("/"), name, content_type=said, as_attachment=False)
+        assert "allow-same-origin" not in shown.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("content_type", ["video/mp4", "audio/mpeg", "image/png", "text/csv", "application/json"])
+def test_a_wildcard_shows_the_rest_of_its_kind(content_type: str) -> None:
+    response = db_serve(RequestFactory().get("/"), "1", content_type=content_type, inline_types=WILDCARDS)
+    assert response.status_code == 404
+    name = db_file_storage.save("a", ContentFile(b"data"))
+    response = db_serve(RequestFactory().get("/"), name, content_type=content_type, inline_types=WILDCARDS)
+    assert offered(response)[0] == "inline"
+
+
+def test_what_is_named_is_shown(name: str) -> None:
+    response = db_serve(RequestFactory().get("/"), name, content_type="image/svg+xml", inline_types=["image/svg+xml"])
+    assert offered(response)[0] == "inline"
+    assert response.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        # Of several a browser takes the last.
+        "application/pdf, text/html",
+        "application/pdf; version=1.7, text/html",
+        "application/pdf;,text/html",
+        "video/mp4, text/html",
+        "application/pdf text/html",
+        "application/pdf/html",
+        "application/pdf\x0b, text/html",
+        "",
+        ";",
+        "text",
+    ],
+)
+def test_what_is_no_single_type_is_shown_by_none(content_type: str, name: str) -> None:
+    response = serve(name, content_type=content_type)
+    assert offered(response)[0] == "attachment"
+    assert response.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+
+
+@given(
+    st.one_of(
+        st.text(max_size=40),
+        st.from_regex(r"[a-zA-Z*+/;,. \x00-\x1f\x7f-\xff]{1,40}", fullmatch=True),
+        st.builds(
+            "{}/{}{}".format, st.sampled_from(["video", "audio", "TEXT", "*"]), st.text(max_size=9), st.just("+xml")
+        ),
+    )
+)
+def test_no_stored_type_is_shown_but_as_it_says(stored: str) -> None:
+    entry = Entry(1, "", "a", stored, 1, None, datetime.now(UTC), datetime.now(UTC), "1")
+    headers = Presentation().headers_of("1", entry)
+    shown = headers["Content-Type"]
+    assert shown.isascii()
+    assert shown.isprintable()
+    assert re.fullmatch(r"[^/;, ]+/[^/;, ]+", shown)
+    if not headers["Content-Disposition"].startswith("attachment"):
+        assert shown in INLINE_TYPES or shown.startswith(("audio/", "video/"))
+        assert "xml" not in shown
+    if shown != "application/pdf":
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
 
 
 def test_headers_can_be_replaced_and_removed(name: str) -> None:

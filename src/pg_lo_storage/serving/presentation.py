@@ -1,5 +1,6 @@
 """How a file is presented to browsers: its type, its name, and what it may do there."""
 
+import re
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from pg_lo_storage.serving.ranges import MAX_RANGES
 if TYPE_CHECKING:
     from pg_lo_storage.catalogue import Entry
 
-__all__ = ["INLINE_TYPES", "Presentation"]
+__all__ = ["INLINE_TYPES", "NO_STORE", "Presentation"]
 
 INLINE_TYPES: Final[Collection[str]] = frozenset(
     {
@@ -32,6 +33,9 @@ INLINE_TYPES: Final[Collection[str]] = frozenset(
 )
 """What a browser shows without running anything in it. All else, HTML, SVG and XML above all, is a download."""
 
+NO_STORE: Final = {"Cache-Control": "no-store"}
+"""Of an answer without a file: no cache is to repeat it to others, nor once there is one."""
+
 # Nothing in a document runs, loads, or is of the site's origin; what a browser puts around an image may be styled, and
 # may load the file itself. What it puts around audio and video does that as the site, or not at all.
 _POLICY: Final = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"
@@ -39,6 +43,10 @@ _SANDBOX: Final = f"sandbox; {_POLICY}"
 _PLAYER: Final = f"sandbox allow-same-origin; {_POLICY}"
 # A page of the site, tricked into naming them, would run these by their type: a browser asks for no other consent.
 _RUN_BY_PAGES: Final = ("javascript", "ecmascript", "jscript", "livescript", "css")
+# Of one media type only: of a list with commas browsers take the last.
+_ONE_TYPE: Final = re.compile(r"([^/;,\s]+/[^/;,\s]+)[ \t]*(?:;[^,]*)?")
+# Browsers take every type that ends in "+xml" for XML, which may be SVG or XHTML; these parts are types of their own.
+_DOCUMENT: Final = re.compile(r"multipart/.*|message/.*|[^/]*/.*(?:xml|html|xsl|xul|wasm|flash).*")
 _LONGEST_NAME: Final = 150
 _LONGEST_ENDING: Final = 30
 _JOINERS: Final = "\u200c\u200d"  # parts of words in Persian and Indic scripts, and of emoji
@@ -65,28 +73,40 @@ class Presentation:
         found = UNKNOWN if entry is None else content_type_of("", entry.content_type)
         if entry is None or (entry.extension is None and found == UNKNOWN):
             found = content_type_of(name)
-        return UNKNOWN if found.partition("/")[2].removeprefix("x-").startswith(_RUN_BY_PAGES) else found
+        return UNKNOWN if _is_run_by_pages(found) else found
 
     def headers_of(self, name: str, entry: "Entry | None") -> dict[str, str]:
         """Return the headers that say what a file is and what it may do."""
         content_type = self.type_of(name, entry)
-        essence = content_type.partition(";")[0].strip().lower()
+        match = _ONE_TYPE.fullmatch(content_type.strip())
+        essence = match[1].lower() if match else ""
         as_attachment = not self._is_inline(essence) if self.as_attachment is None else self.as_attachment
         shown_name = _printable(self.download_name or (entry and entry.original_name) or name) or name
         headers = {
             "Content-Type": content_type,
             "Content-Disposition": content_disposition_header(as_attachment, shown_name) or "inline",
             "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "private",
+            # Whoever loses the right to a file loses what the browser has kept of it.
+            "Cache-Control": "private, no-cache",
+            "Cross-Origin-Resource-Policy": "same-origin",
         }
         # In a sandbox browsers show no PDF; what runs in one, runs in the viewer's own.
         if as_attachment or essence != "application/pdf":
-            is_played = not as_attachment and essence.startswith(("audio/", "video/"))
+            is_played = not as_attachment and _kind_of(essence) in {"audio/*", "video/*"}
             headers["Content-Security-Policy"] = _PLAYER if is_played else _SANDBOX
         return headers
 
     def _is_inline(self, essence: str) -> bool:
-        return essence in self.inline_types or f"{essence.partition('/')[0]}/*" in self.inline_types
+        return essence in self.inline_types or _kind_of(essence) in self.inline_types
+
+
+def _kind_of(essence: str) -> str | None:
+    """Return the wildcard that a type is of; documents, in which something may run, are of none."""
+    return None if _DOCUMENT.fullmatch(essence) or _is_run_by_pages(essence) else f"{essence.partition('/')[0]}/*"
+
+
+def _is_run_by_pages(essence: str) -> bool:
+    return essence.partition("/")[2].removeprefix("x-").startswith(_RUN_BY_PAGES)
 
 
 def _printable(name: str) -> str:

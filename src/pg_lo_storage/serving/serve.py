@@ -13,7 +13,7 @@ from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound, L
 from pg_lo_storage.saving import SMALL
 from pg_lo_storage.serving import conditions
 from pg_lo_storage.serving.conditions import Validators
-from pg_lo_storage.serving.presentation import Presentation
+from pg_lo_storage.serving.presentation import NO_STORE, Presentation
 from pg_lo_storage.serving.ranges import Piece, coalesce, content_range, multipart, parse_ranges
 from pg_lo_storage.serving.representation import Representation, find, find_with_start
 from pg_lo_storage.serving.responses import DbFileResponse, WholeResponse
@@ -32,9 +32,9 @@ _NOT_MODIFIED: Final = {"cache-control", "content-location", "etag", "expires", 
 def respond(request: HttpRequest, name: str, storage: DbFileStorage, presentation: Presentation) -> HttpResponseBase:
     """Answer the request with the file, a part of it, or why not; 404 for whatever is no file."""
     if request.method not in METHODS:
-        return HttpResponseNotAllowed(METHODS)
+        return HttpResponseNotAllowed(METHODS, headers=NO_STORE)
     if request.method == "OPTIONS":
-        return HttpResponse(headers={"Allow": ", ".join(METHODS), "Content-Length": "0"})
+        return HttpResponse(headers={"Allow": ", ".join(METHODS), "Content-Length": "0"} | NO_STORE)
     for _ in range(_ATTEMPTS):
         try:
             return _respond(request, name, storage, presentation)
@@ -43,12 +43,12 @@ def respond(request: HttpRequest, name: str, storage: DbFileStorage, presentatio
         except LargeObjectConflict:
             # Between its being found and its first block; nothing is promised yet.
             continue
-    return HttpResponse(status=503, headers={"Retry-After": "1"})
+    return HttpResponse(status=503, headers={"Retry-After": "1"} | NO_STORE)
 
 
 def not_found() -> HttpResponseNotFound:
     """Return the answer for what is no file, or not for this user; no cache is to repeat it to others."""
-    return HttpResponseNotFound(headers={"Cache-Control": "no-store"})
+    return HttpResponseNotFound(headers=NO_STORE)
 
 
 def _respond(request: HttpRequest, name: str, storage: DbFileStorage, presentation: Presentation) -> HttpResponseBase:
@@ -93,6 +93,8 @@ def _headers(
         "Last-Modified": None if validators.last_modified is None else http_date(validators.last_modified),
         "Repr-Digest": conditions.repr_digest(request, entry),
     }
+    if getattr(getattr(request, "session", None), "accessed", False):
+        headers["Vary"] = "Cookie"  # it decided, as far as anybody can tell
     headers |= {header: value for header, value in optional.items() if value is not None}
     return _changed(headers, presentation.headers)
 

@@ -85,8 +85,12 @@ if TYPE_CHECKING:
         def clear_instance_cache(cls) -> None:
             """Forget the instances that calls with the same arguments would give again."""
 
-        def to_json(self) -> str:
-            """Return what :meth:`from_json` makes such a filesystem of, passwords included."""
+        def to_dict(self, *, include_password: bool = True) -> dict[str, object]:
+            """Return what ``from_dict`` makes such a filesystem of."""
+            ...
+
+        def to_json(self, *, include_password: bool = True) -> str:
+            """Return what :meth:`from_json` makes such a filesystem of."""
             ...
 
         @staticmethod

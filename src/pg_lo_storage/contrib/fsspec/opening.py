@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from pg_lo_storage.contrib.fsspec import listing
 from pg_lo_storage.contrib.fsspec.base import FSSPEC_OPTIONS, FileSystem
+from pg_lo_storage.contrib.fsspec.dsns import is_secret, without_secrets
 from pg_lo_storage.contrib.fsspec.files import PgLoReader, PgLoWriter
 from pg_lo_storage.contrib.fsspec.paths import existing, writable
 from pg_lo_storage.contrib.fsspec.sessions import Connection, Session, open_session
@@ -65,6 +66,22 @@ class OpeningFileSystem(FileSystem):
             message = "a filesystem over a live connection cannot be pickled: make it with dsn= or alias="
             raise TypeError(message)
         return super().__reduce__()
+
+    @override
+    def to_dict(self, *, include_password: bool = True) -> dict[str, object]:
+        """Return what ``from_dict`` makes such a filesystem of, with or without passwords, the one in ``dsn`` too.
+
+        :raises ValueError: the ``dsn`` is malformed, so that nobody can tell where its password ends.
+        """
+        told = super().to_dict(include_password=include_password)
+        if include_password:
+            return told
+        args = cast("list[object]", told["args"])
+        kept = {name: value for name, value in told.items() if not is_secret(name)}
+        kept["args"] = [without_secrets(str(dsn)) for dsn in args]  # the only one by position
+        if "dsn" in kept:
+            kept["dsn"] = without_secrets(str(kept["dsn"]))
+        return kept
 
     @classmethod
     @override

@@ -13,6 +13,7 @@ from typing import Final, LiteralString, Protocol, TypeAlias
 
 from typing_extensions import override
 
+from pg_lo_storage.contrib.fsspec.dsns import check
 from pg_lo_storage.drivers.base import LargeObjectDriver, SQLExecutor
 from pg_lo_storage.drivers.registry import get_driver
 from pg_lo_storage.drivers.sql import SQLDriver
@@ -205,6 +206,7 @@ def _connect(dsn: str, keywords: Mapping[str, str | int]) -> Connection:
             module = importlib.import_module(name)
         except ImportError:
             continue
+        check(dsn)
         # Keywords take precedence over what stands in the dsn, but for one that is a fallback.
         connection = module.connect(dsn, **{"fallback_application_name": "pg-lo-storage", **keywords})
         connection.autocommit = True
