@@ -22,6 +22,7 @@ from typing_extensions import override
 
 from pg_lo_storage.content_types import content_type_of
 from pg_lo_storage.lifecycle.references import stored_fields, write_alias_of
+from pg_lo_storage.lifecycle.search import READABLE
 from pg_lo_storage.models import StoredFile
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import DbFileStorage
@@ -239,15 +240,24 @@ def _image_type(stored_file: StoredFile) -> str | None:
 
 
 def _readable_fields(alias: str) -> "list[FileField]":
-    """Return the file fields with files on that database whose columns it has, and the role may read."""
+    """Return the file fields with files on that database whose columns it has, and the role may read.
+
+    Reading them, and the keys of their rows, runs nobody's code but PostgreSQL's own.
+    """
     every = {field for model in apps.get_models(include_auto_created=True) for field in stored_fields(model)}
     fields = sorted((field for field in every if write_alias_of(field) == alias), key=str)
     tables = [connections[alias].ops.quote_name(field.model._meta.db_table) for field in fields]
     with connections[alias].cursor() as cursor:
         cursor.execute(
-            "select n from unnest(%s::text[], %s::text[]) with ordinality as wanted (relation, attribute, n)"
-            " join pg_catalog.pg_attribute on attrelid = to_regclass(relation) and attname = attribute"
-            " where attnum > 0 and not attisdropped and has_table_privilege(attrelid, 'select') order by n",
-            (tables, [field.column for field in fields]),
+            "select n from unnest(%s::text[], %s::text[], %s::text[])"  # noqa: S608 -- ours
+            " with ordinality as wanted (relation, attribute, key, n)"
+            " join pg_catalog.pg_class as r on r.oid = to_regclass(relation)"
+            " join pg_catalog.pg_attribute as a on a.attrelid = r.oid and a.attname = attribute"
+            " where a.attnum > 0 and not a.attisdropped and has_table_privilege(r.oid, 'select')"
+            " and not exists (select from pg_catalog.pg_attribute as k"
+            " join pg_catalog.pg_type as t on t.oid = k.atttypid where k.attrelid = r.oid and k.attname = key"
+            " and (k.attgenerated = 'v' or t.typnamespace <> 'pg_catalog'::regnamespace))"
+            f" and {READABLE} order by n",
+            (tables, [field.column for field in fields], [field.model._meta.pk.column for field in fields]),
         )
         return [fields[number - 1] for (number,) in cursor.fetchall()]

@@ -311,6 +311,34 @@ def test_tables_that_are_not_there_or_not_readable_are_left_out(admin: Client) -
     assert len(references(admin, name)) == 1
 
 
+HOSTILE = {
+    "a view": (
+        "alter table invoices_invoice rename to moved; create view invoices_invoice as select id, data from moved",
+        "drop view invoices_invoice; alter table moved rename to invoices_invoice",
+    ),
+    "a file column of another type": (
+        "create type kind as enum ('a'); alter table invoices_invoice alter data type kind using null",
+        "alter table invoices_invoice alter data type varchar(100) using null; drop type kind",
+    ),
+    "a key of another type": (
+        "create domain kind as bigint; alter table invoices_invoice alter id type kind",
+        "alter table invoices_invoice alter id type bigint; drop domain kind",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_what_may_run_its_owners_code_is_not_read(case: str, admin: Client) -> None:
+    name = saved("a.pdf")
+    insert(data=name)
+    change, undo = HOSTILE[case]
+    run(change)
+    try:
+        assert references(admin, name) == {}
+    finally:
+        run(undo)
+
+
 # Its content.
 
 
