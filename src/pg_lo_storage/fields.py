@@ -11,7 +11,7 @@ from django.core.files.storage import Storage, default_storage
 from django.db import models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.fields.files import FieldFile, FileDescriptor, ImageFieldFile, ImageFileDescriptor
-from django.db.models.signals import class_prepared, post_init, post_save
+from django.db.models.signals import class_prepared, post_init, post_save, pre_save
 from django.utils.translation import gettext_lazy as _
 
 from pg_lo_storage.checks import register_checks
@@ -25,6 +25,7 @@ from pg_lo_storage.lifecycle.known import (
     is_committed,
     learn_key,
 )
+from pg_lo_storage.lifecycle.raw import begin_raw_save, is_saved_raw
 from pg_lo_storage.lifecycle.references import write_alias_of
 from pg_lo_storage.lifecycle.saves import current_save, finish_save, follow_rows
 from pg_lo_storage.lifecycle.statements import before_update
@@ -119,9 +120,10 @@ else:
                     f" with instance.{self.name}.save(name, content, save=False)"
                 )
                 raise ValueError(message)
-            is_saved = isinstance(value, FieldFile) and current_save(value.instance) is not None
-            if isinstance(value, FieldFile | str) and value and not is_saved and write_alias_of(self) is not None:
-                hold_with_next(connection, self, value)
+            if value and isinstance(value, FieldFile | str) and write_alias_of(self) is not None:
+                is_saved = isinstance(value, FieldFile) and (current_save(value.instance) or is_saved_raw(value))
+                if not is_saved:
+                    hold_with_next(connection, self, value)
             prepared = self.get_prep_value(value) if isinstance(value, File) else value
             return super().get_db_prep_save(prepared, connection)
 
@@ -216,6 +218,7 @@ def _follow(sender: type[models.Model], **_signal: object) -> None:
             post_init.connect(learn_key, sender=sender)
         # Before any receiver of the project's own: the class was not there to be named.
         post_save.connect(finish_save, sender=sender)
+        pre_save.connect(begin_raw_save, sender=sender)
         follow_deletions(sender)
 
 

@@ -17,8 +17,9 @@ from typing import Any, Final, Self, cast
 from django.db import connections, models, router, transaction
 from django.db.models.fields.files import FieldFile
 
-from pg_lo_storage.exceptions import LargeObjectConflict
+from pg_lo_storage.lifecycle.expecting import expect
 from pg_lo_storage.lifecycle.known import Known, Scope, in_step, is_committed, key_of, known, learn, loading, name_of
+from pg_lo_storage.lifecycle.raw import end_raw_save
 from pg_lo_storage.lifecycle.references import (
     Cell,
     FileColumn,
@@ -29,7 +30,7 @@ from pg_lo_storage.lifecycle.references import (
     write_alias_of,
 )
 from pg_lo_storage.lifecycle.sharing import release, require
-from pg_lo_storage.lifecycle.statements import before_update_of
+from pg_lo_storage.lifecycle.statements import repeating_update_of
 
 __all__ = ["RowSave", "cleans", "current_save", "finish_save", "follow_rows", "give_up", "release_with"]
 
@@ -61,6 +62,7 @@ class RowSave:
         # Django begins a transaction itself where a row is in several tables.
         if concrete(type(self.instance))._meta.parents:
             self._begin(self._using)
+            self._expect_what_moves()
         self._token = _saves.set((*_saves.get(), self))
         return self
 
@@ -85,8 +87,6 @@ class RowSave:
         if not add and is_committed(file) and self._is_unchanged(field, file) and not what.left:
             self._settled[field.attname] = field
             return False
-        if add:
-            self._rows.pop(field.model, None)  # the row is inserted: it is not in doubt any more
         if add and is_committed(file) and not file.name:
             self._written[field.attname] = field
             return True
@@ -102,29 +102,8 @@ class RowSave:
         self._written[field.attname] = field
         return True
 
-    def keep_live(self) -> None:
-        """Refuse to have a raw save, which stores a row as it is, put the name of no file in the place of a live one.
-
-        :raises LargeObjectNotFound: it would.
-        """
-        for field in stored_fields_of(type(self.instance)):
-            file: object = vars(self.instance).get(field.attname)
-            name = name_of(file)
-            if name and (not isinstance(file, FieldFile) or is_committed(file)):
-                self._begin(self._using, cast("str", write_alias_of(field)))
-                before = (self._read(field.model) or {}).get(field.attname)
-                if before and before != name:
-                    require(cast("str", write_alias_of(field)), [name], kept=before, raw=True)
-
     def finish(self) -> None:
-        """Unlink what the row named before, where nothing names it now.
-
-        :raises LargeObjectConflict: another session inserted the row after it was looked for.
-        """
-        if unseen := [model for model, row in self._rows.items() if row is None]:
-            row = f"{unseen[0].__name__} {self.instance.pk!r}"
-            message = f"another session inserted the row of {row} while it was being saved; save it again"
-            raise LargeObjectConflict(message)
+        """Unlink what the row named before, where nothing names it now."""
         left: defaultdict[str, set[str]] = defaultdict(set)
         for attribute, field in (self._settled | self._written).items():
             now = name_of(vars(self.instance).get(attribute))
@@ -167,6 +146,17 @@ class RowSave:
             if not connections[alias].in_atomic_block:
                 self._scope.enter_context(transaction.atomic(using=alias))
 
+    def _expect_what_moves(self) -> None:
+        """Tell triggers which files the statement for one table may leave, and that for another then names."""
+        moved: defaultdict[str, set[str]] = defaultdict(set)
+        for field in stored_fields_of(type(self.instance)):
+            file: object = vars(self.instance).get(field.attname)
+            if isinstance(file, FieldFile) and file.name and is_committed(file) and not self._is_unchanged(field, file):
+                moved[cast("str", write_alias_of(field))].add(file.name)
+        for alias, names in moved.items():
+            self._begin(alias)
+            expect(alias, names)
+
     def _is_unchanged(self, field: "models.FileField", file: FieldFile) -> bool:
         """Tell whether it is certain, without asking, that the user changed nothing that is not stored."""
         what = in_step(self.instance, field, self._using)
@@ -189,8 +179,7 @@ class RowSave:
             look = partial(self._look, model, key)
             if look() is None:
                 # An upload may take its time: somebody may insert the row meanwhile.
-                again = before_update_of(connections[self._using], model._meta.db_table, look)
-                self._scope.enter_context(again)
+                self._scope.enter_context(repeating_update_of(connections[self._using], model._meta.db_table, look))
         return self._rows.get(model)
 
     def _look(self, model: type[models.Model], key: object) -> _Row | None:
@@ -231,13 +220,13 @@ def follow_rows(model: type[models.Model]) -> None:
         update_fields: Iterable[str] | None = None,
     ) -> None:
         using = using or router.db_for_write(type(self), instance=self)
+        save = partial(save_original, self, raw, force_insert, force_update, using, update_fields)
+        if raw:
+            save()
+            return
         with RowSave(self, using) as row:
-            # A fixture is stored as it is; while it is loaded, not every row that names a file is there yet.
-            if raw:
-                row.keep_live()
-            save_original(self, raw, force_insert, force_update, using, update_fields)
-            if not raw:
-                row.finish()
+            save()
+            row.finish()
 
     @wraps(refresh_original)
     def refresh_from_db(self: models.Model, *args: Any, **options: Any) -> None:
@@ -257,8 +246,7 @@ def _replace(model: type[models.Model], method: Callable[..., None]) -> None:
 def finish_save(instance: models.Model, raw: bool = False, **_signal: Any) -> None:
     """Finish the save before the receivers of ``post_save``: one of them may save the instance again, or fail."""
     if raw:
-        for field in stored_fields_of(type(instance)):
-            learn(instance, field, Known(name_of(vars(instance).get(field.attname)), key_of(instance, field)))
+        end_raw_save(instance)
     elif (save := current_save(instance)) is not None:
         save.finish()
 

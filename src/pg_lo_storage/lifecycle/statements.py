@@ -3,12 +3,13 @@
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import Protocol
+from typing import Protocol, cast
 from weakref import WeakKeyDictionary
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 
-__all__ = ["Execute", "before_next_statement", "before_update", "before_update_of"]
+__all__ = ["Execute", "before_next_statement", "before_update", "repeating_update_of"]
 
 _updates: "WeakKeyDictionary[BaseDatabaseWrapper, list[Callable[[], object]]]" = WeakKeyDictionary()
 
@@ -55,13 +56,25 @@ def _before_update(connection: BaseDatabaseWrapper, sql: str, _params: object) -
 
 
 @contextmanager
-def before_update_of(connection: BaseDatabaseWrapper, table: str, action: Callable[[], object]) -> Generator[None]:
-    """Call ``action`` before the first UPDATE of the table that is executed on the connection meanwhile."""
+def repeating_update_of(
+    connection: BaseDatabaseWrapper, table: str, look_again: Callable[[], object]
+) -> Generator[None]:
+    """Where an UPDATE of the table finds a row that was not there when it was looked for, look again, and repeat it.
+
+    The row was inserted by another session meanwhile; what it had is known only before it is changed.
+    """
 
     def run(execute: Execute, sql: str, params: object, many: bool, context: dict[str, object]) -> object:
-        if sql.startswith(f"UPDATE {connection.ops.quote_name(table)} "):
-            connection.execute_wrappers.remove(run)
-            action()
+        if not sql.startswith(f"UPDATE {connection.ops.quote_name(table)} "):
+            return execute(sql, params, many, context)
+        connection.execute_wrappers.remove(run)
+        savepoint = cast("str", connection.savepoint())  # there is a transaction
+        result = execute(sql, params, many, context)
+        if cast("CursorWrapper", context["cursor"]).rowcount <= 0:
+            connection.savepoint_commit(savepoint)
+            return result
+        connection.savepoint_rollback(savepoint)
+        look_again()
         return execute(sql, params, many, context)
 
     connection.execute_wrappers.insert(0, run)

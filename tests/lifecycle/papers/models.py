@@ -13,6 +13,9 @@ from pg_lo_storage.storage import DbFileStorage, db_file_storage
 if TYPE_CHECKING:
     _Folder = models.ForeignKey["Folder | None", "Folder | None"]
 
+# What defaults name: files that a test makes, with oids that no other object will have.
+LITERAL, CALLED, BY_DATABASE = DEFAULTS = ("4294000001.png", "4294000002.png", "4294000003.png")
+
 
 class Base(models.Model):
     """What all have in common."""
@@ -194,6 +197,26 @@ class Lent(Base):
     """A file in somebody else's storage."""
 
     data = DbFileField(storage=InMemoryStorage(), null=True, blank=True)
+
+
+def default_picture() -> str:
+    """Return the name of a file that many rows have."""
+    return CALLED
+
+
+class Profile(Base):
+    """Files that a row has until it gets its own."""
+
+    title: "models.TextField[str, str]" = models.TextField(default="")
+    literal = DbFileField(default=LITERAL)
+    called = DbFileField(default=default_picture, null=True, blank=True)
+
+
+class Badge(Base):
+    """A file that the database gives to a row without one."""
+
+    title: "models.TextField[str, str]" = models.TextField(default="")
+    data = DbFileField(db_default=BY_DATABASE)
 
 
 if hasattr(models, "DB_CASCADE"):
