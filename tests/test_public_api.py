@@ -37,6 +37,7 @@ INTERNAL = {
     "modes",
     "name_columns",
     "opening",
+    "package_checks",
     "readahead",
     "saving",
     "server_checks",

@@ -27,6 +27,7 @@ from pg_lo_storage.lifecycle.references import (
     write_alias_of,
 )
 from pg_lo_storage.names import MAX_OID
+from pg_lo_storage.package_checks import check_packages
 from pg_lo_storage.server_checks import check_server, keeps_files
 from pg_lo_storage.storage import DbFileStorage
 
@@ -43,7 +44,7 @@ _WITH_EXTENSION: Final = _DIGITS + len(".jpeg")
 
 def register_checks() -> None:
     """Have Django run the checks; a second time changes nothing."""
-    for check in (check_settings, check_fields):
+    for check in (check_settings, check_fields, check_packages):
         checks.register(check, TAG)
     checks.register(check_databases, TAG, checks.Tags.database)
 
