@@ -35,6 +35,11 @@ test-server-tools *ARGS:
 test-matrix *ARGS:
     uv run python -m tests.run_all --matrix "$@"
 
+# With other packages that keep files: histories, thumbnails, a CMS, REST; docs/packages.md says what holds
+[group('test')]
+test-packages *ARGS:
+    uv run python -m tests.run_all --packages "$@"
+
 # pytest in the development environment
 [group('test')]
 fast *ARGS:

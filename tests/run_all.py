@@ -2,8 +2,8 @@
 
 Without an option it runs lint, types, the suite on each driver, and the tests without a driver; ``--server-tools``
 runs the group that needs vacuumlo, pg_dump, lz4 and contrib, or curl, wget, chromium and nginx, ``--matrix`` the suite
-on other versions of Python, Django and PostgreSQL, and ``--only NAME`` some of these by name. All other arguments are
-passed to pytest.
+on other versions of Python, Django and PostgreSQL, ``--packages`` the tests with other packages for Django, and
+``--only NAME`` some of these by name. All other arguments are passed to pytest.
 """
 
 import argparse
@@ -140,6 +140,18 @@ def without_driver(name: str, python: str | None = None) -> Stage:
     return Stage(name, argv, takes_arguments=False)
 
 
+def packages() -> list[Stage]:
+    """Return the tests with other packages for Django, in an environment that has them all."""
+    folder = "tests/packages"
+    return [
+        Stage(
+            f"packages, {driver}",
+            [*environment(["django", driver], "packages"), "pytest", f"--confcutdir={folder}", folder],
+        )
+        for driver in DRIVERS
+    ]
+
+
 def server_tools() -> list[Stage]:
     """Return the marked group, on the server that the environment names."""
     return [
@@ -222,6 +234,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--server-tools", action="store_true", help="the group server_tools")
     parser.add_argument("--matrix", action="store_true", help="other versions of what we stand on")
+    parser.add_argument("--packages", action="store_true", help="with other packages for Django")
     parser.add_argument("--only", action="append", metavar="NAME", help="an environment; may be repeated")
     options, pytest_arguments = parser.parse_known_args()
 
@@ -231,6 +244,8 @@ def main() -> int:
         stages = server_tools()
     elif options.matrix:
         stages = list(matrix(missing))
+    elif options.packages:
+        stages = packages()
     else:
         stages = [*checks(), *suites()]
         left_out = "left out: the group server_tools, see 'just test-server-tools'"
