@@ -40,6 +40,17 @@ def test_a_file_that_no_version_names_goes(large_objects: Oids) -> None:
     assert large_objects() == oids_of(row.file.name)
 
 
+def test_files_of_versions_that_are_deleted_after_their_row_stay(large_objects: Oids) -> None:
+    row = CountedHistory.objects.create(file=text("one"))
+    row.file = text("two")
+    row.save()
+    history = row.history.all()
+    CountedHistory.objects.all().delete()
+    names = oids_of(*[str(version.file) for version in history])
+    history.delete()
+    assert large_objects() == names
+
+
 def test_without_either_a_version_whose_file_is_gone_does_not_come_back(
     large_objects: Oids, settings: LazySettings
 ) -> None:

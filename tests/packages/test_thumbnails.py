@@ -1,19 +1,23 @@
 """docs/packages.md: easy-thumbnails, sorl-thumbnail and django-imagekit."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import easy_thumbnails.files
 import easy_thumbnails.storage
 import pytest
 from django.conf import settings
+from django.db import transaction
 from django.template import Context, Template
 from django.test import override_settings
 from easy_thumbnails.files import get_thumbnailer
 from sorl.thumbnail import default as sorl_default
 from sorl.thumbnail import delete as sorl_delete
 
+from pg_lo_storage.signals import file_unlinked
 from pg_lo_storage.storage import db_file_storage
 from tests.packages.shop.models import Photo, Portrait
+from tests.packages.shop.receivers import drop_thumbnails_of_easy, drop_thumbnails_of_sorl
 from tests.packages.support import Oids, color_of, named, oids_of, picture, stored
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,6 +54,34 @@ def test_pages_show_thumbnails_on_a_disk(template: str, large_objects: Oids) -> 
     photo.delete()
     assert large_objects() == set()
     assert on_disk(url).exists()
+
+
+@pytest.mark.parametrize(
+    ("template", "receiver"),
+    [(EASY, drop_thumbnails_of_easy), (SORL, drop_thumbnails_of_sorl)],
+    ids=["easy_thumbnails", "sorl"],
+)
+def test_a_receiver_of_file_unlinked_drops_thumbnails_of_what_is_gone(
+    template: str, receiver: Callable[..., None]
+) -> None:
+    photo = Photo.objects.create(image=picture("red"))
+    first = on_disk(page(template))
+    file_unlinked.connect(receiver)
+    try:
+        with transaction.atomic():
+            photo.image = picture("blue")
+            photo.save()
+            assert first.exists()
+        assert not first.exists()
+        second = on_disk(page(template))
+        with transaction.atomic():
+            photo.delete()
+            transaction.set_rollback(True)
+        assert second.exists()
+        Photo.objects.all().delete()
+        assert not second.exists()
+    finally:
+        file_unlinked.disconnect(receiver)
 
 
 def test_with_a_field_of_easy_thumbnails_and_django_cleanup_thumbnails_go_too(large_objects: Oids) -> None:
