@@ -7,9 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pg_lo_storage.names import MAX_OID, make_name, parse_name
-
-LONGEST = 10 + 1 + 24
+from pg_lo_storage.names import LONGEST_NAME, MAX_OID, is_made, make_name, original_name_of, parse_name
 
 oids = st.integers(1, MAX_OID)
 # Whole file names as well as what stands around their dots.
@@ -179,7 +177,7 @@ def test_a_made_name_is_read_back_and_short_and_ascii(loid: int, original: str |
     assert parse_name(name) == loid
     assert name.isascii()
     assert name.isprintable()
-    assert len(name) <= LONGEST
+    assert len(name) <= LONGEST_NAME
 
 
 @given(oids, st.text("abz019_+-", min_size=1, max_size=30), st.integers(10, 40))
@@ -194,3 +192,41 @@ def test_a_made_name_obeys_its_maximum_length(loid: int, extension: str, max_len
 @given(oids, st.sampled_from(["pdf", "tar.gz", "tar.zst", "x" * 20, "C"]), st.text("ab.é ٣", min_size=1))
 def test_the_extension_does_not_depend_on_the_rest_of_the_name(loid: int, extension: str, stem: str) -> None:
     assert make_name(loid, f"{stem}x.{extension}") == f"{loid}.{extension}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["12.", "12.v1.2.pdf", "12.jpg.100x100_q85.jpg", "12.thumb.jpg", "12..jpg", "12.p df", "12.ünï", "12.tar.jpg"],
+)
+def test_of_what_is_read_not_all_is_made(name: str) -> None:
+    assert parse_name(name) == 12
+    assert not is_made(name)
+
+
+@given(oids, st.none() | texts)
+def test_what_is_made_is_known_as_made(loid: int, original: str | None) -> None:
+    assert is_made(make_name(loid, original))
+
+
+@given(texts)
+def test_what_is_known_as_made_is_made(name: str) -> None:
+    if is_made(name):
+        loid = parse_name(name) or 0
+        assert name == make_name(loid, f"a{name.removeprefix(str(loid))}")
+
+
+@pytest.mark.parametrize(
+    ("original", "kept"),
+    [
+        ("a" * 1000, "a" * 1000),
+        ("a" * 1001, "a" * 1000),
+        ("a" * 5000 + ".pdf", "a" * 996 + ".pdf"),
+        ("a" * 5000 + ".tar.gz", "a" * 993 + ".tar.gz"),
+        ("a." + "x" * 5000, "a." + "x" * 998),
+        ("folder/" * 1000 + "a.pdf", "a.pdf"),
+        ("日" * 5000 + ".pdf", "日" * 996 + ".pdf"),
+    ],
+)
+def test_an_original_name_has_up_to_1000_characters(original: str, kept: str) -> None:
+    assert original_name_of(original) == kept
+    assert make_name(1, original) == make_name(1, kept)

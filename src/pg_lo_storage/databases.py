@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, LiteralString, TypeVar, cast
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import Storage
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from typing_extensions import Buffer
 
@@ -22,7 +23,7 @@ from pg_lo_storage.exceptions import LargeObjectError, StaleLargeObject
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["DatabaseDriver", "db_for_read", "db_for_write"]
+__all__ = ["DatabaseDriver", "LargeObjectStorage", "db_for_read", "db_for_write"]
 
 
 def db_for_read(alias: str | None = None) -> str:
@@ -36,6 +37,15 @@ def db_for_write(alias: str | None = None) -> str:
 
 
 _T = TypeVar("_T")
+
+
+class LargeObjectStorage(Storage):
+    """What each storage is whose files are large objects, for those to ask who stand below the storage itself."""
+
+    @property
+    def write_alias(self) -> str:
+        """The database that files are saved, changed and deleted on."""
+        raise NotImplementedError
 
 
 class DatabaseDriver:

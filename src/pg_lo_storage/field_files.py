@@ -94,7 +94,7 @@ class DbFieldFile(FieldFile):
         if mode not in {"rb", "r"}:
             self.entry = None  # writing makes it say something else
         current: File[bytes] | None = getattr(self, "_file", None)
-        if isinstance(current, DbFile) and current.loid == self.loid:
+        if isinstance(current, DbFile) and current.name == self.name:
             current.open(mode)
         else:
             if current is not None:

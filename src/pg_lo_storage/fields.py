@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import django
 from django.core.exceptions import ValidationError
@@ -29,7 +29,7 @@ from pg_lo_storage.lifecycle.raw import begin_raw_save, is_saved_raw
 from pg_lo_storage.lifecycle.references import write_alias_of
 from pg_lo_storage.lifecycle.saves import current_save, finish_save, follow_rows
 from pg_lo_storage.lifecycle.statements import before_update
-from pg_lo_storage.names import parse_name
+from pg_lo_storage.names import LONGEST_NAME, parse_name
 from pg_lo_storage.storage import db_file_storage
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     _StorageOption = Storage | Callable[[], Storage] | None
 
 __all__ = ["DbFieldFile", "DbFileField", "DbImageField", "DbImageFieldFile", "prefetch_stored_files"]
+
+# Django's, which it leaves out of migrations.
+_DEFAULT_LENGTH: Final = 100
 
 
 class _Unchanged:
@@ -73,6 +76,29 @@ else:
             *before, storage = args if len(args) > self._storage_position else (*args, kwargs.pop("storage", None))
             super().__init__(*before, storage=storage or db_file_storage, **kwargs)
             self.cleanup = cleanup
+
+        @property
+        def max_length(self) -> int | None:
+            """How long a name may be; ``None`` where the column, whatever its length, has room for each that is made.
+
+            Forms and serializers take it for the limit of an upload's own name, which is not what is stored.
+            """
+            length: int | None = vars(self)["max_length"]
+            is_enough = length is None or length >= LONGEST_NAME
+            return None if is_enough and write_alias_of(self) is not None else length
+
+        @max_length.setter
+        def max_length(self, length: int | None) -> None:
+            vars(self)["max_length"] = length  # where Django looks for the column's
+
+        def formfield(self, **kwargs: object) -> object:
+            unlimited = {} if write_alias_of(self) is None else {"max_length": None}
+            return super().formfield(**unlimited | kwargs)
+
+        def generate_filename(self, instance: models.Model, filename: str) -> str:
+            if write_alias_of(self) is None:
+                return super().generate_filename(instance, filename)
+            return self.storage.generate_filename(filename)
 
         def contribute_to_class(self, cls: type[models.Model], name: str, **kwargs: object) -> None:
             super().contribute_to_class(cls, name, **kwargs)
@@ -135,7 +161,11 @@ else:
 
         def deconstruct(self) -> tuple[str, str, list[object], dict[str, object]]:
             name, path, args, kwargs = super().deconstruct()
-            if self.storage is db_file_storage:
+            if (length := vars(self)["max_length"]) != _DEFAULT_LENGTH:
+                kwargs["max_length"] = length
+            if "_storage_callable" in vars(self):
+                pass  # it stands for whatever it will return
+            elif self.storage is db_file_storage:
                 kwargs.pop("storage", None)
             elif self.storage is default_storage:
                 # FileField leaves out its own default, which is not this one's.
@@ -151,7 +181,7 @@ register_checks()
 class DbFileField(_DefaultStorage, models.FileField):
     """A :class:`~django.db.models.FileField` whose ``storage`` defaults to :data:`db_file_storage`.
 
-    ``upload_to`` is accepted and has no effect: a name is ``<loid>.<original extension>``.
+    ``upload_to`` is accepted and has no effect, nor is it called: a name is ``<loid>.<original extension>``.
     """
 
     attr_class: type[FieldFile] = DbFieldFile

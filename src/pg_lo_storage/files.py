@@ -12,6 +12,7 @@ from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
 from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound, StaleLargeObject
 from pg_lo_storage.io import LargeObjectIO
+from pg_lo_storage.lookup import require_own_name
 from pg_lo_storage.modes import BinaryMode, parse_mode
 from pg_lo_storage.names import make_name, original_name_of
 from pg_lo_storage.opening import open_for_reading
@@ -41,6 +42,8 @@ class DbFileIO(LargeObjectIO):
     """
 
     _marked: object = None
+    # By its name, which may be another's than the object's own.
+    _is_found = False
     # What was read whole in an atomic block, without a descriptor.
     _found: "Found | None" = None
 
@@ -78,6 +81,7 @@ class DbFileIO(LargeObjectIO):
         self._database = database = found.database
         self._requested_alias = alias
         self._name = name
+        self._is_found = True
         self._marker = database.transaction_marker
         if found.is_whole and found.token:
             self._found = found
@@ -114,8 +118,13 @@ class DbFileIO(LargeObjectIO):
         """Return a fresh file on the same object: for reading on the same database, else on the write alias."""
         if self._database is None:
             return DbFileIO(self.oid, mode, self._name, driver=self._driver)
-        alias = self._requested_alias if parse_mode(mode).writable else self._database.alias
-        return DbFileIO(self.oid, mode, self._name, alias)
+        writing = parse_mode(mode).writable
+        if writing and self._is_found:
+            require_own_name(DatabaseDriver(db_for_write(self._requested_alias)), self._name)
+        alias = self._requested_alias if writing else self._database.alias
+        file = DbFileIO(self.oid, mode, self._name, alias)
+        file._is_found = self._is_found
+        return file
 
     @override
     def _before_change(self) -> None:

@@ -7,9 +7,21 @@ from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import Entry, Found
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.exceptions import LargeObjectNotFound
+from pg_lo_storage.lifecycle.references import reaches
 from pg_lo_storage.names import extension_of, parse_name
 
-__all__ = ["Located", "entries", "entry", "exists", "find", "locate", "missing", "oid_of", "require_catalogue"]
+__all__ = [
+    "Located",
+    "entries",
+    "entry",
+    "exists",
+    "find",
+    "locate",
+    "missing",
+    "oid_of",
+    "require_catalogue",
+    "require_own_name",
+]
 
 _T = TypeVar("_T")
 
@@ -45,6 +57,18 @@ def require_catalogue() -> None:
     if not catalogue.is_installed():
         message = "this needs the catalogue of stored files: add 'pg_lo_storage' to INSTALLED_APPS, and migrate"
         raise NotImplementedError(message)
+
+
+def require_own_name(database: DatabaseDriver, name: str) -> None:
+    """Raise LargeObjectNotFound where a file would be changed by a name that is not its own."""
+    loid = oid_of(name)
+    is_own = (
+        catalogue.find(database, loid, extension_of(name)) is not None
+        if catalogue.is_installed()
+        else reaches(database.alias, name, loid)
+    )
+    if not is_own:
+        raise missing(name, loid)
 
 
 def find(databases: Databases, name: str, whole: int, start: int = 0) -> Found:

@@ -11,6 +11,10 @@ from typing import Final, cast
 __all__ = ["MAX_OID", "make_name", "parse_name"]
 
 MAX_OID: Final = 2**32 - 1
+LONGEST_NAME: Final = len(f"{MAX_OID}.tar.") + 20
+"""So many characters hold each name that is made."""
+
+_LONGEST_ORIGINAL: Final = 1000
 
 # No sign, spaces, underscores, leading zeros or other scripts' digits: one file, one spelling.
 # Lone surrogates cannot be sent to PostgreSQL nor put in a URL.
@@ -51,9 +55,22 @@ def make_name(loid: int, original: object = None, *, max_length: int | None = No
     return stem if max_length is not None and len(name) > max_length else name
 
 
+def is_made(name: str) -> bool:
+    """Tell whether :func:`make_name` makes such names, as it does not make ``12.v1.2.pdf`` or ``12.jpg.80x80.jpg``."""
+    loid = parse_name(name)
+    return loid is not None and name == make_name(loid, f"any{extension_of(name)}")
+
+
 def original_name_of(original: object) -> str:
-    """Return the last part of a name or a path, without what PostgreSQL's text cannot hold."""
-    return _UNSTORABLE.sub("", _basename(original))
+    """Return the last part of a name or a path, without what PostgreSQL's text cannot hold.
+
+    Of more than 1,000 characters the first are left, and a usable extension.
+    """
+    name = _UNSTORABLE.sub("", _basename(original))
+    if len(name) <= _LONGEST_ORIGINAL:
+        return name
+    extension = extension_of(make_name(1, name))
+    return name[: _LONGEST_ORIGINAL - len(extension)] + extension
 
 
 def extension_of(name: str) -> str:

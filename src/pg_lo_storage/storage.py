@@ -15,7 +15,6 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
-from django.core.files.storage import Storage
 from django.utils.deconstruct import deconstructible
 from django.utils.functional import LazyObject
 from django.utils.timezone import get_default_timezone, make_naive
@@ -25,10 +24,11 @@ from pg_lo_storage import catalogue, lookup, saving
 from pg_lo_storage.aio.cancellation import completed
 from pg_lo_storage.async_files import AsyncDbFile
 from pg_lo_storage.catalogue import Entry, Found
-from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
+from pg_lo_storage.databases import DatabaseDriver, LargeObjectStorage, db_for_read, db_for_write
 from pg_lo_storage.drivers.base import MAX_SIZE
 from pg_lo_storage.files import DbFile, DbFileIO, open_stored, upload_of
-from pg_lo_storage.lookup import Located, missing, oid_of, require_catalogue
+from pg_lo_storage.lifecycle.references import reaches
+from pg_lo_storage.lookup import Located, oid_of, require_catalogue, require_own_name
 from pg_lo_storage.modes import BinaryMode
 from pg_lo_storage.names import MAX_OID, extension_of, make_name, parse_name
 from pg_lo_storage.saving import PART, SMALL
@@ -57,7 +57,7 @@ __all__ = [
 
 
 @deconstructible(path="pg_lo_storage.storage.DbFileStorage")
-class DbFileStorage(Storage):
+class DbFileStorage(LargeObjectStorage):
     """Files as large objects, each by the name ``<loid>.<original extension>``.
 
     ``base_url`` is where the view that serves them is mounted (default: ``MEDIA_URL``); ``alias`` replaces the
@@ -87,6 +87,7 @@ class DbFileStorage(Storage):
         return base_url if base_url is None or base_url.endswith("/") else f"{base_url}/"
 
     @property
+    @override
     def write_alias(self) -> str:
         """The database that files are saved, changed and deleted on."""
         return db_for_write(self._alias)
@@ -134,8 +135,7 @@ class DbFileStorage(Storage):
         def open_(binary: BinaryMode) -> DbFileIO:
             if binary == "rb":
                 return DbFileIO.of_found(self.find(name, SMALL), name, self._alias)
-            if catalogue.is_installed():
-                self._check_catalogued(name)
+            require_own_name(DatabaseDriver(self.write_alias), name)
             return DbFileIO(loid, binary, name, self._alias)
 
         return DbFile(open_stored(open_, mode), name)
@@ -146,14 +146,14 @@ class DbFileStorage(Storage):
         if (loid := parse_name(name)) is None:
             return
         database = DatabaseDriver(self.write_alias)
-        announcing, entry = file_unlinked.has_listeners(DbFileStorage), None
+        announcing, entry = file_unlinked.has_listeners(LargeObjectStorage), None
         if catalogue.is_installed():
             entry = catalogue.find(database, loid, extension_of(name)) if announcing else None
             is_gone = catalogue.remove(database, loid, extension_of(name))
         else:
-            is_gone = database.unlink(loid)
+            is_gone = reaches(database.alias, name, loid) and database.unlink(loid)
         if is_gone and announcing:
-            announce_unlinked(DbFileStorage, self.write_alias, name, entry)
+            announce_unlinked(LargeObjectStorage, self.write_alias, name, entry)
 
     @override
     def exists(self, name: str) -> bool:
@@ -303,11 +303,6 @@ class DbFileStorage(Storage):
     def _databases(self) -> list[DatabaseDriver]:
         aliases = dict.fromkeys((db_for_read(self._alias), self.write_alias))
         return [DatabaseDriver(alias) for alias in aliases]
-
-    def _check_catalogued(self, name: str) -> None:
-        loid = oid_of(name)
-        if not catalogue.find(DatabaseDriver(self.write_alias), loid, extension_of(name)):
-            raise missing(name, loid)
 
 
 def _chunks(content: "_BinaryFile") -> Iterable[bytes]:

@@ -55,7 +55,9 @@ OCTETS = "application/octet-stream"
         ("", ""),
         (".hidden", ".hidden"),
         ("12.pdf", "12.pdf"),
-        ("a" * 5000 + ".pdf", "a" * 5000 + ".pdf"),
+        ("a" * 996 + ".pdf", "a" * 996 + ".pdf"),
+        ("a" * 5000 + ".pdf", "a" * 996 + ".pdf"),
+        ("é" * 1001, "é" * 1000),
     ],
 )
 def test_the_original_name_is_kept_without_its_path_and_what_text_cannot_hold(given_name: str, kept: str) -> None:

@@ -46,6 +46,26 @@ def test_other_names_cannot_be_written(
     assert not count_large_objects()
 
 
+@pytest.mark.parametrize("derived", ["{}.tmp", "{}.gz", "{}.bak.txt", "{}."])
+def test_what_programs_derive_from_a_name_is_neither_written_nor_removed(
+    fs: PgLoFileSystem, path: str, derived: str
+) -> None:
+    name = derived.format(f"{parse_name(path)}.csv")
+    assert fs.cat_file(name) == b"0123456789"
+    other = fs.pipe_file("new", b"x")
+    with pytest.raises(OSError, match="with one extension at most"):
+        fs.rm(name)
+    with pytest.raises(OSError, match="with one extension at most"):
+        fs.pipe_file(name, b"x")
+    with pytest.raises(OSError, match="with one extension at most"):
+        fs.open(name, "wb")
+    with pytest.raises(OSError, match="with one extension at most"):
+        fs.mv(other, name)
+    assert fs.cat_file(path) == b"0123456789"
+    fs.rm(f"{parse_name(path)}.csv")
+    assert not fs.exists(path)
+
+
 def test_a_missing_object_is_a_missing_file(fs: PgLoFileSystem, free_name: Callable[[], str]) -> None:
     name = free_name()
     assert not fs.exists(name)

@@ -1,22 +1,45 @@
 """What migrations are told of a field and its storage."""
 
+import copy
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.files.storage import default_storage
+from django.core.files.storage import Storage, default_storage
 from django.core.management import call_command
-from django.db import models
+from django.db import connection, models
 from django.db.migrations.writer import MigrationWriter
 from django.test import override_settings
 
 from pg_lo_storage.fields import DbFileField, DbImageField
 from pg_lo_storage.storage import DbFileStorage, db_file_storage
 from tests.invoices.models import choose_storage
+
+
+class SubclassStorage(DbFileStorage):
+    """A project's own, with an option of its own."""
+
+    def __init__(self, base_url: str | None = None, *, shelf: int = 0) -> None:
+        super().__init__(base_url)
+        self.shelf = shelf
+
+
+def choose_default_storage() -> Storage:
+    """As a project does that decides by its settings."""
+    return db_file_storage
+
+
+def choose_djangos() -> Storage:
+    return default_storage
+
+
+def upload_to(_instance: models.Model, filename: str) -> str:
+    return f"folder/{filename}"
+
 
 FIELDS: list[models.FileField] = [
     DbFileField(),
@@ -25,10 +48,23 @@ FIELDS: list[models.FileField] = [
     DbFileField(storage=DbFileStorage("/x")),
     DbFileField(storage=DbFileStorage("/x", alias="other")),
     DbFileField(storage=choose_storage),
+    DbFileField(storage=choose_default_storage),
+    DbFileField(storage=choose_djangos),
+    DbFileField(storage=DbFileStorage),
+    DbFileField(storage=DbFileStorage()),
+    DbFileField(storage=SubclassStorage("/x", shelf=5)),
+    DbFileField(storage=SubclassStorage),
     DbFileField(storage=default_storage),
+    DbFileField(max_length=10),
+    DbFileField(max_length=100),
+    DbFileField(max_length=255, storage=default_storage),
+    DbFileField(upload_to=upload_to),
+    DbFileField(upload_to="%Y/%m/"),
+    DbFileField(cleanup=False),
     DbFileField("a name", None, "ignored/", DbFileStorage("/x")),
     DbImageField(width_field="width", height_field="height"),
     DbImageField(storage=DbFileStorage(alias="other")),
+    DbImageField(storage=choose_default_storage, max_length=300),
     models.FileField(storage=db_file_storage),
     models.FileField(storage=DbFileStorage("/x")),
 ]
@@ -60,10 +96,32 @@ def test_another_storage_is_kept() -> None:
     assert imports == {"import pg_lo_storage.fields", "import pg_lo_storage.storage"}
 
 
-def test_a_callable_is_kept_uncalled() -> None:
-    assert DbFileField(storage=choose_storage).deconstruct()[3] == ALWAYS | {"storage": choose_storage}
-    text, _imports = serialized(DbFileField(storage=choose_storage))
-    assert text == "pg_lo_storage.fields.DbFileField(storage=tests.invoices.models.choose_storage, upload_to='')"
+@pytest.mark.parametrize("field_class", [DbFileField, DbImageField])
+@pytest.mark.parametrize("choose", [choose_storage, choose_default_storage, choose_djangos, DbFileStorage])
+def test_a_callable_is_kept_whatever_it_returns(
+    choose: Callable[[], Storage], field_class: type[DbFileField | DbImageField]
+) -> None:
+    field = field_class(storage=choose)
+    for each in (field, field.clone(), copy.deepcopy(field), field.clone().clone()):
+        assert each.deconstruct()[3] == ALWAYS | {"storage": choose}
+    text, _imports = serialized(field)
+    path = f"{choose.__module__}.{choose.__name__}"
+    assert text == f"pg_lo_storage.fields.{field_class.__name__}(storage={path}, upload_to='')"
+
+
+@pytest.mark.parametrize("max_length", [10, 34, 35, 99, 101, 255])
+@pytest.mark.parametrize("storage", [None, default_storage], ids=["ours", "another"])
+def test_the_length_of_the_column_is_kept(max_length: int, storage: Storage | None) -> None:
+    field = DbFileField(max_length=max_length, storage=storage)
+    for each in (field, field.clone(), copy.deepcopy(field)):
+        assert each.deconstruct()[3]["max_length"] == max_length
+        assert each.db_type(connection) == f"varchar({max_length})"
+
+
+def test_the_column_is_as_long_as_djangos() -> None:
+    for each in (DbFileField(), DbFileField(max_length=100), DbImageField(), DbFileField().clone()):
+        assert each.deconstruct()[3] == ALWAYS
+        assert each.db_type(connection) == "varchar(100)"
 
 
 def test_djangos_default_storage_is_kept() -> None:

@@ -12,6 +12,7 @@ from pg_lo_storage.saving import SMALL
 from pg_lo_storage.storage import DbFileStorage
 from pg_lo_storage.views import db_serve
 from tests.fixtures.proxy import Trips, Wire
+from tests.invoices.models import Invoice
 from tests.storage.support import (
     LARGE,
     UNACCEPTABLE_NAMES,
@@ -126,6 +127,17 @@ def test_existence_size_and_deletion_take_one_each(counted: Counted) -> None:
     assert counted(lambda: WIRED.exists(name)) == 1
     assert counted(lambda: WIRED.size(name)) == 1
     assert counted(lambda: WIRED.delete(name)) == 1
+
+
+def test_whose_name_it_is_takes_two_where_only_rows_know(
+    counted: Counted, catalogue: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Invoice._meta.get_field("data"), "storage", WIRED)
+    name = small_file(1000)
+    assert counted(lambda: WIRED.exists(name)) == 1
+    assert counted(lambda: stored(name, WIRED)) == 1
+    # Which of the columns there are, and what they hold.
+    assert counted(lambda: WIRED.delete(name)) == 1 + (0 if catalogue else 2)
 
 
 def test_an_unacceptable_name_takes_none(counted: Counted) -> None:

@@ -5,7 +5,7 @@ A name refers to an object by its oid, whatever its extension.
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final, cast
 
 from django.apps import apps
@@ -15,9 +15,9 @@ from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import models, router, transaction
 from django.db.models.query import QuerySet
 
-from pg_lo_storage.lifecycle.search import Cell, FileColumn, named_on
-from pg_lo_storage.names import parse_name
-from pg_lo_storage.storage import DbFileStorage
+from pg_lo_storage.databases import LargeObjectStorage
+from pg_lo_storage.lifecycle.search import Cell, FileColumn, named_on, names_on
+from pg_lo_storage.names import is_made, parse_name
 
 __all__ = [
     "Cell",
@@ -26,6 +26,7 @@ __all__ = [
     "default_names",
     "file_columns",
     "naming_columns",
+    "reaches",
     "referenced",
     "referring_field",
     "referring_paths",
@@ -37,12 +38,14 @@ __all__ = [
 
 logger: Final = logging.getLogger("pg_lo_storage")
 
+_TEXT: Final = (models.FileField, models.CharField, models.TextField)
+
 
 def write_alias_of(field: "models.FileField") -> str | None:
     """Return the database that a field's files are large objects of; ``None`` where they are none."""
     # A lazy storage is of the class that it stands for.
     storage = cast("object", field.storage)
-    return storage.write_alias if isinstance(storage, DbFileStorage) else None
+    return storage.write_alias if isinstance(storage, LargeObjectStorage) else None
 
 
 def concrete(model: type[models.Model]) -> type[models.Model]:
@@ -143,7 +146,7 @@ def _defaults(alias: str, *registries: Apps) -> Iterator[str | None]:
     for field in _file_fields(alias, *registries):
         given: list[object] = [getattr(vars(field).get("db_default"), "value", vars(field).get("db_default"))]
         try:
-            default: object = field.default
+            default: object = field.default if field.has_default() else None
             given.append(_call(alias, cast("Callable[[], object]", default)) if callable(default) else default)
         except Exception:
             logger.exception("the default of %s, which may name a file, raised", field)
@@ -181,10 +184,29 @@ def referenced(
         logger.warning("kept large objects %s: a default may name them", sorted(loids))
         return set(loids)
     found = {parse_name(name) for name in defaults} & set(loids)
-    columns: defaultdict[str, set[FileColumn]] = defaultdict(set)
-    for field in _naming_fields(alias, *registries):
-        for rows in {alias, using or alias, router.db_for_write(field.model)}:
-            columns[rows].add(_column_of(field))
-    for rows, some in columns.items():
-        found |= named_on(rows, sorted(some), loids, besides)
+    for rows, columns in _by_database(_naming_fields(alias, *registries), alias, using or alias).items():
+        found |= named_on(rows, sorted(columns), loids, besides)
     return cast("set[int]", found)
+
+
+def reaches(alias: str, name: str, loid: int) -> bool:
+    """Tell whether it is the object's own name, for what changes or deletes: nobody but rows knows its extension.
+
+    They alone decide where one that the role may see names the object. Where none does, it is a name that ``save``
+    makes: others make theirs of a stored one, as ``12.jpg.80x80.jpg``, for files that they are to derive from it.
+    """
+    # Numbers say nothing of the extension.
+    fields = (field for field in _naming_fields(alias) if isinstance(field, _TEXT))
+    names = set[str]()
+    for rows, columns in _by_database(fields, alias).items():
+        names |= names_on(rows, sorted(columns), loid)
+    return name in names if names else is_made(name)
+
+
+def _by_database(fields: "Iterable[models.Field[object, object]]", *aliases: str) -> dict[str, set[FileColumn]]:
+    """Return the fields' columns by the databases that may have them: these, and where the router has the rows."""
+    columns: defaultdict[str, set[FileColumn]] = defaultdict(set)
+    for field in fields:
+        for rows in {*aliases, router.db_for_write(field.model)}:
+            columns[rows].add(_column_of(field))
+    return columns

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, cast
 
 from django.db import connections
 
-__all__ = ["LITERAL_OIDS", "READABLE", "Cell", "FileColumn", "named_on"]
+__all__ = ["LITERAL_OIDS", "READABLE", "Cell", "FileColumn", "named_on", "names_on"]
 
 logger: Final = logging.getLogger("pg_lo_storage")
 
@@ -50,6 +50,7 @@ class Found(NamedTuple):
 
     column: FileColumn
     hides_rows: bool
+    may_read: bool
     is_readable: bool
     collates_loosely: bool
     default_oids: list[str]
@@ -75,10 +76,20 @@ def named_on(alias: str, wanted: list[FileColumn], loids: Collection[int], besid
             logger.warning("kept large objects %s: %s %s", sorted(loids), reason, named)
             return set(loids)
     defaults = {int(loid) for found in columns for loid in found.default_oids}
-    return (_search(alias, columns, loids, besides) | defaults) & set(loids)
+    oids = (name.partition(".")[0] for name in _search(alias, columns, loids, besides))
+    return ({int(oid) for oid in oids if oid.isdecimal()} | defaults) & set(loids)
 
 
-def _search(alias: str, columns: list[Found], loids: Collection[int], besides: Cell | None) -> set[int]:
+def names_on(alias: str, wanted: list[FileColumn], loid: int) -> set[str]:
+    """Return the names of the object in those rows on ``alias`` that the role may see."""
+    if connections[alias].vendor != "postgresql":
+        return set()
+    columns = [found for found in _existing(alias, wanted) if found.may_read and found.is_readable]
+    return _search(alias, columns, [loid])
+
+
+def _search(alias: str, columns: list[Found], loids: Collection[int], besides: Cell | None = None) -> set[str]:
+    """Return the names of the objects, as rows have them."""
     if not columns:
         return set()
     quote = connections[alias].ops.quote_name
@@ -93,11 +104,11 @@ def _search(alias: str, columns: list[Found], loids: Collection[int], besides: C
             condition = f"({condition}) and ({key}) <> ({', '.join(['%s'] * len(besides.key))})"
             values += besides.key.values()
         table = quote(found.column.table)
-        selects.append(f"select pg_catalog.split_part({name}, '.', 1) from {table} where {condition}")  # noqa: S608 -- quoted
+        selects.append(f"select {name} from {table} where {condition}")  # noqa: S608 -- quoted
         params += values
     with connections[alias].cursor() as cursor:
         cursor.execute(" union ".join(selects), cast("list[str]", params))
-        return {int(loid) for (loid,) in cursor.fetchall() if str(loid).isdecimal()}
+        return {name for (name,) in cursor.fetchall()}
 
 
 def _existing(alias: str, columns: list[FileColumn]) -> list[Found]:
@@ -105,7 +116,8 @@ def _existing(alias: str, columns: list[FileColumn]) -> list[Found]:
     quote = connections[alias].ops.quote_name
     # Of several arrays, unnest() is PostgreSQL's own only where it is not qualified.
     query = (
-        "select n, pg_catalog.row_security_active(a.attrelid), " + READABLE + ","  # noqa: S608 -- of constants
+        "select n, pg_catalog.row_security_active(a.attrelid),"  # noqa: S608 -- of constants
+        " pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'select'), " + READABLE + ","
         " c.collisdeterministic is false, "
         + LITERAL_OIDS
         + " from unnest(%s::pg_catalog.text[], %s::pg_catalog.text[])"

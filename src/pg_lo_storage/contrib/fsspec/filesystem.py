@@ -16,7 +16,7 @@ from typing_extensions import Buffer, override
 from pg_lo_storage.contrib.fsspec import listing
 from pg_lo_storage.contrib.fsspec.base import Callback
 from pg_lo_storage.contrib.fsspec.opening import OpeningFileSystem
-from pg_lo_storage.contrib.fsspec.paths import Info, details, existing, writable
+from pg_lo_storage.contrib.fsspec.paths import Info, details, existing, removable, writable
 from pg_lo_storage.drivers.base import MAX_BLOCK
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.io import LargeObjectIO
@@ -202,7 +202,7 @@ class PgLoFileSystem(OpeningFileSystem):
         super().rm(path, recursive=recursive, maxdepth=maxdepth)
 
     def _rm(self, path: StrPath) -> None:
-        oid = existing(self._name(path))
+        oid = removable(self._name(path))
         with self.session.unit() as driver:
             listing.remove(driver, oid)
             if not driver.unlink(oid):

@@ -2,13 +2,15 @@
 
 import errno
 import os
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from pg_lo_storage.names import parse_name
+from pg_lo_storage.names import is_made, parse_name
 
-__all__ = ["Info", "details", "existing", "writable"]
+__all__ = ["Info", "details", "existing", "removable", "writable"]
 
 Info: TypeAlias = dict[str, object]
+
+_NOT_ITS_OWN: Final = "to write or remove a large object name it by its oid, with one extension at most, not by"
 
 
 def existing(name: str) -> int:
@@ -18,16 +20,27 @@ def existing(name: str) -> int:
     return oid
 
 
+def removable(name: str) -> int:
+    """Return the oid of what is to be removed; raises FileNotFoundError, or OSError as :func:`writable`."""
+    oid = existing(name)
+    if not is_made(name):
+        raise OSError(errno.EINVAL, _NOT_ITS_OWN, name)
+    return oid
+
+
 def writable(name: str) -> int:
-    """Return the oid to write to, 0 for a new one; raises OSError for any other name."""
-    if (oid := parse_name(name)) is not None:
-        return oid
+    """Return the oid to write to, 0 for a new one; raises OSError for any other name.
+
+    ``12.csv.tmp`` is one: programs that derive it from ``12.csv`` mean another file.
+    """
+    if is_made(name):
+        return existing(name)
     if name.partition(".")[0] == "new" and "/" not in name:
         return 0
     message = (
         "a large object is named by its oid: write to 'pglo://new' or 'pglo://new.<extension>' to be given one, not to"
     )
-    raise OSError(errno.EINVAL, message, name)
+    raise OSError(errno.EINVAL, _NOT_ITS_OWN if parse_name(name) else message, name)
 
 
 def details(name: str, oid: int, size: int | None) -> Info:
