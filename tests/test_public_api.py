@@ -44,6 +44,8 @@ INTERNAL = {
     "serving",
     "signing",
     "trigger_functions",
+    "trigger_guard",
+    "trigger_scripts",
     "triggers",
     "verdicts",
 }

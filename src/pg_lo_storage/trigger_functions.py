@@ -1,4 +1,4 @@
-"""The functions in the database by which large objects follow the names in a column; :mod:`.triggers` installs them.
+"""The functions in the database by which large objects follow the names in a column: what :mod:`.trigger_guard` calls.
 
 All are in one schema, that of the catalogue or where it would be made, and find it at run time, so that schemas, tables
 and columns may be renamed. A column is known by its number, and by its name where its table has another oid than when
@@ -12,12 +12,12 @@ from typing import Final
 from pg_lo_storage.lifecycle.expecting import EXPECTED
 from pg_lo_storage.lifecycle.search import LITERAL_OIDS, READABLE
 
-__all__ = ["FUNCTIONS", "GUARD", "PREFIX", "fill"]
+__all__ = ["FUNCTIONS", "PARTS", "PREFIX", "fill"]
 
 PREFIX: Final = "pg_lo_storage_guard"
 """How the names of trigger functions begin."""
 
-_OPTIONS: Final = "set search_path = pg_catalog, pg_temp set row_security = off"
+_OPTIONS: Final = "set search_path = pg_catalog, pg_temp set standard_conforming_strings = on set row_security = off"
 
 # The rule of names.parse_name().
 _VALID: Final = r"""case when name ~ '^[1-9][0-9]{0,9}(\.[^/\\\u0001-\u001f\u007f-\u009f]*)?$'
@@ -54,12 +54,25 @@ end
 $body$"""
 
 # VOLATILE: a TRUNCATE's own snapshot is older than its lock on the table.
+# What was in the table is remembered from before to after in a table that nobody but the trigger's role can have made:
+# the session's settings are anybody's, who may run code in between.
 _TRUNCATING: Final = """
-create or replace function "@schema@".pg_lo_storage_truncating(relation regclass, attribute name, catalogue regclass)
-returns text[] language plpgsql volatile @options@ as $body$
+create or replace function "@schema@".pg_lo_storage_truncating(
+    relation regclass, attribute name, catalogue regclass, memory name, is_over boolean
+) returns text[] language plpgsql volatile @options@ as $body$
 declare
     files text[];
+    item record;
 begin
+    if is_over then
+        for item in select from pg_class as c join pg_roles as r on r.oid = c.relowner
+            where c.oid = to_regclass(format('pg_temp.%I', memory)) and c.relkind = 'r' and r.rolname = current_user
+        loop
+            execute format('select files from pg_temp.%I', memory) into files;
+            execute format('drop table pg_temp.%I', memory);
+        end loop;
+        return files;
+    end if;
     execute format($sql$select array_agg(name) from (
             select distinct %I::text collate "C" as name from %s where %1$I is not null
         ) as named where @valid@$sql$, attribute, relation) into files;
@@ -68,8 +81,20 @@ begin
         || coalesce(' join ' || catalogue::text || ' as f on f.loid = m.oid'
             ' and coalesce(f.loid::text || f.extension = file, true)', '')
         into files using files;
+    if files is null then
+        return null;
+    end if;
     @room@
-    return files;
+    execute format('create table pg_temp.%I (files text[]) on commit drop', memory);
+    -- Default privileges may give it to others.
+    for item in select case acl.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(acl.grantee)) end as role
+        from pg_class as c cross join aclexplode(c.relacl) as acl
+        where c.oid = to_regclass(format('pg_temp.%I', memory)) and acl.grantee <> c.relowner
+    loop
+        execute format('revoke all on pg_temp.%I from %s', memory, item.role);
+    end loop;
+    execute format('insert into pg_temp.%I values ($1)', memory) using files;
+    return null;
 end
 $body$"""
 
@@ -200,109 +225,6 @@ begin
 end
 $body$"""
 
-_GUARD: Final = """
-create or replace function "@schema@"."@guard@"() returns trigger
-language plpgsql stable security @security@ @options@ as $body$
-declare
-    relation constant regclass := coalesce(pg_partition_root(tg_relid), tg_relid);
-    is_original constant boolean := relation::oid = tg_argv[1]::oid;
-    truncated constant text := 'pg_lo_storage.truncated_' || tg_relid || '_' || tg_argv[0];
-    place regnamespace;
-    catalogue regclass;
-    attribute name;
-    namesake name;
-    given text[];
-    named text[];
-    gone text[];
-    replaced text[];
-    replacing text[];
-begin
-    select max(attname::text) filter (where attnum = tg_argv[0]::int2),
-        max(attname::text) filter (where attname = tg_argv[2]) into attribute, namesake
-        from pg_attribute where attrelid = relation and not attisdropped
-        and (attnum = tg_argv[0]::int2 or attname = tg_argv[2]);
-    if not is_original then
-        attribute := namesake;
-    elsif attribute is null and namesake is null then
-        return null; -- the column was dropped
-    end if;
-    if attribute is null or namesake <> attribute then
-        raise undefined_column using
-            message = format('column %I of table %s is not the one any more whose large objects trigger %I manages',
-                tg_argv[2], relation, tg_name),
-            hint = 'Apply pg_lo_storage.operations.ManageLargeObjects to the column again, in a migration.';
-    end if;
-    if tg_op = 'UPDATE' then
-        -- Both tables have the rows in the order of their updates.
-        execute format($sql$with changed as materialized (
-                select old.name as old, new.name as new
-                from (select row_number() over () as n, %1$I::text collate "C" as name from pg_lo_old) as old
-                full join (select row_number() over () as n, %1$I::text collate "C" as name from pg_lo_new) as new
-                using (n) where old.name is distinct from new.name
-            )
-            select left_names, new_names, olds, news from (
-                select array_agg(name) filter (where not is_new) as left_names,
-                    array_agg(name) filter (where is_new) as new_names
-                from (select name, bool_or(is_new) as is_new from (
-                        select new, true from changed union all select old, false from changed
-                    ) as names (name, is_new) where name <> '' group by name having bool_and(is_new) = bool_or(is_new)
-                ) as given where @valid@
-            ) as sets, (
-                select array_agg(name) as olds, array_agg(new) as news
-                from (select old as name, new from changed where new <> '') as pairs where @valid@
-            ) as pairs$sql$, attribute) into gone, named, replaced, replacing;
-    elsif tg_op <> 'TRUNCATE' then
-        execute format($sql$select array_agg(name) from (select distinct %I::text collate "C" as name from %s) as names
-            where @valid@$sql$, attribute, case tg_op when 'INSERT' then 'pg_lo_new' else 'pg_lo_old' end) into given;
-        named := case tg_op when 'INSERT' then given end;
-        gone := case tg_op when 'DELETE' then given end;
-    elsif tg_when = 'AFTER' then
-        gone := nullif(current_setting(truncated, true), '')::text[];
-        perform set_config(truncated, '', true);
-    end if;
-    if named is null and gone is null and replaced is null and not (tg_op = 'TRUNCATE' and tg_when = 'BEFORE') then
-        return null;
-    end if;
-    select p.pronamespace, c.oid into place, catalogue
-        from pg_trigger as t join pg_proc as p on p.oid = t.tgfoid
-        left join pg_class as c on c.relnamespace = p.pronamespace and c.relname = 'pg_lo_storage_file'
-            and c.relkind in ('r', 'p')
-        where t.tgrelid = tg_relid and t.tgname = tg_name;
-    if not found then
-        raise serialization_failure using
-            message = format('trigger %I of table %s was made after this transaction began',
-                tg_name, tg_relid::regclass);
-    end if;
-    if named is not null and current_setting('@expected@', true) <> '' then
-        perform set_config('@expected@', array_to_string(array(
-            select loid from string_to_table(current_setting('@expected@'), ' ') as loid
-            where loid <> all(array(select split_part(name, '.', 1) from unnest(named) as name))), ' '), true);
-    end if;
-    begin
-        if tg_op = 'TRUNCATE' and tg_when = 'BEFORE' then
-            execute format('select set_config($4, coalesce(%s.pg_lo_storage_truncating($1, $2, $3)::text, ''''), true)',
-                place) using tg_relid::regclass, attribute, catalogue, truncated;
-            return null;
-        end if;
-        if named is not null then
-            execute format('select %s.pg_lo_storage_existing($1, $2)', place) into named using named, catalogue;
-        end if;
-        if named is not null or gone is not null or replaced is not null then
-            execute format('select %s.pg_lo_storage_settle($1, $2, $3, $4, $5, $6, $7, $8, $9)', place)
-                using place, catalogue, relation, attribute, named, gone, replaced, replacing, tg_op = 'TRUNCATE';
-        end if;
-    exception when insufficient_privilege then
-        raise insufficient_privilege using
-            message = sqlerrm,
-            detail = format('Large objects follow the names in column %I of table %s.', attribute, relation),
-            hint = format('Role %I needs to own the large objects, and to see all rows of every table that names files,'
-                ' past any row-level security%s. Or make the triggers with owner="such a role".',
-                current_user, ', and to select, update and delete in ' || catalogue::text);
-    end;
-    return null;
-end
-$body$"""
-
 
 def fill(template: str, parts: Mapping[str, str]) -> str:
     """Return the template with its ``@name@`` replaced by the parts that there are, in one pass."""
@@ -313,7 +235,7 @@ def _room(count: str, files: str) -> str:
     return fill(_ROOM, {"count": count, "files": files})
 
 
-_PARTS: Final = {
+PARTS: Final = {
     "options": _OPTIONS,
     "expected": EXPECTED,
     "readable": READABLE,
@@ -325,8 +247,5 @@ _PARTS: Final = {
     "room_to_unlink": _room("cardinality(loids)", "loids"),
 }
 
-FUNCTIONS: Final = tuple(fill(function, _PARTS).strip() for function in (_EXISTING, _TRUNCATING, _SETTLE))
+FUNCTIONS: Final = tuple(fill(function, PARTS).strip() for function in (_EXISTING, _TRUNCATING, _SETTLE))
 """Made in the schema ``"@schema@"``."""
-
-GUARD: Final = fill(_GUARD, _PARTS).strip()
-"""The trigger function ``"@guard@"``, security ``@security@``."""

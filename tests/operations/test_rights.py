@@ -67,6 +67,7 @@ def test_who_may_not_unlink_has_an_error_with_a_hint(
     assert files() == loids(file)
 
 
+@pytest.mark.parametrize("has_catalogue", [True], indirect=True)
 @pytest.mark.usefixtures("file")
 @pytest.mark.parametrize("statement", STATEMENTS)
 def test_an_owner_unlinks_for_others(committed: Project, stranger: RawConnection, statement: str) -> None:
@@ -75,6 +76,7 @@ def test_an_owner_unlinks_for_others(committed: Project, stranger: RawConnection
     assert files() == set()
 
 
+@pytest.mark.parametrize("has_catalogue", [True], indirect=True)
 def test_who_names_a_file_holds_it_for_the_owner(committed: Project, stranger: RawConnection, file: str) -> None:
     committed.apply(ManageLargeObjects("invoice", "data", owner="app"))
     execute(stranger, f"insert into invoice (id, data) values (2, '{file}')")
@@ -90,6 +92,7 @@ def test_rows_without_files_need_no_rights(committed: Project, stranger: RawConn
     assert value("select count(*) from invoice") == 0
 
 
+@pytest.mark.parametrize("has_catalogue", [True], indirect=True)
 def test_no_other_role_may_use_the_owners_function(committed: Project, stranger: RawConnection) -> None:
     committed.apply(ManageLargeObjects("invoice", "data", owner="app"))
     run("create schema strangers; grant all on schema strangers to stranger")
@@ -104,6 +107,7 @@ def test_no_other_role_may_use_the_owners_function(committed: Project, stranger:
         run("drop schema strangers cascade")
 
 
+@pytest.mark.parametrize("has_catalogue", [True], indirect=True)
 @pytest.mark.usefixtures("file")
 def test_tables_of_the_session_do_not_stand_in_for_those_of_the_database(
     committed: Project, stranger: RawConnection
