@@ -98,8 +98,8 @@ class ManageLargeObjects(_ColumnOperation):
     the field does for ``save()`` and ``delete()``; the two agree.
 
     ``owner`` is a role with whose rights they unlink and look for references, for which there has to be the
-    catalogue; without it these are the rights of who changes the rows. ``truncate="keep"`` leaves what ``TRUNCATE`` empties a table of. Applied
-    again it brings older triggers up to date.
+    catalogue; without it these are the rights of who changes the rows. ``truncate="keep"`` leaves what
+    ``TRUNCATE`` empties a table of. Applied again it brings older triggers up to date.
 
     :raises ValueError: when it runs, where the field is no file field, or its files are no large objects.
     """
