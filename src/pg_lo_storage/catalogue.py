@@ -46,10 +46,10 @@ _FROM: Final = " from pg_lo_storage_file as f join pg_largeobject_metadata as m 
 _NAMED: Final = " where f.loid = %s::oid and coalesce(f.extension = %s::text, true)"
 _FOUND: Final = _FROM + _NAMED
 # As a descriptor's guard does, what is appended here ends with the transaction, or with a savepoint rolled back.
-_OPENED: Final = "nullif(current_setting('pg_lo_storage.read', true), '')"
+_OPENED: Final = "current_setting('pg_lo_storage.read', true)"
 _REMEMBER: Final = (
     "case when %s::text <> '' and coalesce(length(" + _OPENED + "), 0) < 4000"
-    " then set_config('pg_lo_storage.read', concat_ws(' ', " + _OPENED + ", %s::text), true) end is not null"
+    " then set_config('pg_lo_storage.read', ltrim(concat_ws(' ', " + _OPENED + ", %s::text)), true) end is not null"
 )
 _AMONG: Final = " where f.loid = any(%s::text::oid[])"
 # An object that was made just now cannot be the one that an older row of its oid was about.
@@ -68,7 +68,7 @@ _ENTERED: Final = (
 UNLINK_GONE: Final = (
     " select lo_unlink(m.oid), (select count(set_config('pg_lo_storage.fd' || fd, '', true))"
     " from string_to_table(current_setting('pg_lo_storage.of' || m.oid, true), ' ') as fd"
-    " where current_setting('pg_lo_storage.fd' || fd, true) like '%%-' || m.oid)"
+    " where current_setting('pg_lo_storage.fd' || fd, true) like ('%%-' || m.oid))"
     " from gone join pg_largeobject_metadata as m on m.oid = gone.loid"
 )
 

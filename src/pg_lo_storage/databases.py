@@ -15,6 +15,7 @@ from typing_extensions import Buffer
 from pg_lo_storage.drivers import AccessMode, LargeObject, LargeObjectDriver, SQLExecutor, bulk, get_driver, queries
 from pg_lo_storage.drivers.base import Sink
 from pg_lo_storage.drivers.errors import translate
+from pg_lo_storage.drivers.qualified import qualified
 from pg_lo_storage.drivers.queries import Statement
 from pg_lo_storage.drivers.sql import SQLDriver
 from pg_lo_storage.drivers.values import as_bytes, integer
@@ -149,7 +150,7 @@ class DatabaseDriver:
         """
         with self._session() as driver:
             try:
-                return (driver.sql or _CursorSQL(self.alias)).execute(query, params)
+                return (driver.sql or _CursorSQL(self.alias)).execute(qualified(query), params)
             except Exception as error:
                 sqlstate = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
                 translated = translate(sqlstate, oid, str(error), writing=writing, unlinks=unlinks)

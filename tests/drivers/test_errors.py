@@ -3,11 +3,12 @@
 import errno
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import LiteralString
 
 import pytest
 
-from pg_lo_storage.drivers import LargeObject, LargeObjectDriver, SQLDriver, get_driver
+from pg_lo_storage.drivers import LargeObject, LargeObjectDriver, SQLDriver, get_driver, queries
 from pg_lo_storage.drivers.queries import Statement
 from pg_lo_storage.exceptions import (
     LargeObjectError,
@@ -179,25 +180,20 @@ def test_a_move_beyond_the_limit_is_too_large(
     assert not is_aborted(connection)
 
 
-SHADOWS: dict[str, tuple[str, Call]] = {
-    "get": ("lo_get(oid, int8, int4) returns bytea", lambda driver, oid: driver.get(oid, 0, 10)),
-    "size": ("lo_lseek64(int4, int8, int4) returns int8", lambda driver, oid: driver.size(oid)),
-}
+READING = {"get": queries.get(1, 0, 10), "size": queries.size(1), "exists": queries.exists(1)}
 
 
-@pytest.mark.parametrize(("signature", "read"), SHADOWS.values(), ids=SHADOWS)
+@pytest.mark.parametrize("statement", READING.values(), ids=READING)
 @pytest.mark.parametrize("sqlstate", ["XX000", "23505"])
 def test_an_internal_error_while_reading_is_no_conflict(
-    driver: LargeObjectDriver, connection: RawConnection, signature: str, read: Call, sqlstate: str
+    driver: LargeObjectDriver, connection: RawConnection, statement: Statement[object], sqlstate: str
 ) -> None:
     # As a damaged page would have it; only a superuser could damage one.
-    oid = driver.from_bytes(b"content")
-    execute(connection, "create schema shadow")
     body = f"begin raise exception using errcode = '{sqlstate}'; end"
-    execute(connection, f"create function shadow.{signature} language plpgsql as $$ {body} $$")
-    execute(connection, "set local search_path = shadow, pg_catalog")
+    execute(connection, f"create function pg_temp.damaged() returns text language plpgsql as $$ {body} $$")
+    assert isinstance(driver, SQLDriver)
     with pytest.raises(driver_error(connection)) as caught:
-        read(driver, oid)
+        driver.perform(replace(statement, query="select pg_temp.damaged()", params=()))
     assert not isinstance(caught.value, LargeObjectError)
 
 

@@ -51,7 +51,7 @@ class GuardedDescriptor:
     def stream(self, size: int, block: int) -> Statement[int]:
         """Read ``size`` bytes in rows of ``block`` bytes and an empty one; the result is the number of rows."""
         query: LiteralString = (
-            "select loread(fd, least(block, till - start - i * block)::int4)"  # noqa: S608 -- of constants
+            "select loread(fd, least(block, till - start - (i * block))::int4)"  # noqa: S608 -- of constants
             " from (select fd, block, lo_lseek64(fd, start, 0) as start,"
             " greatest(start, least(start + size, till)) as till"
             " from (select fd, block, size, lo_tell64(fd) as start, lo_lseek64(fd, 0, 2) as till"

@@ -15,6 +15,7 @@ from typing_extensions import Buffer
 
 from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode
 from pg_lo_storage.drivers.errors import translate
+from pg_lo_storage.drivers.qualified import qualified
 from pg_lo_storage.drivers.values import (
     BLOCK,
     as_bytes,
@@ -56,7 +57,10 @@ _APPEND_LOCK: Final = 0x706C6F73
 
 @dataclass(frozen=True, slots=True)
 class Statement(Generic[T_co]):
-    """One statement with ``%s`` placeholders, and the function that makes a result of its rows, or raises."""
+    """One statement with ``%s`` placeholders, and the function that makes a result of its rows, or raises.
+
+    It is sent with its names qualified, see :func:`qualified`.
+    """
 
     query: LiteralString
     params: tuple[object, ...]
@@ -68,6 +72,9 @@ class Statement(Generic[T_co]):
     """Whether it uses a descriptor, which may be stale."""
     unlinks: Collection[int] = ()
     """The objects that it unlinks."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "query", qualified(self.query))
 
 
 def translated(sqlstate: str | None, error: Exception, statement: Statement[object]) -> LargeObjectError | None:
@@ -116,7 +123,8 @@ def from_bytes(data: Buffer, make: LiteralString | None = None) -> Statement[int
 
 # What the pages of an object are compressed by is asked of the server once in a session.
 _FAST: Final = (
-    "set_config('default_toast_compression', coalesce(nullif(current_setting('pg_lo_storage.fastest', true), ''),"
+    "set_config('default_toast_compression',"
+    " coalesce((select value from current_setting('pg_lo_storage.fastest', true) as value where value <> ''),"
     " set_config('pg_lo_storage.fastest', (select case when 'lz4' = any(enumvals) then 'lz4' else setting end"
     " from pg_settings where name = 'default_toast_compression'), false)), true)"
 )
@@ -156,7 +164,7 @@ def unlink(oid: int) -> Statement[bool]:
     query: LiteralString = (
         "select lo_unlink(oid), (select count(set_config('pg_lo_storage.fd' || fd, '', true))"
         " from string_to_table(current_setting('pg_lo_storage.of' || oid, true), ' ') as fd"
-        " where current_setting('pg_lo_storage.fd' || fd, true) like '%%-' || oid)"
+        " where current_setting('pg_lo_storage.fd' || fd, true) like ('%%-' || oid))"
         " from pg_largeobject_metadata where oid = %s::oid"
     )
     return Statement(query, (check_oid(oid),), bool, oid, writing=True, unlinks=(oid,))
@@ -196,7 +204,7 @@ START: Final = "lo_get(m.oid, 0, case when measured.size <= %s::int8 then measur
 # The next three make up a statement that reads an object in rows of one block. They take the object from "m"; where it
 # is missing there is no row, otherwise an empty one comes last.
 STREAM: Final = (
-    "select case when i < blocks then loread(fd, least(block, till - start - i * block)::int4)"
+    "select case when i < blocks then loread(fd, least(block, till - start - (i * block))::int4)"
     " when lo_close(fd) = 0 then ''::bytea end"
     " from (select fd, block, start, till, (till - start + block - 1) / block as blocks"
     " from (select fd, block, lo_lseek64(fd, least(first, bytes), 0) as start, least(last, bytes) as till"
@@ -257,7 +265,7 @@ def open_descriptor(oid: int, mode: AccessMode) -> Statement[tuple[int, str]]:
     token = f"{secrets.token_hex(8)}-{oid}"
     query: LiteralString = (
         "select fd, set_config('pg_lo_storage.fd' || fd, %s::text, true), set_config('pg_lo_storage.of' || oid,"
-        " concat_ws(' ', nullif(current_setting('pg_lo_storage.of' || oid, true), ''), fd), true),"
+        " ltrim(concat_ws(' ', current_setting('pg_lo_storage.of' || oid, true), fd)), true),"
         " case when %s::int4 = 1 and (lo_lseek64(fd, 0, 2) > %s::int8 or %s::int4 = 1) then loread(fd, %s::int4) end,"
         " lo_lseek64(fd, 0, 0) from"
         " (select oid, lo_open(oid, %s::int4) as fd from pg_largeobject_metadata where oid = %s::oid offset 0)"

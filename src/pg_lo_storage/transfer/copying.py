@@ -24,8 +24,8 @@ def copy_step(source: GuardedDescriptor, target: GuardedDescriptor) -> Statement
     # "having": that nothing was read, because a descriptor is stale, must not be taken for the end.
     query: LiteralString = (
         "select coalesce(sum(length(data)), 0)::int8, count(case when data ="
-        " case length(data) when 65536 then decode(repeat('00', 65536), 'hex')"  # a constant to the planner
-        " else decode(repeat('00', length(data)), 'hex') end"
+        " (case when length(data) = 65536 then decode(repeat('00', 65536), 'hex')"  # a constant to the planner
+        " else decode(repeat('00', length(data)), 'hex') end)"
         " then lo_lseek64(%s::int4, length(data), 1) else lowrite(%s::int4, data) end)"
         " from (select loread(%s::int4, 65536) as data from generate_series(1, %s::int4)"
         " where current_setting(%s::text, true) = %s::text and current_setting(%s::text, true) = %s::text)"

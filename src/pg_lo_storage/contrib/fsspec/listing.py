@@ -9,6 +9,7 @@ from typing import Final, LiteralString, NamedTuple, cast
 
 from pg_lo_storage.contrib.fsspec.sessions import sql_of
 from pg_lo_storage.drivers.base import LargeObjectDriver, SQLExecutor
+from pg_lo_storage.drivers.qualified import qualified
 
 __all__ = ["Listed", "forget", "list_objects", "remove", "times"]
 
@@ -39,11 +40,11 @@ class Listed(NamedTuple):
 def list_objects(driver: LargeObjectDriver, *, sizes: bool) -> Iterator[Listed]:
     """Yield all large objects of the database in the order of their oids; sizes are left out where not wanted."""
     sql = sql_of(driver)
-    [(catalogued,)] = sql.execute("select has_table_privilege(to_regclass('pg_lo_storage_file'), 'SELECT')")
+    [(catalogued,)] = sql.execute(qualified("select has_table_privilege(to_regclass('pg_lo_storage_file'), 'SELECT')"))
     size: LiteralString = _SIZE if sizes else "null::int8"
     columns: LiteralString = _CATALOGUED if catalogued else _UNKNOWN
     query: LiteralString = "select m.oid::int8, " + size + columns + " order by m.oid"
-    for oid, length, extension in sql.execute(query):
+    for oid, length, extension in sql.execute(qualified(query)):
         yield Listed(cast("int", oid), cast("str", extension), cast("int | None", length))
 
 
@@ -51,11 +52,11 @@ def times(driver: LargeObjectDriver, oid: int) -> tuple[datetime, datetime] | No
     """Return when a catalogued object was created and modified."""
     if not is_catalogue_there(sql := sql_of(driver)):
         return None
-    rows = sql.execute(
+    query: LiteralString = (
         "select (extract(epoch from created_at) * 1000000)::int8, (extract(epoch from modified_at) * 1000000)::int8"
-        " from pg_lo_storage_file where loid = %s::oid",
-        (oid,),
+        " from pg_lo_storage_file where loid = %s::oid"
     )
+    rows = sql.execute(qualified(query), (oid,))
     if not rows:
         return None
     created, modified = (_EPOCH + timedelta(microseconds=cast("int", value)) for value in rows[0])
@@ -65,19 +66,19 @@ def times(driver: LargeObjectDriver, oid: int) -> tuple[datetime, datetime] | No
 def forget(driver: LargeObjectDriver, oid: int) -> None:
     """Have the catalogue, if there is one, know that the content is another."""
     if driver.sql is not None and is_catalogue_there(driver.sql):
-        driver.sql.execute(
+        query: LiteralString = (
             "update pg_lo_storage_file set size = null, sha256 = null, modified_at = clock_timestamp()"
-            " where loid = %s::oid",
-            (oid,),
+            " where loid = %s::oid"
         )
+        driver.sql.execute(qualified(query), (oid,))
 
 
 def remove(driver: LargeObjectDriver, oid: int) -> None:
     """Take the object out of the catalogue, if there is one."""
     if driver.sql is not None and is_catalogue_there(driver.sql):
-        driver.sql.execute("delete from pg_lo_storage_file where loid = %s::oid", (oid,))
+        driver.sql.execute(qualified("delete from pg_lo_storage_file where loid = %s::oid"), (oid,))
 
 
 def is_catalogue_there(sql: SQLExecutor) -> bool:
     """Tell whether the database has the catalogue's table."""
-    return sql.execute("select to_regclass('pg_lo_storage_file') is not null") == [(True,)]
+    return sql.execute(qualified("select to_regclass('pg_lo_storage_file') is not null")) == [(True,)]
