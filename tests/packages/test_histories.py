@@ -4,10 +4,12 @@ import pytest
 import reversion
 from django.conf import LazySettings
 from django.db import models
+from django.test import Client
+from django.urls import reverse
 from reversion.models import Version
 
 from tests.packages.shop.models import CleanedVersioned, CountedHistory, KeptHistory, Versioned
-from tests.packages.support import Oids, named, oids_of, stored, text
+from tests.packages.support import Oids, named, oids_of, stored, text, uploaded
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,6 +34,17 @@ def test_simple_history_goes_back_to_a_version_with_its_file(model: type[models.
     assert large_objects() == oids_of(*versions)
 
 
+def test_simple_historys_admin_goes_back_to_a_version(editor: Client, large_objects: Oids) -> None:
+    row = CountedHistory.objects.create(file=text("one"))
+    row.file = text("two")
+    row.save()
+    url = reverse("admin:shop_countedhistory_simple_history", args=[row.pk, row.history.earliest().pk])
+    assert editor.get(url).status_code == 200
+    assert editor.post(url, {}).status_code == 302
+    assert stored(CountedHistory.objects.get().file.name) == b"one"
+    assert len(large_objects()) == 2
+
+
 def test_a_file_that_no_version_names_goes(large_objects: Oids) -> None:
     row = CountedHistory(file=text("one"))
     row.save_without_historical_record()
@@ -52,14 +65,19 @@ def test_files_of_versions_that_are_deleted_after_their_row_stay(large_objects: 
 
 
 def test_without_either_a_version_whose_file_is_gone_does_not_come_back(
-    large_objects: Oids, settings: LazySettings
+    editor: Client, large_objects: Oids, settings: LazySettings
 ) -> None:
     settings.PG_LO_STORAGE_REFERENCES = []
     row = CountedHistory.objects.create(file=text("one"))
     row.file = text("two")
     row.save()
+    version = row.history.earliest()
     with pytest.raises(FileNotFoundError):
-        row.history.earliest().instance.save()
+        version.instance.save()
+    url = reverse("admin:shop_countedhistory_simple_history", args=[row.pk, version.pk])
+    page = editor.post(url, {}).content.decode()
+    assert version.file in page
+    assert "errorlist" in page
     assert stored(CountedHistory.objects.get().file.name) == b"two"
     assert large_objects() == named()
 
@@ -86,6 +104,27 @@ def test_reversion_goes_back_to_a_version_with_its_file(large_objects: Oids) -> 
     deleted.revision.revert()
     assert stored(Versioned.objects.get().file.name) == b"two"
     assert large_objects() == oids_of(first.field_dict["file"].name, second.field_dict["file"].name)
+
+
+def test_reversions_admin_shows_and_reverts(editor: Client, large_objects: Oids) -> None:
+    url = reverse("admin:shop_versioned_add")
+    assert editor.post(url, {"file": uploaded("one")}).status_code == 302
+    row = Versioned.objects.get()
+    url = reverse("admin:shop_versioned_change", args=[row.pk])
+    assert editor.post(url, {"file": uploaded("two")}).status_code == 302
+    oldest = Version.objects.get_for_object(row).last()
+
+    url = reverse("admin:shop_versioned_revision", args=[row.pk, oldest.pk])
+    assert oldest.field_dict["file"].name in editor.get(url).content.decode()
+    assert stored(Versioned.objects.get().file.name) == b"two"
+    assert editor.post(url, {}).status_code == 302
+    assert stored(Versioned.objects.get().file.name) == b"one"
+
+    editor.post(reverse("admin:shop_versioned_delete", args=[row.pk]), {"post": "yes"})
+    deleted = Version.objects.get_deleted(Versioned).get()
+    assert editor.post(reverse("admin:shop_versioned_recover", args=[deleted.pk]), {}).status_code == 302
+    assert stored(Versioned.objects.get().file.name) == b"one"
+    assert len(large_objects()) == 2
 
 
 def test_files_of_reversions_versions_stay_until_they_are_deleted_by_name(large_objects: Oids) -> None:
