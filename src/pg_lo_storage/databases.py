@@ -3,13 +3,13 @@
 import contextlib
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, LiteralString, TypeVar, cast
+from typing import TYPE_CHECKING, Final, LiteralString, TypeVar, cast
 
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import Storage
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import DEFAULT_DB_ALIAS, Error, ProgrammingError, connections
 from typing_extensions import Buffer
 
 from pg_lo_storage.drivers import AccessMode, LargeObject, LargeObjectDriver, SQLExecutor, bulk, get_driver, queries
@@ -38,6 +38,9 @@ def db_for_write(alias: str | None = None) -> str:
 
 
 _T = TypeVar("_T")
+
+_UNDEFINED_TABLE: Final = "42P01"
+_CATALOGUE: Final = "pg_lo_storage_file"
 
 
 class LargeObjectStorage(Storage):
@@ -153,6 +156,8 @@ class DatabaseDriver:
                 return (driver.sql or _CursorSQL(self.alias)).execute(qualified(query), params)
             except Exception as error:
                 sqlstate = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+                if sqlstate == _UNDEFINED_TABLE and _CATALOGUE in query:
+                    raise _without_catalogue(self.alias) from error
                 translated = translate(sqlstate, oid, str(error), writing=writing, unlinks=unlinks)
                 if translated is None:
                     raise
@@ -304,6 +309,14 @@ def _guarded(wrapper: "BaseDatabaseWrapper") -> Generator[None]:
         if aborted and wrapper.in_atomic_block:
             wrapper.set_rollback(rollback=True)
         raise
+
+
+def _without_catalogue(alias: str) -> ProgrammingError:
+    return ProgrammingError(
+        f"the database {alias!r} has no table {_CATALOGUE}, though 'pg_lo_storage' is in INSTALLED_APPS: run"
+        f" 'manage.py migrate --database {alias}'; a migration that saves, opens or deletes files needs"
+        ' ("pg_lo_storage", "0001_initial") in its dependencies'
+    )
 
 
 def _driver_of(alias: str, raw: object) -> LargeObjectDriver:
