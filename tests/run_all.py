@@ -1,9 +1,10 @@
 """Run the checks and the whole suite, each driver in an environment of its own; ends on one summary line.
 
-Without an option it runs lint, types, the suite on each driver, and the tests without a driver; ``--server-tools``
-runs the group that needs vacuumlo, pg_dump, lz4 and contrib, or curl, wget, chromium and nginx, ``--matrix`` the suite
-on other versions of Python, Django and PostgreSQL, ``--packages`` the tests with other packages for Django, and
-``--only NAME`` some of these by name. All other arguments are passed to pytest.
+Without an option it runs lint, types, the suite on each driver, and the tests without a driver; ``--matrix`` runs the
+suite on other versions of Python, Django and PostgreSQL, ``--packages`` the tests with other packages for Django,
+``--server-tools`` the group that needs vacuumlo, pg_dump, lz4 and contrib, or curl, wget, chromium and nginx,
+``--users-types`` the types that users get, several of these options all of that, and ``--only NAME`` some of it by
+name. All other arguments are passed to pytest.
 """
 
 import argparse
@@ -24,6 +25,8 @@ from tests.processes import Interrupted, Processes, adopt_orphans, interrupt_on_
 ROOT = Path(__file__).resolve().parents[1]
 UV = os.environ.get("UV", "uv")
 DRIVERS = ("psycopg", "psycopg2")
+# What neither the driver nor a version can change is run with the first driver only.
+EVERYWHERE = "not server_tools and not once"
 NO_TESTS = 5  # pytest's exit status
 SYSTEM_SERVERS = Path("/usr/lib/postgresql")
 # Python, Django, PostgreSQL, driver: every value at least once on either driver, not the full product.
@@ -44,7 +47,6 @@ NOT_IN_MATRIX = [
         "aio/test_oracle.py",
         "lifecycle/test_concurrency.py",
         "lifecycle/test_many.py",
-        "serving/test_oracle.py",
         "serving/test_servers.py",
     )
 ]
@@ -120,9 +122,9 @@ def checks() -> list[Stage]:
 
 def suites() -> list[Stage]:
     """Return the suite on each driver, and the tests that need none, or no Django."""
-    stages = [
-        Stage(driver, [*environment(["django", driver]), "pytest", "-m", "not server_tools"]) for driver in DRIVERS
-    ]
+    first, *others = DRIVERS
+    stages = [Stage(first, [*environment(["django", first]), "pytest", "-m", "not server_tools"])]
+    stages += [Stage(driver, [*environment(["django", driver]), "pytest", "-m", EVERYWHERE]) for driver in others]
     return [*stages, without_django(), without_driver("no driver")]
 
 
@@ -147,6 +149,7 @@ def packages() -> list[Stage]:
         Stage(
             f"packages, {driver}",
             [*environment(["django", driver], "packages"), "pytest", f"--confcutdir={folder}", folder],
+            {"PG_LO_TEST_BINDIR": ""},
         )
         for driver in DRIVERS
     ]
@@ -162,6 +165,11 @@ def server_tools() -> list[Stage]:
         )
         for driver in DRIVERS
     ]
+
+
+def users_types() -> Stage:
+    """Return the check of the types that users get, in environments of its own."""
+    return Stage("users' types", [sys.executable, "-m", "tests.typing.check"], pytest=False)
 
 
 def matrix(missing: set[str]) -> Iterator[Stage]:
@@ -187,7 +195,7 @@ def matrix(missing: set[str]) -> Iterator[Stage]:
         for requirement in requirements(django, driver):
             argv += ["--with", requirement]
         name = f"Python {version}, Django {django}, PostgreSQL {found}, {driver}"
-        yield Stage(name, [*argv, "pytest", "-m", "not server_tools", *NOT_IN_MATRIX], variables)
+        yield Stage(name, [*argv, "pytest", "-m", EVERYWHERE, *NOT_IN_MATRIX], variables)
     for version, python in pythons.items():
         yield without_driver(f"Python {version}, no driver", python)
 
@@ -232,22 +240,22 @@ def report(stages: list[Stage], missing: set[str], left_out: str) -> int:
 def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--server-tools", action="store_true", help="the group server_tools")
     parser.add_argument("--matrix", action="store_true", help="other versions of what we stand on")
     parser.add_argument("--packages", action="store_true", help="with other packages for Django")
+    parser.add_argument("--server-tools", action="store_true", help="the group server_tools")
+    parser.add_argument("--users-types", action="store_true", help="the types that users get")
     parser.add_argument("--only", action="append", metavar="NAME", help="an environment; may be repeated")
     options, pytest_arguments = parser.parse_known_args()
 
     missing: set[str] = set()
     left_out = ""
-    if options.server_tools:
-        stages = server_tools()
-    elif options.matrix:
-        stages = list(matrix(missing))
-    elif options.packages:
-        stages = packages()
-    else:
-        stages = [*checks(), *suites()]
+    # The longest come first, so that at the end no core is idle for long.
+    stages = list(matrix(missing)) if options.matrix else []
+    stages += server_tools() if options.server_tools else []
+    stages += packages() if options.packages else []
+    stages += [users_types()] if options.users_types else []
+    if not stages and not missing:
+        stages = [*suites(), *checks()]
         left_out = "left out: the group server_tools, see 'just test-server-tools'"
     names = [stage.name for stage in stages]
     if unknown := set(options.only or []) - set(names):

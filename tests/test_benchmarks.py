@@ -29,6 +29,8 @@ from example.cluster import Cluster, keyword_string
 from pg_lo_storage.drivers import get_driver
 from tests.fixtures.connections import INSTALLED, open_connection, run
 
+pytestmark = pytest.mark.once
+
 READ = Cell("chunks", 256_000_000)
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -16,6 +16,8 @@ from tests.fixtures.connections import Connect, RawConnection, run
 from tests.fixtures.proxy import Messages, Wire
 from tests.invoices.models import Note
 
+pytestmark = pytest.mark.once
+
 # Whoever runs the tests in the background may have them ignore Ctrl-C.
 HOLD_A_CLUSTER = """
 import signal

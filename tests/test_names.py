@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from pg_lo_storage.names import LONGEST_NAME, MAX_OID, is_made, make_name, original_name_of, parse_name
 
+pytestmark = pytest.mark.once
+
 oids = st.integers(1, MAX_OID)
 # Whole file names as well as what stands around their dots.
 texts = st.text() | st.text("0123456789.+-_ /\\\0\nagrtz\ud800é٣", max_size=30)

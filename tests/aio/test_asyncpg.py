@@ -16,6 +16,8 @@ from pg_lo_storage.exceptions import DriverNotFound
 from pg_lo_storage.testing import AsyncDriverConformance, OpenAsyncSession
 from tests.aio.sessions import RawAsyncSession
 
+pytestmark = pytest.mark.once
+
 
 class Connection(Protocol):
     """What the tests use of an ``asyncpg.Connection``, which has no annotations."""

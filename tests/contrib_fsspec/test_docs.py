@@ -12,6 +12,8 @@ from example.cluster import Server
 from pg_lo_storage.contrib.fsspec import PgLoFileSystem
 from tests.fixtures.connections import INSTALLED, open_connection, run
 
+pytestmark = pytest.mark.once
+
 PAGE = Path(__file__).parents[2] / "docs" / "fsspec.md"
 SNIPPET = re.compile(r"^```python\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 

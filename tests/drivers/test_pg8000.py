@@ -21,6 +21,8 @@ from pg_lo_storage.testing import DriverConformance, OpenSession
 from tests.drivers.support import ALL_BYTES
 from tests.testing.sessions import RawSession
 
+pytestmark = pytest.mark.once
+
 PACKAGE = Path(__file__).parents[2] / "example" / "drivers"
 
 

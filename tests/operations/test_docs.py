@@ -10,7 +10,7 @@ from django.db import migrations
 from pg_lo_storage.operations import ManageLargeObjects
 from tests.operations.support import Project, files, make_file, names, run, value
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 PAGE = Path(__file__).parents[2] / "docs" / "database.md"
 

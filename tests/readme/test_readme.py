@@ -159,6 +159,7 @@ def test_a_driver_of_ones_own(on_the_server: Callable[[str], str], count_large_o
     assert count_large_objects() == 1
 
 
+@pytest.mark.once
 def test_conformance(on_the_server: Callable[[str], str], tmp_path: Path) -> None:
     driver, kit = snippets_of("Quickstart: a driver of your own")
     (tmp_path / "test_logging.py").write_text(on_the_server(driver) + on_the_server(kit))

@@ -15,7 +15,7 @@ from tests.invoices.models import Invoice
 from tests.serving.servers import ROOT
 from tests.serving.test_oracle import body
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 DOCUMENTATION = ROOT / "docs" / "serving.md"
 

@@ -18,7 +18,7 @@ from pg_lo_storage.views import db_serve
 from tests.serving.reference import Asked, File, answer, requests
 from tests.storage.support import content
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 HEADERS = [
     *("if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range", "range"),

@@ -22,7 +22,7 @@ from pg_lo_storage.views import INLINE_TYPES, db_serve
 from tests.serving.test_oracle import body
 from tests.storage.support import LARGE, content, loid_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture

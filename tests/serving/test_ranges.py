@@ -17,7 +17,7 @@ from pg_lo_storage.storage import db_file_storage
 from pg_lo_storage.views import db_serve
 from tests.storage.support import LARGE, body, content
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 SIZE = 10
 RANGES = st.tuples(st.integers(0, 50), st.integers(1, 10)).map(lambda drawn: range(drawn[0], sum(drawn)))

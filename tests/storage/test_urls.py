@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from pg_lo_storage.storage import DbFileStorage, db_file_storage
 
+pytestmark = pytest.mark.once
+
 HOSTILE = [
     "//evil.example/12.txt",
     "///evil.example/12.txt",

@@ -23,6 +23,8 @@ from pg_lo_storage.exceptions import (
 from pg_lo_storage.io import LargeObjectIO
 from pg_lo_storage.testing import InMemoryConnection, InMemoryDriver, InMemoryError, InMemoryServer
 
+pytestmark = pytest.mark.once
+
 READ, WRITE, READ_WRITE = AccessMode.READ, AccessMode.WRITE, AccessMode.READ_WRITE
 
 
