@@ -15,7 +15,7 @@ import pytest
 
 from example.cluster import Server
 from pg_lo_storage.drivers import LargeObjectDriver, get_driver
-from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectError, StaleLargeObject
+from pg_lo_storage.exceptions import DriverNotFound, LargeObjectConflict, LargeObjectError, StaleLargeObject
 from tests.drivers.support import (
     ALL_BYTES,
     READ,
@@ -111,6 +111,13 @@ def test_a_descriptor_that_reads_and_writes_is_in_one_place(connect: Connect) ->
     connection = connect()
     oid = use_descriptor(get_driver(connection))
     assert connection.lobjects == [(oid, "wb")]
+
+
+def test_an_asynchronous_connection_has_no_driver(server: Server) -> None:
+    with closing(psycopg2.connect(server.dsn(), async_=1)) as connection:
+        extras.wait_select(connection)
+        with pytest.raises(DriverNotFound, match="AsyncConnection"):
+            get_driver(connection)
 
 
 def test_an_explicit_begin_under_autocommit_is_served_by_sql(connect: Connect) -> None:

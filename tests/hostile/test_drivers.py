@@ -10,7 +10,6 @@ import pytest
 from example.cluster import Server
 from pg_lo_storage.contrib.fsspec import PgLoFileSystem
 from pg_lo_storage.drivers import AccessMode, LargeObjectDriver, get_driver
-from pg_lo_storage.drivers.psycopg3 import Psycopg3Driver
 from pg_lo_storage.drivers.sql import SQLDriver
 from pg_lo_storage.io import LargeObjectIO
 from pg_lo_storage.transfer import blocking
@@ -93,7 +92,7 @@ def statements(server: Server, tmp_path_factory: pytest.TempPathFactory) -> list
     """What the package sends, recorded on an undisturbed session: of which there are to be hostile overloads."""
     recorded: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        for driver_class in {Psycopg3Driver, *(type(get_driver(it)) for it in _connections(server))}:
+        for driver_class in {type(get_driver(it)) for it in _connections(server)}:
             for method in ("execute", "execute_streaming"):
                 patch.setattr(driver_class, method, _recording(getattr(driver_class, method), recorded))
         for connection in _connections(server):

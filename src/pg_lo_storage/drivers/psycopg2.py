@@ -14,7 +14,7 @@ from typing_extensions import override
 from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode, Sink
 from pg_lo_storage.drivers.descriptor import SQLLargeObject
 from pg_lo_storage.drivers.sql import SQLDriver
-from pg_lo_storage.exceptions import LargeObjectConflict
+from pg_lo_storage.exceptions import DriverNotFound, LargeObjectConflict
 
 if TYPE_CHECKING:
     from pg_lo_storage.drivers.base import LargeObjectDriver
@@ -55,9 +55,17 @@ class Psycopg2Driver(SQLDriver):
     Descriptors are driven by SQL, but for writes of more than 8 KB, which a lobject does in half the time. It needs
     psycopg2's own transaction: within an explicit ``BEGIN`` under autocommit, and under a wait callback (gevent), SQL
     does them as well.
+
+    :raises DriverNotFound: the connection is one of psycopg2's asynchronous ones.
     """
 
     def __init__(self, connection: Psycopg2Connection) -> None:
+        if getattr(connection, "async_", False):
+            message = (
+                "no driver serves asynchronous connections of psycopg2 (async_=True): open an ordinary one, or a"
+                " psycopg.AsyncConnection"
+            )
+            raise DriverNotFound(message)
         self._connection = cast("ext.connection", connection)
 
     @override
