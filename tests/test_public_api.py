@@ -22,6 +22,7 @@ INTERNAL = {
     "adoption",
     "apps",
     "async_files",
+    "atomic_blocks",
     "buffered",
     "catalogue",
     "checks",
@@ -48,6 +49,7 @@ INTERNAL = {
     "trigger_scripts",
     "triggers",
     "verdicts",
+    "whole",
 }
 
 WITHOUT_DJANGO = ["aio", "contrib.fsspec", "drivers", "exceptions", "io", "names", "testing", "transfer"]

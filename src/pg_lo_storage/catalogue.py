@@ -5,7 +5,6 @@ The catalogue is in use where ``"pg_lo_storage"`` is in ``INSTALLED_APPS``. Stat
 aborts nothing.
 """
 
-import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +26,7 @@ from pg_lo_storage.drivers.queries import (
 )
 from pg_lo_storage.drivers.values import BLOCK, as_bytes, byte_view
 from pg_lo_storage.names import MAX_OID, extension_of
+from pg_lo_storage.whole import NOT_REMEMBERED, REMEMBER, WRITER, Remembered, new_token, remembered
 
 __all__ = ["Entry", "Found", "Upload", "is_installed"]
 
@@ -45,12 +45,6 @@ _SIZE: Final = (
 _FROM: Final = " from pg_lo_storage_file as f join pg_largeobject_metadata as m on m.oid = f.loid"
 _NAMED: Final = " where f.loid = %s::oid and coalesce(f.extension = %s::text, true)"
 _FOUND: Final = _FROM + _NAMED
-# As a descriptor's guard does, what is appended here ends with the transaction, or with a savepoint rolled back.
-_OPENED: Final = "current_setting('pg_lo_storage.read', true)"
-_REMEMBER: Final = (
-    "case when %s::text <> '' and coalesce(length(" + _OPENED + "), 0) < 4000"
-    " then set_config('pg_lo_storage.read', ltrim(concat_ws(' ', " + _OPENED + ", %s::text)), true) end is not null"
-)
 _AMONG: Final = " where f.loid = any(%s::text::oid[])"
 # An object that was made just now cannot be the one that an older row of its oid was about.
 _ENTER: Final = (
@@ -197,8 +191,7 @@ def find_sized(database: DatabaseDriver, loid: int, extension: str) -> tuple[Ent
 class Found:
     """A file as it is found; ``start`` is all of a small one.
 
-    Without the catalogue ``entry`` is ``None``. ``token``, where there is one, lives as long as a descriptor opened
-    with it.
+    Without the catalogue ``entry`` is ``None``. ``remembered`` is what an atomic block's end is known by.
     """
 
     database: DatabaseDriver
@@ -206,7 +199,7 @@ class Found:
     size: int
     start: bytes
     entry: Entry | None = None
-    token: str = ""
+    remembered: Remembered = NOT_REMEMBERED
 
     @property
     def is_whole(self) -> bool:
@@ -217,21 +210,26 @@ class Found:
 def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start: int) -> Found | None:
     """Return the file that is so named, all of up to ``whole`` bytes, of a larger one ``start`` bytes."""
     query: LiteralString = (
-        "select measured.size, " + START + ", " + _REMEMBER + ", " + _COLUMNS + _FROM + "," + MEASURED + _NAMED
+        "select measured.size, "
+        + START
+        + ", "
+        + REMEMBER
+        + ", case when age(f.xmin) <= 0 then "
+        + WRITER
+        + " end, "
+        + _COLUMNS
+        + _FROM
+        + ","
+        + MEASURED
+        + _NAMED
     )
-    token = secrets.token_hex(8) if database.is_in_atomic_block else ""
+    token = new_token(database)
     rows = database.run(query, (whole, start, token, token, BLOCK, WARM_UP, loid, extension), oid=loid)
     if not rows:
         return None
-    size, data, is_remembered, *columns = rows[0]
-    entry = Entry.of(tuple(columns))
-    return Found(database, loid, cast("int", size), as_bytes(data), entry, token if is_remembered else "")
-
-
-def is_current(database: DatabaseDriver, token: str) -> bool:
-    """Tell whether the transaction, and the savepoint, that it was made in are not over."""
-    query: LiteralString = "select 1 where %s::text = any(string_to_array(" + _OPENED + ", ' '))"
-    return bool(database.run(query, (token,)))
+    size, data, *rest = rows[0]
+    entry, about = Entry.of(tuple(rest[3:])), remembered(token, rest[:3])
+    return Found(database, loid, cast("int", size), as_bytes(data), entry, about)
 
 
 def stream_version(database: DatabaseDriver, entry: Entry, offset: int, size: int, sink: Sink) -> bool:

@@ -9,9 +9,10 @@ from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import Storage
-from django.db import DEFAULT_DB_ALIAS, Error, ProgrammingError, connections
+from django.db import DEFAULT_DB_ALIAS, ProgrammingError, connections
 from typing_extensions import Buffer
 
+from pg_lo_storage.atomic_blocks import guarded
 from pg_lo_storage.drivers import AccessMode, LargeObject, LargeObjectDriver, SQLExecutor, bulk, get_driver, queries
 from pg_lo_storage.drivers.base import Sink
 from pg_lo_storage.drivers.errors import translate
@@ -19,7 +20,7 @@ from pg_lo_storage.drivers.qualified import qualified
 from pg_lo_storage.drivers.queries import Statement
 from pg_lo_storage.drivers.sql import SQLDriver
 from pg_lo_storage.drivers.values import as_bytes, integer
-from pg_lo_storage.exceptions import LargeObjectError, StaleLargeObject
+from pg_lo_storage.exceptions import StaleLargeObject
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -55,28 +56,48 @@ class LargeObjectStorage(Storage):
 class DatabaseDriver:
     """The :class:`LargeObjectDriver` of an alias: each call goes to the connection this thread has for it now.
 
+    Given a ``wrapper``, a connection of Django's, it goes to that one, from whatever thread.
+
     Errors keep Django's rules: the driver's own surface as :mod:`django.db`'s, and one that leaves the server's
     transaction aborted marks the atomic block for rollback, as a failed query would.
     """
 
-    def __init__(self, alias: str) -> None:
+    def __init__(self, alias: str, wrapper: "BaseDatabaseWrapper | None" = None) -> None:
         self.alias = alias
+        self._bound = wrapper
+
+    @property
+    def wrapper(self) -> "BaseDatabaseWrapper":
+        """Django's connection that is used now."""
+        return self._bound or connections[self.alias]
+
+    def of_transaction(self) -> "DatabaseDriver":
+        """Return what opens files: where there is, or will be, a transaction, a file stays on its connection."""
+        wrapper = self.wrapper
+        is_connected = wrapper.connection is not None
+        autocommit = wrapper.get_autocommit() if is_connected else wrapper.settings_dict["AUTOCOMMIT"]
+        return DatabaseDriver(self.alias, wrapper) if wrapper.in_atomic_block or not autocommit else self
+
+    @property
+    def is_of_another_thread(self) -> bool:
+        """Whether it is of a transaction that is open over the connection of another thread."""
+        return self.wrapper is not connections[self.alias] and self.in_transaction
 
     @property
     def transaction_marker(self) -> object:
         """An object that is replaced whenever Django ends a transaction or rolls a savepoint back."""
-        wrapper = connections[self.alias]
+        wrapper = self.wrapper
         return wrapper.run_on_commit if wrapper.in_atomic_block else object()
 
     @property
     def is_in_atomic_block(self) -> bool:
         """Whether an atomic block is open."""
-        return connections[self.alias].in_atomic_block
+        return self.wrapper.in_atomic_block
 
     @property
     def in_transaction(self) -> bool:
         """See :attr:`LargeObjectDriver.in_transaction`."""
-        raw = connections[self.alias].connection
+        raw = self.wrapper.connection
         return raw is not None and _driver_of(self.alias, raw).in_transaction
 
     @property
@@ -98,7 +119,7 @@ class DatabaseDriver:
     def open(self, oid: int, mode: AccessMode) -> LargeObject:
         """See :meth:`LargeObjectDriver.open`."""
         with self._session() as driver:
-            return _DatabaseLargeObject(self.alias, driver.open(oid, mode))
+            return _DatabaseLargeObject(self.wrapper, driver.open(oid, mode))
 
     def unlink(self, oid: int) -> bool:
         """See :meth:`LargeObjectDriver.unlink`."""
@@ -130,13 +151,18 @@ class DatabaseDriver:
         with self._session() as driver:
             return bulk.stream(driver, oid, offset, size, sink, block=block)
 
-    def get_start(self, oid: int, whole: int, start: int) -> tuple[int, bytes]:
-        """Return an object's size and, of one up to ``whole`` bytes, its content, of a larger one ``start`` bytes."""
+    def get_start(
+        self, oid: int, whole: int, start: int, more: LiteralString = "null", params: tuple[object, ...] = ()
+    ) -> tuple[int, bytes, tuple[object, ...]]:
+        """Return an object's size and, of one up to ``whole`` bytes, its content, of a larger one ``start`` bytes.
+
+        The third are ``more`` columns, which take ``params``; of a driver without SQL there are none.
+        """
         with self._session() as driver:
             if driver.sql is None:
                 size = driver.size(oid)
-                return size, driver.get(oid, 0, size if size <= whole else start)
-        return self.perform(queries.get_start(oid, whole, start))
+                return size, driver.get(oid, 0, size if size <= whole else start), ()
+        return self.perform(queries.get_start(oid, whole, start, more, params))
 
     def run(
         self,
@@ -153,7 +179,7 @@ class DatabaseDriver:
         """
         with self._session() as driver:
             try:
-                return (driver.sql or _CursorSQL(self.alias)).execute(qualified(query), params)
+                return (driver.sql or _CursorSQL(self.wrapper)).execute(qualified(query), params)
             except Exception as error:
                 sqlstate = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
                 if sqlstate == _UNDEFINED_TABLE and _CATALOGUE in query:
@@ -187,7 +213,7 @@ class DatabaseDriver:
 
     @contextlib.contextmanager
     def _session(self) -> Generator[LargeObjectDriver]:
-        wrapper = connections[self.alias]
+        wrapper = self.wrapper
         if wrapper.vendor != "postgresql":
             message = (
                 f"the database {self.alias!r} is {wrapper.display_name}, and large objects need PostgreSQL: name"
@@ -195,13 +221,18 @@ class DatabaseDriver:
             )
             raise ImproperlyConfigured(message)
         # What Django checks before a query: health, threads, and, in place of the method, a test case's block.
-        if "cursor" in vars(wrapper):
+        if wrapper is not connections[self.alias]:
+            # A library reads the file in a thread of its own, while who opened it waits: in the same transaction.
+            if wrapper.connection is None:
+                message = "the connection that the file was opened on was closed, by the thread whose it is"
+                raise StaleLargeObject(message)
+        elif "cursor" in vars(wrapper):
             wrapper.cursor().close()
         else:
             wrapper.close_if_health_check_failed()
             wrapper.ensure_connection()
             wrapper.validate_thread_sharing()
-        with _guarded(wrapper):
+        with guarded(wrapper):
             yield _driver_of(self.alias, wrapper.connection)
 
 
@@ -219,22 +250,22 @@ class _DatabaseSQL:
 class _CursorSQL:
     """SQL over a cursor as Django makes them, below what logs queries, with the bytes of files, and wraps errors."""
 
-    def __init__(self, alias: str) -> None:
-        self._alias = alias
+    def __init__(self, wrapper: "BaseDatabaseWrapper") -> None:
+        self._wrapper = wrapper
 
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with connections[self._alias].create_cursor() as cursor:
+        with self._wrapper.create_cursor() as cursor:
             cursor.execute(query, params)
             return cast("list[tuple[object, ...]]", cursor.fetchall())
 
 
 class _DatabaseLargeObject:
-    """A descriptor that is used only by the thread, and over the connection, that opened it."""
+    """A descriptor that is used over the connection that opened it, in any thread."""
 
-    def __init__(self, alias: str, wrapped: LargeObject) -> None:
-        self._alias = alias
+    def __init__(self, wrapper: "BaseDatabaseWrapper", wrapped: LargeObject) -> None:
+        self._wrapper = wrapper
         self._wrapped = wrapped
-        self._raw = connections[alias].connection
+        self._raw = wrapper.connection
 
     @property
     def oid(self) -> int:
@@ -278,37 +309,20 @@ class _DatabaseLargeObject:
             self._wrapped.truncate(size)
 
     def close(self) -> None:
-        wrapper = connections[self._alias]
-        if wrapper.connection is self._raw and self._raw is not None and not wrapper.needs_rollback:
-            with _guarded(wrapper):
+        if self._is_connected() and not self._wrapper.needs_rollback:
+            with guarded(self._wrapper):
                 self._wrapped.close()
 
     @contextlib.contextmanager
     def _session(self) -> Generator[None]:
-        wrapper = connections[self._alias]
-        if wrapper.connection is not self._raw:
-            message = (
-                f"large object {self.oid} was opened on another connection, or in another thread:"
-                " open it again where it is used"
-            )
+        if not self._is_connected():
+            message = f"the connection that large object {self.oid} was opened on was closed: open it again"
             raise StaleLargeObject(message, oid=self.oid)
-        wrapper.validate_thread_sharing()
-        with _guarded(wrapper):
+        with guarded(self._wrapper):
             yield
 
-
-@contextlib.contextmanager
-def _guarded(wrapper: "BaseDatabaseWrapper") -> Generator[None]:
-    wrapper.validate_no_broken_transaction()
-    try:
-        with wrapper.wrap_database_errors:
-            yield
-    except Exception as error:
-        # An error of this package has a cause where the server raised it, and so aborted the transaction.
-        aborted = error.__cause__ is not None if isinstance(error, LargeObjectError) else isinstance(error, Error)
-        if aborted and wrapper.in_atomic_block:
-            wrapper.set_rollback(rollback=True)
-        raise
+    def _is_connected(self) -> bool:
+        return self._raw is not None and self._wrapper.connection is self._raw
 
 
 def _without_catalogue(alias: str) -> ProgrammingError:

@@ -7,13 +7,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Self, cast
 
 from django.core.files import File
-from django.db import models, transaction
+from django.db import models
 from django.db.models.fields.files import FieldFile, ImageFieldFile
 from typing_extensions import override
 
 from pg_lo_storage import catalogue
+from pg_lo_storage.atomic_blocks import atomic
 from pg_lo_storage.catalogue import Entry
 from pg_lo_storage.content_types import content_type_of
+from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.lifecycle.known import known, learn
 from pg_lo_storage.lifecycle.references import write_alias_of
 from pg_lo_storage.lifecycle.saves import cleans, give_up
@@ -33,6 +35,9 @@ class DbFieldFile(FieldFile):
     entry: Entry | None = None
     """What the catalogue was found to say; ``None`` where it has not been asked."""
 
+    # The transaction in which the file was opened for writing: up to its end the catalogue may say something else.
+    _written_in: object = None
+
     if TYPE_CHECKING:  # used as Django's own subclasses use them, and missing from its stubs
         _committed: bool
         name: str | None
@@ -45,11 +50,31 @@ class DbFieldFile(FieldFile):
         def read(self) -> Callable[..., bytes]:
             """Return the file's bytes."""
             ...
+    else:
+
+        def _get_file(self) -> File:
+            is_new = getattr(self, "_file", None) is None
+            file = super()._get_file()
+            if is_new and isinstance(file, DbFile):
+                # Nobody has opened it who could know when to open it again.
+                file.stored.reopens = True
+            return file
+
+        file = FieldFile.file.getter(_get_file)
 
     @property
     def loid(self) -> int | None:
         """The oid of the stored file; ``None`` where the field is empty or the upload is not saved yet."""
         return parse_name(self.name) if self._committed else None
+
+    @property
+    @override
+    def size(self) -> int:
+        """The file's size in bytes: what the catalogue was found to say, or else as the server has it now."""
+        entry = self.entry
+        if self._committed and entry is not None and entry.size is not None and entry.is_named(self.name or ""):
+            return entry.size
+        return super().size
 
     @property
     def original_name(self) -> str | None:
@@ -80,9 +105,12 @@ class DbFieldFile(FieldFile):
         storage = cast("object", self.storage)
         if not (self.name and self._committed and isinstance(storage, DbFileStorage) and catalogue.is_installed()):
             return None
-        if self.entry is None or not self.entry.is_named(self.name):
-            self.entry = storage.entry(self.name)
-        return self.entry
+        if self.entry is not None and self.entry.is_named(self.name):
+            return self.entry
+        entry = storage.entry(self.name)
+        if self._written_in is not DatabaseDriver(storage.write_alias).transaction_marker:
+            self.entry = entry
+        return entry
 
     @override
     def open(self, mode: str = "rb") -> Self:  # type: ignore[override]  # FieldFile's signature, not File's
@@ -93,6 +121,8 @@ class DbFieldFile(FieldFile):
             return self
         if mode not in {"rb", "r"}:
             self.entry = None  # writing makes it say something else
+            if isinstance(storage := cast("object", self.storage), DbFileStorage):
+                self._written_in = DatabaseDriver(storage.write_alias).transaction_marker
         current: File[bytes] | None = getattr(self, "_file", None)
         if isinstance(current, DbFile) and current.name == self.name:
             current.open(mode)
@@ -147,7 +177,7 @@ class DbFieldFile(FieldFile):
         attributes = {name: getattr(self.instance, name) for name in dimensions if name}
         alias = storage.write_alias if isinstance(storage, DbFileStorage) else None
         try:
-            with transaction.atomic(using=alias) if save and alias else nullcontext():
+            with atomic(alias) if save and alias else nullcontext():
                 yield
         except BaseException:
             # The instance is as its row again, or saving it later would store the name of what was rolled back.
@@ -160,6 +190,18 @@ class DbFieldFile(FieldFile):
 
 class DbImageFieldFile(DbFieldFile, ImageFieldFile):
     """The image of one row."""
+
+    if not TYPE_CHECKING:
+
+        def _get_image_dimensions(self) -> tuple[int | None, int | None]:
+            file = getattr(self, "_file", None)
+            is_own = isinstance(file, DbFile) and file.stored.reopens
+            dimensions = super()._get_image_dimensions()
+            if is_own and file.stored.closed is False and not file.stored.reopens:
+                # It was opened again for them, by nobody who could know of it.
+                file.close()
+                self._file = None
+            return dimensions
 
 
 def prefetch_stored_files(instances: Iterable[models.Model], *fields: str) -> None:

@@ -1,12 +1,14 @@
 """A large object as a file on one of Django's databases, and Django's :class:`File` around it."""
 
+import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Self, cast
 
 from django.core.files import File
 from typing_extensions import override
 
-from pg_lo_storage import catalogue
+from pg_lo_storage import catalogue, whole
+from pg_lo_storage.buffered import BufferedLargeObject
 from pg_lo_storage.content_types import content_type_of
 from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
 from pg_lo_storage.drivers.values import BLOCK
@@ -41,11 +43,15 @@ class DbFileIO(LargeObjectIO):
     and digest unknown.
     """
 
+    reopens: bool = False
+    """Whether it is opened again, at its position, where the transaction that it was opened in is over."""
+
     _marked: object = None
     # By its name, which may be another's than the object's own.
     _is_found = False
     # What was read whole in an atomic block, without a descriptor.
     _found: "Found | None" = None
+    _find: "Callable[[], Found] | None" = None
 
     def __init__(
         self,
@@ -58,14 +64,14 @@ class DbFileIO(LargeObjectIO):
     ) -> None:
         self._requested_alias = alias
         writing = parse_mode(mode).writable
-        used = driver or DatabaseDriver((db_for_write if writing else db_for_read)(alias))
+        used = driver or DatabaseDriver((db_for_write if writing else db_for_read)(alias)).of_transaction()
         try:
             super().__init__(used, loid, mode)
         except LargeObjectNotFound:
             fallback = db_for_write(alias)
             if not isinstance(used, DatabaseDriver) or used.alias == fallback:
                 raise
-            used = DatabaseDriver(fallback)
+            used = DatabaseDriver(fallback).of_transaction()
             super().__init__(used, loid, mode)
         self._database = used if isinstance(used, DatabaseDriver) else None
         self._marker = self._database.transaction_marker if self._database else None
@@ -75,25 +81,31 @@ class DbFileIO(LargeObjectIO):
             self._marked = self._marker
 
     @classmethod
-    def of_found(cls, found: "Found", name: str, alias: str | None) -> Self:
-        """Open what was found for reading; a small file, which is here already, asks nothing more of the server."""
+    def of_found(cls, find: "Callable[[], Found]", name: str, alias: str | None) -> Self:
+        """Open what is found for reading; a small file, which is here already, asks nothing more of the server."""
+        found = find()
         self = cls.__new__(cls)
-        self._database = database = found.database
+        self._find = find
         self._requested_alias = alias
         self._name = name
         self._is_found = True
+        self._set_up(found.database, found.loid, None, parse_mode("rb"))
+        self._take(found)
+        self._opened = True
+        return self
+
+    def _take(self, found: "Found") -> None:
+        self._database = database = found.database.of_transaction()
         self._marker = database.transaction_marker
-        if found.is_whole and found.token:
-            self._found = found
+        self._found = found if found.is_whole and found.remembered.token else None
         descriptor = None if self._found else open_for_reading(database, found.loid)
-        self._set_up(database, found.loid, descriptor, parse_mode("rb"))
+        self._driver = database
+        self._object = BufferedLargeObject(database, found.loid, descriptor)
         if found.is_whole:
             self._object.filled_whole(found.start)
         if self._found:
             # As by a descriptor, it is read as it was when it was opened.
             self._object.content = found.start
-        self._opened = True
-        return self
 
     @property
     def loid(self) -> int:
@@ -122,7 +134,9 @@ class DbFileIO(LargeObjectIO):
         if writing and self._is_found:
             require_own_name(DatabaseDriver(db_for_write(self._requested_alias)), self._name)
         alias = self._requested_alias if writing else self._database.alias
-        file = DbFileIO(self.oid, mode, self._name, alias)
+        # In another thread's transaction, which only that connection sees.
+        is_there = self._database.is_of_another_thread and db_for_write(alias) == self._database.alias
+        file = DbFileIO(self.oid, mode, self._name, alias, driver=self._database if is_there else None)
         file._is_found = self._is_found
         return file
 
@@ -140,7 +154,17 @@ class DbFileIO(LargeObjectIO):
 
     @override
     def _check(self) -> None:
-        super()._check()
+        try:
+            super()._check()
+            self._check_marker()
+        except StaleLargeObject:
+            if not self.reopens or self._find is None or self._pid != os.getpid():
+                raise
+            position = self._object.position
+            self._take(self._find())
+            self._object.seek(position)
+
+    def _check_marker(self) -> None:
         descriptor, found = self._object.descriptor, self._found
         if self._database is None or self._abandoned or (descriptor is None and found is None):
             return
@@ -151,14 +175,16 @@ class DbFileIO(LargeObjectIO):
         if descriptor is not None:
             self._object.drop()
             descriptor.tell()
-        elif found is not None and not self._is_current(found):
+        elif found is not None and not self._is_open(self._database, found):
             message = f"the transaction that large object {self.oid} was opened in is over: open it again"
             raise StaleLargeObject(message, oid=self.oid)
         self._marker = marker
 
-    @staticmethod
-    def _is_current(found: "Found") -> bool:
-        return found.database.is_in_atomic_block and catalogue.is_current(found.database, found.token)
+    def _is_open(self, database: DatabaseDriver, found: "Found") -> bool:
+        state = whole.is_open(database, found.loid, found.remembered, found.entry.version if found.entry else None)
+        if state is None:
+            self._found = None
+        return state is not False
 
 
 class DbFile(_BinaryFile):

@@ -78,8 +78,8 @@ class LargeObjectIO(_Base):
     @property
     @override
     def mode(self) -> BinaryMode:
-        """The mode in its usual spelling, such as ``rb+``."""
-        return self._mode.name
+        """The mode, spelled as by CPython's files: what was opened by ``wb+`` says ``rb+``."""
+        return self._mode.reported
 
     @property
     def size(self) -> int:

@@ -1,7 +1,7 @@
 """Finding a file by its name: in the first of some databases that has it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import LiteralString, NamedTuple, TypeAlias, TypeVar
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import Entry, Found
@@ -9,6 +9,7 @@ from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.lifecycle.references import reaches
 from pg_lo_storage.names import extension_of, parse_name
+from pg_lo_storage.whole import REMEMBER, WRITER, new_token, remembered
 
 __all__ = [
     "Located",
@@ -77,10 +78,17 @@ def find(databases: Databases, name: str, whole: int, start: int = 0) -> Found:
 
     def read(database: DatabaseDriver) -> Found:
         if not catalogue.is_installed():
-            return Found(database, loid, *database.get_start(loid, whole, start))
+            return _uncatalogued(database, loid, whole, start)
         return _known(catalogue.read(database, loid, extension_of(name), whole, start), name)
 
     return _first(databases, read)
+
+
+def _uncatalogued(database: DatabaseDriver, loid: int, whole: int, start: int) -> Found:
+    token = new_token(database)
+    columns: LiteralString = REMEMBER + ", " + WRITER
+    size, data, known = database.get_start(loid, whole, start, columns, (token, token))
+    return Found(database, loid, size, data, remembered=remembered(token, known))
 
 
 def locate(databases: Databases, name: str) -> tuple[Located, int]:

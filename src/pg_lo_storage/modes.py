@@ -45,6 +45,14 @@ class Mode(NamedTuple):
         }
         return names[self.kind][self.updating]
 
+    @property
+    def reported(self) -> BinaryMode:
+        """What an open file says its mode is; as CPython's, ``rb+`` where it was ``wb+``.
+
+        By what it says libraries such as gzip decide whether to read or to write.
+        """
+        return "rb+" if self.kind == "w" and self.updating else self.name
+
 
 def parse_mode(mode: object) -> Mode:
     """Read any spelling of a binary mode; raises ValueError for text modes and all else, TypeError for no string."""

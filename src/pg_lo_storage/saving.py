@@ -10,10 +10,10 @@ from typing import Final, LiteralString, Self
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
 from typing_extensions import Buffer
 
 from pg_lo_storage import catalogue
+from pg_lo_storage.atomic_blocks import atomic
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.drivers import AccessMode, queries
 from pg_lo_storage.drivers.values import BLOCK, byte_view, kept
@@ -37,7 +37,7 @@ def save(database: DatabaseDriver, blocks: Iterator[Buffer]) -> int:
         make = _make(first)
         is_plain = make == queries.MAKE or database.sql is None
         return database.from_bytes(first) if is_plain else database.perform(queries.from_bytes(first, make))
-    with transaction.atomic(using=database.alias), _compressed(database):
+    with atomic(database.alias), _compressed(database):
         return _save_large(database, rest)
 
 
@@ -46,7 +46,7 @@ def save_catalogued(database: DatabaseDriver, blocks: Iterator[Buffer], upload: 
     first, rest = _first_and_all(blocks)
     if rest is None:
         return catalogue.save(database, upload, first, hashlib.sha256(first).hexdigest(), make=_make(first))
-    with transaction.atomic(using=database.alias), _Digest() as digest:
+    with atomic(database.alias), _Digest() as digest:
         with _compressed(database):
             loid = _save_large(database, digest.of(rest))
         return loid, catalogue.add(database, loid, upload, size=digest.size, sha256=digest.hexdigest())

@@ -134,7 +134,7 @@ class DbFileStorage(LargeObjectStorage):
 
         def open_(binary: BinaryMode) -> DbFileIO:
             if binary == "rb":
-                return DbFileIO.of_found(self.find(name, SMALL), name, self._alias)
+                return DbFileIO.of_found(lambda: self.find(name, SMALL), name, self._alias)
             require_own_name(DatabaseDriver(self.write_alias), name)
             return DbFileIO(loid, binary, name, self._alias)
 

@@ -1,8 +1,11 @@
 """What the tests of file objects share."""
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from django.db import connections
 from typing_extensions import Buffer
 
 from pg_lo_storage.drivers import LargeObjectDriver
@@ -44,3 +47,21 @@ def execute(connection: RawConnection, query: str) -> None:
     cursor = connection.cursor()
     cursor.execute(query)
     cursor.close()
+
+
+def in_a_thread(call: Callable[[], object]) -> object:
+    """Run ``call`` in a thread of its own, with connections of its own, and give what it gave or raised."""
+    results: list[object] = []
+
+    def target() -> None:
+        try:
+            results.append(call())
+        except Exception as error:  # noqa: BLE001 -- handed to the test
+            results.append(error)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+    return results[0]

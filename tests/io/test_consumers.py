@@ -8,6 +8,7 @@ import json
 import pickle
 import shutil
 import tarfile
+import wave
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,11 @@ from typing import Any, cast
 
 import pandas as pd
 import pytest
+from django.core.files import File
 from PIL import Image
 
 from pg_lo_storage.io import LargeObjectIO
+from pg_lo_storage.modes import BinaryMode
 from tests.io.files import Files, numbered_lines
 
 DATA = numbered_lines(700_000)
@@ -106,6 +109,32 @@ def test_zip_written_read_and_appended_to(files: Files) -> None:
         with archive.open("first.txt") as member:
             member.seek(500_000)
             assert member.read(100) == DATA[500_000:500_100]
+
+
+@pytest.mark.parametrize("mode", ["wb+", "rb+"])
+def test_gzip_reads_what_was_just_written(files: Files, mode: BinaryMode) -> None:
+    """By the file's mode it decides whether it reads, or begins to write."""
+    with files.open(0 if mode == "wb+" else files.stored(b""), mode) as file:
+        file.write(gzip.compress(DATA))
+        file.seek(0)
+        with gzip.GzipFile(fileobj=file) as reader:
+            assert reader.read() == DATA
+        file.seek(0)
+        assert gzip.decompress(file.read()) == DATA
+
+
+def test_wave_is_written_and_read_by_the_files_mode(files: Files) -> None:
+    with files.open(0, "wb") as file, wave.Wave_write(file) as writer:
+        writer.setparams((1, 2, 8000, 0, "NONE", "not compressed"))
+        writer.writeframes(bytes(1000))
+    with files.open(file.oid) as file, wave.open(file) as reader:
+        assert isinstance(reader, wave.Wave_read)
+        assert reader.getnframes() == 500
+
+
+def test_djangos_file_opens_again_in_the_mode_it_has(files: Files) -> None:
+    with files.open(0, "wb+") as file:
+        assert File(file).mode == "rb+"
 
 
 @pytest.mark.parametrize("compression", ["", "gz", "bz2", "xz"])

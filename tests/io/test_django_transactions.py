@@ -1,7 +1,5 @@
 """A file and the transaction it was opened in, on one of Django's databases."""
 
-import os
-import threading
 from collections.abc import Callable
 
 import pytest
@@ -18,7 +16,7 @@ from pg_lo_storage.exceptions import (
 from pg_lo_storage.storage import DbFileIO
 from tests.fixtures.connections import Connect
 from tests.invoices.models import Note
-from tests.io.files import numbered_lines
+from tests.io.files import in_a_thread, numbered_lines
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -179,40 +177,6 @@ def test_the_error_that_broke_the_block_is_not_masked(loid: int) -> None:
     with pytest.raises(Error, match="division by zero"), transaction.atomic():  # noqa: SIM117 -- the file is inside
         with DbFileIO(loid, "rb+"), connections["default"].cursor() as cursor:
             cursor.execute("select 1 / 0")
-
-
-def in_a_thread(call: Callable[[], object]) -> object:
-    """Run ``call`` in a thread of its own, with connections of its own, and give what it gave or raised."""
-    results: list[object] = []
-
-    def target() -> None:
-        try:
-            results.append(call())
-        except Exception as error:  # noqa: BLE001 -- handed to the test
-            results.append(error)
-        finally:
-            connections.close_all()
-
-    thread = threading.Thread(target=target)
-    thread.start()
-    thread.join()
-    return results[0]
-
-
-@pytest.mark.parametrize("use", USES)
-def test_a_transactions_file_is_stale_in_another_thread(loid: int, use: str) -> None:
-    with transaction.atomic(), opened(loid) as file:
-        assert isinstance(in_a_thread(lambda: USES[use](file)), StaleLargeObject)
-        file.seek(-5, os.SEEK_END)
-        assert file.read() == DATA[-5:]
-
-
-def test_closing_it_in_another_thread_touches_no_connection(loid: int) -> None:
-    with transaction.atomic():
-        file = opened(loid)
-        assert in_a_thread(file.close) is None
-        Note.objects.create(text="kept")
-    assert Note.objects.count() == 1
 
 
 def test_a_file_of_no_transaction_is_read_in_another_thread(loid: int) -> None:

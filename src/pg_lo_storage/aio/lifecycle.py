@@ -63,8 +63,8 @@ class AsyncOpenFile:
 
     @property
     def mode(self) -> BinaryMode:
-        """The mode in its usual spelling, such as ``rb+``."""
-        return self._mode.name
+        """The mode, spelled as by CPython's files: what was opened by ``wb+`` says ``rb+``."""
+        return self._mode.reported
 
     @property
     def closed(self) -> bool:

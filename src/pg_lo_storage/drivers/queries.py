@@ -217,16 +217,27 @@ STREAM_OPENED: Final = (
 STREAM_END: Final = " offset 0) as placed offset 0) as counted, lateral generate_series(0, blocks) as i"
 
 
-def get_start(oid: int, whole: int, start: int) -> Statement[tuple[int, bytes]]:
-    """Measure an object and read all of it, where it has up to ``whole`` bytes, or else ``start`` bytes."""
+def get_start(
+    oid: int, whole: int, start: int, more: LiteralString = "null", params: tuple[object, ...] = ()
+) -> Statement[tuple[int, bytes, tuple[object, ...]]]:
+    """Measure an object and read all of it, where it has up to ``whole`` bytes, or else ``start`` bytes.
+
+    The third of the result is ``more`` columns, which take ``params``.
+    """
     query: LiteralString = (
-        "select measured.size, " + START + " from pg_largeobject_metadata as m," + MEASURED + " where m.oid = %s::oid"  # noqa: S608 -- of constants
+        "select measured.size, "  # noqa: S608 -- of constants
+        + START
+        + ", "
+        + more
+        + " from pg_largeobject_metadata as m,"
+        + MEASURED
+        + " where m.oid = %s::oid"
     )
 
-    def result(rows: Rows) -> tuple[int, bytes]:
-        return integer(rows), as_bytes(rows[0][1])
+    def result(rows: Rows) -> tuple[int, bytes, tuple[object, ...]]:
+        return integer(rows), as_bytes(rows[0][1]), tuple(rows[0][2:])
 
-    return Statement(query, (whole, start, BLOCK, WARM_UP, check_oid(oid)), _found(oid, result), oid)
+    return Statement(query, (whole, start, *params, BLOCK, WARM_UP, check_oid(oid)), _found(oid, result), oid)
 
 
 def get_blocks(oid: int, offset: int, size: int, block: int) -> Statement[list[bytes]]:

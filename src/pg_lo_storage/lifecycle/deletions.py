@@ -14,6 +14,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models.signals import pre_delete
 from django.db.transaction import Atomic
 
+from pg_lo_storage.atomic_blocks import noticing_loss
 from pg_lo_storage.lifecycle.known import known
 from pg_lo_storage.lifecycle.references import concrete, stored_fields, write_alias_of
 from pg_lo_storage.lifecycle.saves import cleans, release_with
@@ -117,7 +118,8 @@ def _watch(execute: Execute, sql: str, params: object, many: bool, context: dict
     if not deletions:
         connection.execute_wrappers.remove(_watch)
     elif not many and connection.atomic_blocks[-1] in _deletions:
-        return deletions[-1].execute(execute, sql, params, context)
+        with noticing_loss(connection.alias):
+            return deletions[-1].execute(execute, sql, params, context)
     return execute(sql, params, many, context)
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Self, cast
 from django.db import connections, models, router, transaction
 from django.db.models.fields.files import FieldFile
 
+from pg_lo_storage.atomic_blocks import noticing_loss
 from pg_lo_storage.lifecycle.expecting import expect
 from pg_lo_storage.lifecycle.known import Known, Scope, in_step, is_committed, key_of, known, learn, loading, name_of
 from pg_lo_storage.lifecycle.raw import end_raw_save
@@ -59,6 +60,7 @@ class RowSave:
         self._learnt: dict[str, tuple[models.FileField, Known]] = {}
 
     def __enter__(self) -> Self:
+        self._scope.enter_context(noticing_loss(self._using))
         # Django begins a transaction itself where a row is in several tables.
         if concrete(type(self.instance))._meta.parents:
             self._begin(self._using)

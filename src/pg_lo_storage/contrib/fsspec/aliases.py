@@ -36,7 +36,7 @@ class DjangoSession(Session):
     @property
     @override
     def driver(self) -> "LargeObjectDriver":
-        return DatabaseDriver(self._alias)
+        return DatabaseDriver(self._alias).of_transaction()
 
     @property
     @override

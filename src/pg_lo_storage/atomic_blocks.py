@@ -1,0 +1,99 @@
+"""What an error leaves of Django's atomic block: a mark for rollback; after a lost connection its end raises."""
+
+import contextlib
+import inspect
+from collections.abc import Generator
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from django.db import Error, OperationalError, connections, transaction
+from django.db.transaction import Atomic
+
+from pg_lo_storage.exceptions import LargeObjectError
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+__all__ = ["atomic", "guarded", "noticing_loss"]
+
+# libpq's PQTRANS_INERROR and PQTRANS_UNKNOWN, as both drivers give them.
+_ABORTED: Final = 3
+_LOST: Final = 4
+
+
+@contextlib.contextmanager
+def guarded(wrapper: "BaseDatabaseWrapper") -> Generator[None]:
+    """Run the block by Django's rules: its errors, and an atomic block that an error has broken says so.
+
+    Whatever is raised: of what interrupts a query, such as Ctrl-C, only the connection knows what it has aborted.
+    """
+    wrapper.validate_no_broken_transaction()
+    try:
+        with wrapper.wrap_database_errors:
+            yield
+    except BaseException as error:
+        if wrapper.in_atomic_block:
+            _mark(wrapper, error)
+        raise
+
+
+@contextlib.contextmanager
+def atomic(using: str) -> Generator[None]:
+    """Run the block as ``transaction.atomic()`` does; a connection that Django's own queries lose shows, too."""
+    with noticing_loss(using), transaction.atomic(using=using):
+        yield
+
+
+@contextlib.contextmanager
+def noticing_loss(using: str) -> Generator[None]:
+    """Have the end of the outermost atomic block raise, should this block fail by losing the connection."""
+    try:
+        yield
+    except BaseException:
+        wrapper = connections[using]
+        if wrapper.in_atomic_block and _status(wrapper) == _LOST:
+            _mark_lost(wrapper)
+        raise
+
+
+def _mark(wrapper: "BaseDatabaseWrapper", error: BaseException) -> None:
+    status = _status(wrapper)
+    if status == _LOST:
+        _mark_lost(wrapper)
+        return
+    # An error of this package has a cause where the server raised it, and so aborted the transaction.
+    aborted = error.__cause__ is not None if isinstance(error, LargeObjectError) else isinstance(error, Error)
+    if aborted or status == _ABORTED:
+        wrapper.set_rollback(rollback=True)
+
+
+def _status(wrapper: "BaseDatabaseWrapper") -> object:
+    return getattr(getattr(wrapper.connection, "info", None), "transaction_status", None)
+
+
+def _mark_lost(wrapper: "BaseDatabaseWrapper") -> None:
+    wrapper.set_rollback(rollback=True)
+    if "close" not in vars(wrapper):
+        # A block that is rolled back ends without a word. Where there is nothing to roll back on, Django drops the
+        # connection: that is where it can be told, and where the connection is left fit for use.
+        vars(wrapper)["close"] = partial(_close_lost, wrapper)
+
+
+def _close_lost(wrapper: "BaseDatabaseWrapper") -> None:
+    del vars(wrapper)["close"]
+    wrapper.close()
+    if _is_ending_normally(wrapper):
+        message = "the connection was lost in this atomic block: the server has rolled back all that was done in it"
+        raise OperationalError(message)
+
+
+def _is_ending_normally(wrapper: "BaseDatabaseWrapper") -> bool:
+    """Tell whether the outermost block is ending, and no error is on its way that would be hidden."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        block = frame.f_locals
+        if frame.f_code is Atomic.__exit__.__code__ and block["connection"] is wrapper:
+            # A test case ends its own block by a rollback that it asked for.
+            return block["exc_type"] is None and not getattr(block["self"], "_from_testcase", False)
+        frame = frame.f_back
+    return False
