@@ -106,6 +106,10 @@ def _script(template: str, quote: Quote, **values: str | list[str] | None) -> st
 def _literal(quote: Quote, value: str | list[str] | None) -> str:
     if value is None:
         return "null"
-    if isinstance(value, str):
+    if isinstance(value, list):
+        return f"array[{', '.join(_literal(quote, each) for each in value)}]::pg_catalog.text[]"
+    if "\\" not in value:
         return quote(value)
-    return f"array[{', '.join(map(quote, value))}]::pg_catalog.text[]"
+    # Read alike whatever the session's standard_conforming_strings: drivers quote for what it is now.
+    escaped = value.replace("\\", "\\\\").replace("'", "''")
+    return f"E'{escaped}'"
