@@ -15,6 +15,7 @@ from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import models, router, transaction
 from django.db.models.query import QuerySet
 
+from pg_lo_storage.atomic_blocks import noticing_loss
 from pg_lo_storage.databases import LargeObjectStorage
 from pg_lo_storage.lifecycle.search import Cell, FileColumn, named_on, names_on
 from pg_lo_storage.names import is_made, parse_name
@@ -199,7 +200,8 @@ def reaches(alias: str, name: str, loid: int) -> bool:
     fields = (field for field in _naming_fields(alias) if isinstance(field, _TEXT))
     names = set[str]()
     for rows, columns in _by_database(fields, alias).items():
-        names |= names_on(rows, sorted(columns), loid)
+        with noticing_loss(rows):
+            names |= names_on(rows, sorted(columns), loid)
     return name in names if names else is_made(name)
 
 
