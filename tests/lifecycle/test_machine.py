@@ -1,0 +1,52 @@
+"""Random histories of rows and instances, against a simple model of what is allowed.
+
+``PG_LO_TEST_HISTORIES=3000`` plays so many in each of six worlds, about 100,000 operations in all, from the one that
+``PG_LO_TEST_FIRST_HISTORY`` says; ``PG_LO_TEST_FAILURES`` is after how many that go wrong it stops.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lifecycle.guards import BOTH, FIELD, TRIGGERS, guarded
+from tests.lifecycle.histories import play, random_history, shortest
+from tests.lifecycle.worlds import World
+
+HISTORIES = int(os.environ.get("PG_LO_TEST_HISTORIES", "0"))
+FIRST = int(os.environ.get("PG_LO_TEST_FIRST_HISTORY", "0"))
+FAILURES = int(os.environ.get("PG_LO_TEST_FAILURES", "1"))
+
+
+@pytest.fixture(params=[FIELD, TRIGGERS, BOTH])
+def guard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, catalogue: bool) -> Iterator[str]:
+    name: str = request.param
+    with guarded(name, monkeypatch, catalogue=catalogue):
+        yield name
+
+
+@pytest.fixture
+def world(guard: str, catalogue: bool) -> Iterator[World]:
+    world = World(guard, catalogue=catalogue)
+    try:
+        yield world
+    finally:
+        world.close()
+
+
+@pytest.mark.skipif(not HISTORIES, reason="PG_LO_TEST_HISTORIES says how many histories to play")
+@pytest.mark.timeout(0)
+def test_at_every_commit_there_is_what_rows_name(world: World) -> None:
+    failures: list[str] = []
+    begun = time.monotonic()
+    for seed in range(FIRST, FIRST + HISTORIES):
+        if (failure := play(world, random_history(seed))) is not None:
+            failures.append(f"seed {seed}: {shortest(world, failure)}")
+            sys.stderr.write(f"{failures[-1]}\n")
+            if len(failures) >= FAILURES:
+                break
+    seconds = time.monotonic() - begun
+    sys.stderr.write(f"{world.operations} operations, {world.refused} refused, {seconds:.1f} s: {world.done}\n")
+    assert not failures, "\n\n".join(failures)
