@@ -307,7 +307,8 @@ class World:
         row = kind(pk=self.keys[place], **({"id": self.keys[place]} if kind is Contract else {}))
         some = Instance(row, session, place)
         for name in some.fields:
-            some.value[name] = some.base[name] = held_name(row, name)
+            some.value[name] = held_name(row, name)
+            some.base[name] = MISSING
         self._put(slot, some)
 
     def do_get(self, session: int, slot: int, place: int, how: int) -> None:
@@ -536,9 +537,10 @@ class World:
         tables = list(dict.fromkeys(table for table, _, _ in self._cells(place)))
 
         def delete() -> None:
-            for table in reversed(tables):
-                column = "paper_ptr_id" if table == "papers_contract" else "id"
-                self._sql(f"delete from {table} where {column} = %s", self.keys[place])
+            with transaction.atomic():
+                for table in reversed(tables):
+                    column = "paper_ptr_id" if table == "papers_contract" else "id"
+                    self._sql(f"delete from {table} where {column} = %s", self.keys[place])
 
         if self._delete(session, place, delete, self.keys[place]):
             self._leave(old)
