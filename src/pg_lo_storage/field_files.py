@@ -16,7 +16,7 @@ from pg_lo_storage.atomic_blocks import atomic
 from pg_lo_storage.catalogue import Entry
 from pg_lo_storage.content_types import content_type_of
 from pg_lo_storage.databases import DatabaseDriver
-from pg_lo_storage.lifecycle.known import known, learn
+from pg_lo_storage.lifecycle.known import AS_IT_WAS, known, learn
 from pg_lo_storage.lifecycle.references import write_alias_of
 from pg_lo_storage.lifecycle.saves import cleans, give_up
 from pg_lo_storage.names import parse_name
@@ -135,6 +135,7 @@ class DbFieldFile(FieldFile):
     @override
     def save(self, name: str, content: "File[bytes] | File[str]", save: bool = True) -> None:
         """Store ``content`` and, with ``save``, its row: both or neither."""
+        vars(self).setdefault(AS_IT_WAS, (self.name, self._committed))
         with self._one_transaction(save):
             super().save(name, content, save=False)
             instance, field = self.instance, self.field
@@ -154,6 +155,7 @@ class DbFieldFile(FieldFile):
 
         Of a field with ``cleanup`` a file that another row names stays.
         """
+        vars(self).setdefault(AS_IT_WAS, (self.name, self._committed))
         if not self or not cleans(self.field) or write_alias_of(self.field) is None:
             with self._one_transaction(save):
                 super().delete(save)

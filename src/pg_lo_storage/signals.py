@@ -10,14 +10,13 @@ __all__ = ["file_unlinked"]
 file_unlinked = Signal()
 """Sent once the transaction that unlinked a file is committed, for others to drop what they made of the file.
 
-``sender`` is the class that :class:`pg_lo_storage.storage.DbFileStorage` is derived from; ``name`` is the stored name;
-``alias`` is the database that it was on; ``entry`` is what the catalogue said of it, an
+``sender`` is ``None``; ``name`` is the stored name; ``alias`` is the database that the file was on; ``entry`` is what the catalogue said of it, an
 :class:`~pg_lo_storage.storage.Entry`, or ``None`` without a catalogue. What a receiver raises is logged. Triggers in
 the database, and other programs, send nothing.
 """
 
 
-def announce_unlinked(sender: type, alias: str, name: str, entry: object) -> None:
+def announce_unlinked(alias: str, name: str, entry: object) -> None:
     """Send :data:`file_unlinked` once the current transaction on ``alias`` is committed."""
-    send = partial(file_unlinked.send_robust, sender, alias=alias, name=name, entry=entry)
+    send = partial(file_unlinked.send_robust, None, alias=alias, name=name, entry=entry)
     transaction.on_commit(send, using=alias, robust=True)

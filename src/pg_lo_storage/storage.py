@@ -146,14 +146,14 @@ class DbFileStorage(LargeObjectStorage):
         if (loid := parse_name(name)) is None:
             return
         database = DatabaseDriver(self.write_alias)
-        announcing, entry = file_unlinked.has_listeners(LargeObjectStorage), None
+        announcing, entry = file_unlinked.has_listeners(), None
         if catalogue.is_installed():
             entry = catalogue.find(database, loid, extension_of(name)) if announcing else None
             is_gone = catalogue.remove(database, loid, extension_of(name))
         else:
             is_gone = reaches(database.alias, name, loid) and database.unlink(loid)
         if is_gone and announcing:
-            announce_unlinked(LargeObjectStorage, self.write_alias, name, entry)
+            announce_unlinked(self.write_alias, name, entry)
 
     @override
     def exists(self, name: str) -> bool:

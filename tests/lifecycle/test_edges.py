@@ -11,7 +11,7 @@ from django.db.models.signals import post_delete
 
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.signals import file_unlinked
-from pg_lo_storage.storage import DbFileStorage, Entry, db_file_storage
+from pg_lo_storage.storage import Entry, db_file_storage
 from tests.lifecycle.papers.models import Archived, Folder, Paper, Receipt, Version
 from tests.lifecycle.sessions import Session
 from tests.lifecycle.support import check, read, sql, upload
@@ -195,9 +195,9 @@ def told() -> Any:
     def receive(alias: str, name: str, entry: Entry | None, **_: object) -> None:
         received.append((alias, name, entry.original_name if entry else None))
 
-    file_unlinked.connect(receive, sender=DbFileStorage)
+    file_unlinked.connect(receive)
     yield received
-    file_unlinked.disconnect(receive, sender=DbFileStorage)
+    file_unlinked.disconnect(receive)
 
 
 def unlink_by_replacing(paper: Paper) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from django.db import connections, models
+from django.db import connections, models, transaction
 from django.db.models.fields.files import FieldFile, FileDescriptor, ImageFileDescriptor
 from typing_extensions import override
 
@@ -21,12 +21,14 @@ else:
     _Descriptor = object
 
 __all__ = [
+    "AS_IT_WAS",
     "Known",
     "RememberingFileDescriptor",
     "RememberingImageFileDescriptor",
     "Scope",
     "in_step",
     "is_committed",
+    "is_same",
     "key_of",
     "known",
     "learn",
@@ -37,29 +39,43 @@ __all__ = [
 
 _KEY: Final = "pg_lo_known"
 
+AS_IT_WAS: Final = "_pg_lo_as_it_was"
+"""The attribute of a field's file for its name, and whether it was stored, before it was saved or deleted."""
+
 # The instance, or the field, whose values are being set as the database has them.
 _loading: "ContextVar[models.Model | models.FileField | None]" = ContextVar("_loading", default=None)
 
 
 class Scope:
-    """A transaction that is still open, up to its next savepoint that is rolled back."""
+    """A transaction in which something was written: while it is open, up to its next savepoint that is rolled back."""
 
-    def __init__(self, using: str | None = None) -> None:
+    def __init__(self, using: str | None = None, *, is_committed: bool = False) -> None:
+        self._is_committed = is_committed
         # Django replaces the list whenever it ends a transaction or rolls a savepoint back.
         self._hooks = connections[using].run_on_commit if using else None
         self._block = _outermost(using) if using else None
+        # A test case's block is never committed, and its tests may count what is to be done after one.
+        if using and self._block is not None and not getattr(self._block, "_from_testcase", False):
+            transaction.on_commit(self._commit, using=using, robust=True)
+
+    def _commit(self) -> None:
+        self._is_committed = True
 
     def is_of_this_transaction(self, using: str) -> bool:
         """Tell whether the transaction goes on, though perhaps without what was done since a savepoint."""
         return self._hooks is not None and self._block is _outermost(using)
 
-    def is_open(self, using: str) -> bool:
-        """Tell whether what was written in it still stands."""
-        return self._hooks is connections[using].run_on_commit
+    def stands(self, using: str) -> bool:
+        """Tell whether what was written in it still stands, or was committed."""
+        return self._is_committed or self._hooks is connections[using].run_on_commit
 
     @override
-    def __reduce__(self) -> tuple[type["Scope"], tuple[()]]:
-        return Scope, ()  # over
+    def __reduce__(self) -> tuple[object, tuple[bool]]:
+        return _ended, (self._is_committed,)
+
+
+def _ended(is_committed: bool) -> Scope:
+    return Scope(is_committed=is_committed)
 
 
 def _outermost(using: str) -> object:
@@ -87,19 +103,18 @@ class Known:
 
     def stands(self, using: str) -> bool:
         """Tell whether what the instance wrote cannot have been rolled back unseen."""
-        return self.scope is None or self.scope.is_open(using)
+        return self.scope is None or self.scope.stands(using)
 
-    def history(self) -> "Iterator[Known]":
-        """Yield what may be so again after a rollback, the latest first."""
-        what = self.past
+    def all(self) -> "Iterator[Known]":
+        """Yield this, and what may be so again after a rollback, the latest first."""
+        what: Known | None = self
         while what is not None:
             yield what
             what = what.past
 
     def leaves(self, using: str) -> tuple[str, ...]:
         """Return the files that no row may come to name, those of before a rollback too."""
-        past = () if self.stands(using) else tuple(name for what in self.history() for name in what.left)
-        return (*self.left, *past)
+        return self.left if self.stands(using) else tuple(name for what in self.all() for name in what.left)
 
 
 _NOTHING: Final = Known()
@@ -152,6 +167,11 @@ def name_of(value: object) -> str | None:
     return name
 
 
+def is_same(one: "str | EllipsisType | None", other: str | None) -> bool:
+    """Tell whether the names are one; an empty one is none."""
+    return (one or None) == (other or None)
+
+
 def learn_key(sender: type[models.Model], instance: models.Model, **_signal: object) -> None:
     """Learn the key of a new instance whose model declares it after a file."""
     fields = {field.attname: field for field in sender._meta.concrete_fields}
@@ -191,7 +211,8 @@ class _Remembering(_Descriptor):
                 super().__get__(instance, owner)
         value: object = vars(instance)[self.field.attname]
         if isinstance(value, FieldFile):
-            vars(instance)[self.field.attname] = self._own(instance, value)  # a copy of an instance has its files
+            # A copy of an instance shares its files with it, and has them as they were when it was made.
+            vars(instance)[self.field.attname] = self._own(instance, value, vars(value).get(AS_IT_WAS))
         return super().__get__(instance, owner)
 
     @override
@@ -200,14 +221,17 @@ class _Remembering(_Descriptor):
         if isinstance(value, FieldFile):
             value = self._own(instance, value)
         if _loading.get() is instance or _loading.get() is field:
-            learn(instance, field, Known(name_of(value), key_of(instance, field), is_loaded=True))
+            left = tuple(name for what in known(instance, field).all() for name in what.left)
+            learn(instance, field, Known(name_of(value), key_of(instance, field), is_loaded=True, left=left))
         elif instance._state.adding and field.attname not in vars(instance) and isinstance(value, str | None):
             # In __init__. Of a new row too: that the row is there is asked where it matters.
             # As learn() does, for every instance that is loaded: nobody shares its dictionary yet.
             vars(instance._state).setdefault(_KEY, {})[field.attname] = Known(value, key_of(instance, field))
         super().__set__(instance, value)
 
-    def _own(self, instance: models.Model, file: FieldFile) -> FieldFile:
+    def _own(
+        self, instance: models.Model, file: FieldFile, as_it_was: tuple[str | None, bool] | None = None
+    ) -> FieldFile:
         """Return the file as one of this field of this instance.
 
         With Django's one object for both, what is saved through one of them is in the other, too, and its next save
@@ -215,8 +239,9 @@ class _Remembering(_Descriptor):
         """
         if vars(file).get("instance") is instance and vars(file).get("field") is self.field:
             return file
-        own: FieldFile = self.field.attr_class(instance, self.field, file.name)
-        if not is_committed(file):
+        name, committed = as_it_was or (file.name, is_committed(file))
+        own: FieldFile = self.field.attr_class(instance, self.field, name)
+        if not committed:
             vars(own).update(_file=vars(file).get("_file"), _committed=False)
         return own
 

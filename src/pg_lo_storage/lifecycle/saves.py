@@ -17,14 +17,27 @@ from typing import Any, Final, Self, cast
 from django.db import connections, models, router, transaction
 from django.db.models.fields.files import FieldFile
 
+from pg_lo_storage import catalogue
 from pg_lo_storage.atomic_blocks import noticing_loss
 from pg_lo_storage.lifecycle.expecting import expect
-from pg_lo_storage.lifecycle.known import Known, Scope, in_step, is_committed, key_of, known, learn, loading, name_of
+from pg_lo_storage.lifecycle.known import (
+    Known,
+    Scope,
+    in_step,
+    is_committed,
+    is_same,
+    key_of,
+    known,
+    learn,
+    loading,
+    name_of,
+)
 from pg_lo_storage.lifecycle.raw import end_raw_save
 from pg_lo_storage.lifecycle.references import (
     Cell,
     FileColumn,
     concrete,
+    reaches,
     rows_of,
     stored_fields,
     stored_fields_of,
@@ -32,6 +45,7 @@ from pg_lo_storage.lifecycle.references import (
 )
 from pg_lo_storage.lifecycle.sharing import release, require
 from pg_lo_storage.lifecycle.statements import repeating_update_of
+from pg_lo_storage.names import parse_name
 
 __all__ = ["RowSave", "cleans", "current_save", "finish_save", "follow_rows", "give_up", "release_with"]
 
@@ -86,7 +100,7 @@ class RowSave:
         :raises LargeObjectNotFound: the file that it names is not there.
         """
         what = known(self.instance, field)
-        if not add and is_committed(file) and self._is_unchanged(field, file) and not what.left:
+        if not add and is_committed(file) and self._is_unchanged(field, file.name) and not what.left:
             self._settled[field.attname] = field
             return False
         if add and is_committed(file) and not file.name:
@@ -152,27 +166,29 @@ class RowSave:
         """Tell triggers which files the statement for one table may leave, and that for another then names."""
         moved: defaultdict[str, set[str]] = defaultdict(set)
         for field in stored_fields_of(type(self.instance)):
-            file: object = vars(self.instance).get(field.attname)
-            if isinstance(file, FieldFile) and file.name and is_committed(file) and not self._is_unchanged(field, file):
-                moved[cast("str", write_alias_of(field))].add(file.name)
+            value: object = vars(self.instance).get(field.attname)
+            if not isinstance(value, FieldFile | str) or (isinstance(value, FieldFile) and not is_committed(value)):
+                continue
+            if (name := name_of(value)) and not self._is_unchanged(field, name):
+                moved[cast("str", write_alias_of(field))].add(name)
         for alias, names in moved.items():
             self._begin(alias)
             expect(alias, names)
 
-    def _is_unchanged(self, field: "models.FileField", file: FieldFile) -> bool:
+    def _is_unchanged(self, field: "models.FileField", name: str | None) -> bool:
         """Tell whether it is certain, without asking, that the user changed nothing that is not stored."""
         what = in_step(self.instance, field, self._using)
-        return what is not None and what.name == file.name and what.stands(self._using)
+        return what is not None and is_same(what.name, name) and what.stands(self._using)
 
     def _is_changed(self, field: "models.FileField", file: FieldFile, stored: str | None) -> bool:
         """Tell whether the user changed what the row has, and did not see his change stored."""
         what = in_step(self.instance, field, self._using)
         if stored == file.name:
             return False
-        if what is None or what.name != file.name:
+        if what is None or not is_same(what.name, file.name):
             return True
         # A row that is as it was before lost this instance's change to a rollback; any other was changed since.
-        return not what.stands(self._using) and stored in {past.name for past in what.history()}
+        return not what.stands(self._using) and any(is_same(past.name, stored) for past in what.all())
 
     def _read(self, model: type[models.Model]) -> _Row | None:
         """Return what the row in the model's table names, now that it is locked; ``None`` where there is no row."""
@@ -278,6 +294,9 @@ def give_up(instance: models.Model, field: "models.FileField", name: str, *, now
         learn(instance, field, left=(*known(instance, field).left, name))
         return
     alias = cast("str", write_alias_of(field))
+    loid = parse_name(name)
+    if loid is None or not (catalogue.is_installed() or reaches(alias, name, loid)):
+        return
     if not hasattr(instance, "_state"):
         release(alias, [name], field.model._meta.apps)  # a stand-in, which packages clean up with, has no row
         return

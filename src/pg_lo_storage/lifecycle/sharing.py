@@ -13,7 +13,7 @@ from django.db import transaction
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import UNLINK_GONE, as_array
-from pg_lo_storage.databases import DatabaseDriver, LargeObjectStorage
+from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.lifecycle.references import Cell, referenced
 from pg_lo_storage.names import extension_of, parse_name
@@ -68,7 +68,7 @@ def release(
     if not wanted:
         return
     database = DatabaseDriver(alias)
-    announcing = file_unlinked.has_listeners(LargeObjectStorage)
+    announcing = file_unlinked.has_listeners()
     lock, unlink = (catalogue.lock, catalogue.unlink) if catalogue.is_installed() else (_lock_oids, _unlink)
     with transaction.atomic(using=alias, savepoint=False):
         isolation, locked = lock(database, set(wanted.values()))
@@ -81,7 +81,7 @@ def release(
         unlink(database, gone)
         for name, loid in wanted.items():
             if announcing and loid in gone and locked[loid] in {None, extension_of(name)}:
-                announce_unlinked(LargeObjectStorage, alias, name, entries.get(loid))
+                announce_unlinked(alias, name, entries.get(loid))
 
 
 def _hold_oids(database: DatabaseDriver, loids: Collection[int]) -> dict[int, None]:
