@@ -161,9 +161,9 @@ class DbFieldFile(FieldFile):
                 super().delete(save)
             return
         with self._one_transaction(save):
-            if hasattr(self, "_file"):
+            if self._committed and hasattr(self, "_file"):
                 self.close()
-                del self.file
+            vars(self).pop("_file", None)
             if self._committed:
                 give_up(self.instance, self.field, cast("str", self.name), now=not save)
             self.name = None
@@ -175,6 +175,7 @@ class DbFieldFile(FieldFile):
     @contextmanager
     def _one_transaction(self, save: bool) -> Generator[None]:
         before, storage, memory = (self.name, self._committed), self.storage, known(self.instance, self.field)
+        upload = None if self._committed else vars(self).get("_file")
         dimensions = (getattr(self.field, "width_field", None), getattr(self.field, "height_field", None))
         attributes = {name: getattr(self.instance, name) for name in dimensions if name}
         alias = storage.write_alias if isinstance(storage, DbFileStorage) else None
@@ -184,6 +185,8 @@ class DbFieldFile(FieldFile):
         except BaseException:
             # The instance is as its row again, or saving it later would store the name of what was rolled back.
             self.name, self._committed = before
+            if upload is not None:
+                vars(self)["_file"] = upload
             learn(self.instance, self.field, memory)
             # Past the descriptor, which would open an image for its dimensions, in a transaction that may be broken.
             vars(self.instance).update(attributes | {self.field.attname: self})

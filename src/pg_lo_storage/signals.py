@@ -10,9 +10,9 @@ __all__ = ["file_unlinked"]
 file_unlinked = Signal()
 """Sent once the transaction that unlinked a file is committed, for others to drop what they made of the file.
 
-``sender`` is ``None``; ``name`` is the stored name; ``alias`` is the database that the file was on; ``entry`` is what the catalogue said of it, an
-:class:`~pg_lo_storage.storage.Entry`, or ``None`` without a catalogue. What a receiver raises is logged. Triggers in
-the database, and other programs, send nothing.
+``name`` is the stored name; ``alias`` is the database that the file was on; ``entry`` is what the catalogue said of it,
+an :class:`~pg_lo_storage.storage.Entry`, or ``None`` without a catalogue; ``sender`` is ``None``. What a receiver
+raises is logged. Triggers in the database, and other programs, send nothing.
 """
 
 

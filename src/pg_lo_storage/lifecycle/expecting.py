@@ -1,12 +1,12 @@
 """Files that a transaction takes from one row before another has them: triggers are told to keep them meanwhile."""
 
 from collections.abc import Iterable
-from typing import Final, LiteralString
+from typing import Final, LiteralString, cast
 
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.names import parse_name
 
-__all__ = ["EXPECTED", "expect"]
+__all__ = ["EXPECTED", "expect", "expect_again"]
 
 EXPECTED: Final = "pg_lo_storage.expected"
 """A transaction's setting: the oids of such files, with spaces between them.
@@ -15,18 +15,24 @@ A trigger that sees a row name one of them takes it out. Anybody may set it, and
 """
 
 
-def expect(alias: str, names: Iterable[str]) -> None:
+def expect(alias: str, names: Iterable[str]) -> str:
     """Have triggers keep these files until a row comes to name them, or the transaction on ``alias`` ends.
 
     For an instance in several tables, whose rows are written one after the other: the first statement may leave a file
-    that the next one names.
+    that the next one names. Returns what was expected before, for :func:`expect_again`.
     """
-    loids = sorted({loid for name in names if (loid := parse_name(name)) is not None})
-    if not loids:
-        return
     query: LiteralString = (
-        "select pg_catalog.set_config('pg_lo_storage.expected', pg_catalog.ltrim("
-        "coalesce(pg_catalog.current_setting('pg_lo_storage.expected', true), '')"
-        " operator(pg_catalog.||) %s::pg_catalog.text), true)"
+        "select before, pg_catalog.set_config('pg_lo_storage.expected', pg_catalog.ltrim("
+        "before operator(pg_catalog.||) %s::pg_catalog.text), true)"
+        " from (select coalesce(pg_catalog.current_setting('pg_lo_storage.expected', true), '') as before"
+        " offset 0) as b"
     )
-    DatabaseDriver(alias).run(query, ("".join(f" {loid}" for loid in loids),))
+    loids = sorted({loid for name in names if (loid := parse_name(name)) is not None})
+    [(before, _)] = DatabaseDriver(alias).run(query, ("".join(f" {loid}" for loid in loids),))
+    return cast("str", before)
+
+
+def expect_again(alias: str, before: str) -> None:
+    """Have triggers keep only what they kept before."""
+    query: LiteralString = "select pg_catalog.set_config('pg_lo_storage.expected', %s::pg_catalog.text, true)"
+    DatabaseDriver(alias).run(query, (before,))

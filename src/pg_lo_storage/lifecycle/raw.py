@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from django.db import connections, models
 from django.db.models.fields.files import FieldFile
 
-from pg_lo_storage.lifecycle.known import Known, is_committed, key_of, learn, name_of
+from pg_lo_storage.lifecycle.known import Known, is_committed, key_of, known, learn, name_of
 from pg_lo_storage.lifecycle.references import rows_of, stored_fields, write_alias_of
 from pg_lo_storage.lifecycle.sharing import require
 
@@ -41,7 +41,8 @@ def end_raw_save(instance: models.Model) -> None:
     """Know of the instance what its row has now."""
     vars(instance._state)[_KEY] = False
     for field in stored_fields(type(instance)):
-        learn(instance, field, Known(name_of(vars(instance).get(field.attname)), key_of(instance, field)))
+        name, left = name_of(vars(instance).get(field.attname)), known(instance, field).left
+        learn(instance, field, Known(name, key_of(instance, field), left=left))
 
 
 def is_saved_raw(file: FieldFile) -> bool:

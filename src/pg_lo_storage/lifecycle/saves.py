@@ -19,7 +19,7 @@ from django.db.models.fields.files import FieldFile
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.atomic_blocks import noticing_loss
-from pg_lo_storage.lifecycle.expecting import expect
+from pg_lo_storage.lifecycle.expecting import expect, expect_again
 from pg_lo_storage.lifecycle.known import (
     Known,
     Scope,
@@ -60,7 +60,7 @@ _Row = dict[str, str | None]
 class RowSave:
     """One ``save`` of one instance: in a transaction where a file changes, and put back where it fails."""
 
-    def __init__(self, instance: models.Model, using: str) -> None:
+    def __init__(self, instance: models.Model, using: str, update_fields: Iterable[str] | None = None) -> None:
         self.instance = instance
         self._using = using
         self._scope = ExitStack()
@@ -71,6 +71,8 @@ class RowSave:
         self._settled: dict[str, models.FileField] = {}
         self._adding = instance._state.adding
         self._uploads: list[tuple[FieldFile, str | None]] = []
+        self._update_fields = None if update_fields is None else set(update_fields)
+        self._expected: dict[str, str] = {}
         self._learnt: dict[str, tuple[models.FileField, Known]] = {}
 
     def __enter__(self) -> Self:
@@ -120,6 +122,8 @@ class RowSave:
 
     def finish(self) -> None:
         """Unlink what the row named before, where nothing names it now."""
+        while self._expected:
+            expect_again(*self._expected.popitem())
         left: defaultdict[str, set[str]] = defaultdict(set)
         for attribute, field in (self._settled | self._written).items():
             now = name_of(vars(self.instance).get(attribute))
@@ -166,6 +170,8 @@ class RowSave:
         """Tell triggers which files the statement for one table may leave, and that for another then names."""
         moved: defaultdict[str, set[str]] = defaultdict(set)
         for field in stored_fields_of(type(self.instance)):
+            if self._update_fields is not None and not self._update_fields & {field.name, field.attname}:
+                continue
             value: object = vars(self.instance).get(field.attname)
             if not isinstance(value, FieldFile | str) or (isinstance(value, FieldFile) and not is_committed(value)):
                 continue
@@ -173,7 +179,7 @@ class RowSave:
                 moved[cast("str", write_alias_of(field))].add(name)
         for alias, names in moved.items():
             self._begin(alias)
-            expect(alias, names)
+            self._expected[alias] = expect(alias, names)
 
     def _is_unchanged(self, field: "models.FileField", name: str | None) -> bool:
         """Tell whether it is certain, without asking, that the user changed nothing that is not stored."""
@@ -238,11 +244,13 @@ def follow_rows(model: type[models.Model]) -> None:
         update_fields: Iterable[str] | None = None,
     ) -> None:
         using = using or router.db_for_write(type(self), instance=self)
+        # Django takes any iterable, and goes through it once.
+        update_fields = None if update_fields is None else frozenset(update_fields)
         save = partial(save_original, self, raw, force_insert, force_update, using, update_fields)
         if raw:
             save()
             return
-        with RowSave(self, using) as row:
+        with RowSave(self, using, update_fields) as row:
             save()
             row.finish()
 
