@@ -146,9 +146,10 @@ else:
                     f" with instance.{self.name}.save(name, content, save=False)"
                 )
                 raise ValueError(message)
-            if value and isinstance(value, FieldFile | str) and write_alias_of(self) is not None:
+            # An instance's is told though it is empty: bulk_update() may clear it.
+            if isinstance(value, FieldFile) or (isinstance(value, str) and value):
                 is_saved = isinstance(value, FieldFile) and (current_save(value.instance) or is_saved_raw(value))
-                if not is_saved:
+                if not is_saved and write_alias_of(self) is not None:
                     hold_with_next(connection, self, value)
             prepared = self.get_prep_value(value) if isinstance(value, File) else value
             return super().get_db_prep_save(prepared, connection)

@@ -52,11 +52,13 @@ _TEXTS: Final = {
     "raw": "{0:slot}.save_base(raw=True)",
     "delete": "{0:slot}.delete()",
     "delete_query": "{1:row} is deleted by a query in {0:session}",
+    "delete_all": "all rows of the kind of {1:row} are deleted by a query in {0:session}",
     "sql_delete": "{1:row} is deleted by SQL in {0:session}",
     "storage_delete": "storage.delete({1:source}) in {0:session}",
     "update": "{1:row}: update({2:field}={3:source}, as a file: {4:bool}) in {0:session}",
+    "clear_all": "all rows of the kind of {1:row}: update({2:field}=None) in {0:session}",
     "bulk_update": "bulk_update([{0:slot}], [{1:field}])",
-    "bulk_create": "bulk_create([{0:slot}])",
+    "bulk_create": "bulk_create([{0:slot}]), of a copy with no key where its row is there",
     "get_or_create": "{1:slot} = get_or_create({2:row}, {3:field}=upload) in {0:session}",
     "update_or_create": "{1:slot} = update_or_create({2:row}, {3:field}={4:source}) in {0:session}",
     "sql_update": "{1:row}: SQL sets {2:field} to {3:source} in {0:session}",
@@ -159,10 +161,12 @@ _random(4, "file_delete", _slot, 3, 2)
 _random(2, "raw", _slot)
 _random(4, "delete", _slot)
 _random(2, "delete_query", _session, _PLACES)
+_random(1, "delete_all", _session, _PLACES)
 _random(1, "sql_delete", _session, _PLACES)
 _random(1, "storage_delete", _session, _source)
 _random(5, "update", _session, _PLACES, 3, lambda some: ("of", _slot(some), some.randrange(3)), lambda _: 1)
 _random(4, "update", _session, _PLACES, 3, _source, lambda _: 0)
+_random(1, "clear_all", _session, _PLACES, 3)
 _random(4, "bulk_update", _slot, lambda some: some.choice([0, 1, 2, 9]))
 _random(3, "bulk_create", _slot)
 _random(3, "get_or_create", _session, _slot, _PLACES, 3)
@@ -183,10 +187,10 @@ _NAMES: Final = list(_GENERATORS)
 _WEIGHTS: Final = [weight for weight, _ in _GENERATORS.values()]
 
 
-def random_history(seed: int, length: int = 30) -> History:
-    """Return a history that is the same whenever it is asked for by that seed."""
-    some = random.Random(seed)
-    kinds = tuple(some.choices(KINDS, weights=[6, 5, 2, 1, 1, 1], k=_PLACES))
+def random_history(*seed: object, length: int = 30) -> History:
+    """Return a history that is the same whenever it is asked for by these values."""
+    some = random.Random(repr(seed))
+    kinds = tuple(some.choices(KINDS, weights=[6, 5, 2, 2, 1, 1, 1], k=_PLACES))
     names = some.choices(_NAMES, weights=_WEIGHTS, k=length)
     return History(kinds, (*_begun(some), *((name, *_GENERATORS[name][1](some)) for name in names), *_ENDS))
 

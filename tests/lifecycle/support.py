@@ -58,13 +58,6 @@ def named(using: str = "default", files: str = "default") -> set[int]:
     return {int(name.partition(".")[0]) for name in column(" union ".join(selects), using=using) if name}
 
 
-def shared(file: DbFieldFile) -> bool:
-    """Tell whether more than one cell names the file."""
-    selects = (f'select "{field.column}" from "{field.model._meta.db_table}"' for field in file_fields())
-    names: list[str] = [name for (name,) in sql(" union all ".join(selects)) if name]
-    return names.count(str(file.name)) > 1
-
-
 def write_alias(field: "models.FileField") -> str:
     """Return the database that the field's files are on."""
     storage: object = field.storage

@@ -4,7 +4,7 @@ Django asks a field for each value, and then executes the statement: what it nam
 """
 
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from functools import partial
@@ -37,12 +37,16 @@ _waiting: "WeakKeyDictionary[BaseDatabaseWrapper, dict[str, _Names]]" = WeakKeyD
 
 
 def hold_with_next(connection: BaseDatabaseWrapper, field: "models.FileField", value: FieldFile | str) -> None:
-    """Hold a file that rows come to name by the connection's next statement, with all others that they come to name."""
+    """Hold a file that rows come to name by the connection's next statement, with all others that they come to name.
+
+    An empty one is no file: but that the row of its instance has none is known then, as of any other.
+    """
     if connection not in _waiting:
         before_next_statement(connection, partial(_held, connection))
     table = connection.ops.quote_name(field.model._meta.db_table)
     names = _waiting.setdefault(connection, {}).setdefault(table, _Names())
-    names.by_alias.setdefault(cast("str", write_alias_of(field)), set()).add(str(value))
+    if value:
+        names.by_alias.setdefault(cast("str", write_alias_of(field)), set()).add(str(value))
     if isinstance(value, FieldFile) and vars(value).get("field") is field:
         names.files.append((field, value))
 
@@ -59,23 +63,33 @@ def _held(connection: BaseDatabaseWrapper, sql: str, params: object) -> Generato
     using = connection.alias
     scope = None if connection.get_autocommit() else Scope(using)
     # Django 6 has bulk_create() in autocommit where it is one statement.
-    with transaction.atomic(using=using, savepoint=False):
+    with transaction.atomic(using=using, savepoint=False) if names.by_alias else nullcontext():
         for alias, some in names.by_alias.items():
             with transaction.atomic(using=alias, savepoint=False):
                 require(alias, some)
         yield
+    is_insert, written = sql.startswith("INSERT "), _written(sql, cast("Sequence[object]", params), names.files)
     for field, file in names.files:
-        instance = file.instance
-        if sql.startswith("INSERT "):
+        instance, key = file.instance, key_of(file.instance, field)
+        if is_insert:
             learn(instance, field, Known(file.name))  # of the row that it comes to be
-        elif " CASE WHEN " in sql.replace("(", " ") and _is_written(
-            cast("Sequence[object]", params), key_of(instance, field), file.name
-        ):
-            past = known(instance, field)
-            learn(instance, field, Known(file.name, key_of(instance, field), scope=scope, past=past if scope else None))
+        elif _said(key, file.name) in written:
+            learn(instance, field, Known(file.name, key, scope=scope, past=known(instance, field) if scope else None))
 
 
-def _is_written(params: Sequence[object], key: object, name: str | None) -> bool:
-    """Tell whether the statement is bulk_update()'s, and says that name of that row: WHEN key THEN name."""
-    values: list[object] = [*cast("tuple[object, ...]", key if isinstance(key, tuple) else (key,)), name]
-    return any(list(params[start : start + len(values)]) == values for start in range(len(params) - len(values) + 1))
+def _said(key: object, name: str | None) -> tuple[object, ...]:
+    """Return the parameters of WHEN key THEN name; of no file Django writes the empty string."""
+    return *cast("tuple[object, ...]", key if isinstance(key, tuple) else (key,)), name or ""
+
+
+def _written(
+    sql: str, params: Sequence[object], files: Sequence[tuple["models.FileField", FieldFile]]
+) -> set[tuple[object, ...]]:
+    """Return what a statement of bulk_update() may say of rows: all its parameters that follow on each other."""
+    found = set[tuple[object, ...]]()
+    if files and " CASE WHEN " in sql.replace("(", " "):
+        size = len(files[0][0].model._meta.pk_fields) + 1
+        for end in range(size, len(params) + 1):
+            with suppress(TypeError):  # no key is of such a type
+                found.add(tuple(params[end - size : end]))
+    return found

@@ -124,17 +124,17 @@ class RowSave:
         """Unlink what the row named before, where nothing names it now."""
         while self._expected:
             expect_again(*self._expected.popitem())
+        if self._adding:
+            # What it was made with is no row's; and Django takes it for a new one no more, though its save should fail.
+            for field in stored_fields_of(type(self.instance)):
+                if not known(self.instance, field).is_loaded:
+                    learn(self.instance, field, name=...)
         left: defaultdict[str, set[str]] = defaultdict(set)
         for attribute, field in (self._settled | self._written).items():
             now = name_of(vars(self.instance).get(attribute))
             gone = {now, None, ""}
             left[cast("str", write_alias_of(field))] |= cast("set[str]", self._left(field) - gone)
             self._learn(field, now)
-        if self._adding:
-            # What it was made with is known of it, not of the row that it was saved to in part.
-            for field in stored_fields_of(type(self.instance)):
-                if field.attname not in self._settled and field.attname not in self._written:
-                    learn(self.instance, field, name=...)
         self._rows, self._written, self._settled, self._adding = {}, {}, {}, False
         release_with(self._using, left, type(self.instance))
 

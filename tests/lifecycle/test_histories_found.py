@@ -1,0 +1,79 @@
+"""The shortest of the histories in which a test of random ones found a fault."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.db.models.signals import post_save
+
+from tests.lifecycle.guards import FIELD, guarded
+from tests.lifecycle.papers.models import Contract, Paper
+from tests.lifecycle.support import check, read, upload
+
+
+class Stop(Exception):
+    """What a receiver fails with."""
+
+
+@pytest.fixture(autouse=True)
+def guard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, catalogue: bool) -> Iterator[str]:
+    name: str = getattr(request, "param", FIELD)
+    with guarded(name, monkeypatch, catalogue=catalogue):
+        yield name
+
+
+def test_what_an_instance_was_made_with_is_the_users_still_after_its_save_failed(catalogue: bool) -> None:
+    row = Contract.objects.create(data=upload(b"data"), signed=upload(b"signed"))
+    made = Contract(pk=row.pk, id=row.pk, title="made", scan=upload(b"scan"))
+
+    def fail(**_signal: object) -> None:
+        raise Stop
+
+    post_save.connect(fail, sender=Contract)
+    try:
+        with pytest.raises(Stop):
+            made.save()
+    finally:
+        post_save.disconnect(fail, sender=Contract)
+    check(b"data", b"signed", catalogue=catalogue)
+    made.save()
+    check(b"scan", catalogue=catalogue)
+
+
+def cleared(row: Paper) -> Paper:
+    row.data = None
+    Paper.objects.bulk_update([row], ["data"])
+    return row
+
+
+def created_without_it(row: Paper) -> Paper:
+    row.pk, row.data = None, None
+    row._state.adding = True
+    Paper.objects.bulk_create([row])
+    return row
+
+
+IN_BULK = pytest.mark.parametrize("write", [cleared, created_without_it])
+
+
+@IN_BULK
+def test_what_a_bulk_statement_left_empty_may_be_given_the_file_again(
+    write: Callable[[Paper], Paper], catalogue: bool
+) -> None:
+    row = Paper.objects.create(data=upload(b"data"))
+    name = str(row.data.name)
+    row = write(row)
+    row.data = name
+    row.save()
+    assert Paper.objects.get(pk=row.pk).data == name
+    check(b"data", catalogue=catalogue)
+
+
+@IN_BULK
+def test_what_a_bulk_statement_left_empty_is_not_cleared_again(write: Callable[[Paper], Paper]) -> None:
+    row = write(Paper.objects.create(data=upload(b"data")))
+    theirs = Paper.objects.get(pk=row.pk)
+    theirs.data = upload(b"theirs")
+    theirs.save()
+    row.title = "mine"
+    row.save()
+    assert read(Paper.objects.get(pk=row.pk).data) == b"theirs"
