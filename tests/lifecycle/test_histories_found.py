@@ -39,6 +39,15 @@ def test_what_an_instance_was_made_with_is_the_users_still_after_its_save_failed
     check(b"scan", catalogue=catalogue)
 
 
+def test_what_an_instance_was_made_with_is_the_users_still_after_its_parent_was_left_out(catalogue: bool) -> None:
+    row = Contract.objects.create(data=upload(b"data"), signed=upload(b"signed"))
+    made = Contract(pk=row.pk, id=row.pk, title="made", signed=row.signed.name)
+    made.save_base(raw=True)
+    check(b"data", b"signed", catalogue=catalogue)
+    made.save()
+    check(b"signed", catalogue=catalogue)
+
+
 def cleared(row: Paper) -> Paper:
     row.data = None
     Paper.objects.bulk_update([row], ["data"])

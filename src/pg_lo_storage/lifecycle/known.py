@@ -32,6 +32,7 @@ __all__ = [
     "key_of",
     "known",
     "learn",
+    "learn_given",
     "learn_key",
     "loading",
     "name_of",
@@ -170,6 +171,17 @@ def name_of(value: object) -> str | None:
 def is_same(one: "str | EllipsisType | None", other: str | None) -> bool:
     """Tell whether the names are one; an empty one is none."""
     return (one or None) == (other or None)
+
+
+def learn_given(instance: models.Model) -> None:
+    """Learn, before a new instance is saved, that what it was made with is its user's and no row's.
+
+    Afterwards Django takes it for no new one, whether it was saved as a whole, in part, or failed to be.
+    """
+    state = _state(instance)
+    if instance._state.adding and _KEY in state:
+        found: dict[str, Known] = state[_KEY]
+        state[_KEY] = {name: what if what.is_loaded else replace(what, name=...) for name, what in found.items()}
 
 
 def learn_key(sender: type[models.Model], instance: models.Model, **_signal: object) -> None:

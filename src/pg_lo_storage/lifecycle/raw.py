@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from django.db import connections, models
 from django.db.models.fields.files import FieldFile
 
-from pg_lo_storage.lifecycle.known import Known, is_committed, key_of, known, learn, name_of
+from pg_lo_storage.lifecycle.known import Known, is_committed, key_of, known, learn, learn_given, name_of
 from pg_lo_storage.lifecycle.references import rows_of, stored_fields, write_alias_of
 from pg_lo_storage.lifecycle.sharing import require
 
@@ -26,6 +26,7 @@ def begin_raw_save(sender: type[models.Model], instance: models.Model, raw: bool
     vars(instance._state)[_KEY] = raw
     if not raw:
         return
+    learn_given(instance)
     fields = stored_fields(sender)
     rows = rows_of(sender, using).filter(pk=instance.pk)
     if connections[using].in_atomic_block:

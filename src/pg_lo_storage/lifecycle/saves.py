@@ -29,6 +29,7 @@ from pg_lo_storage.lifecycle.known import (
     key_of,
     known,
     learn,
+    learn_given,
     loading,
     name_of,
 )
@@ -69,11 +70,11 @@ class RowSave:
         self._rows: dict[type[models.Model], _Row | None] = {}
         self._written: dict[str, models.FileField] = {}
         self._settled: dict[str, models.FileField] = {}
-        self._adding = instance._state.adding
         self._uploads: list[tuple[FieldFile, str | None]] = []
         self._update_fields = None if update_fields is None else set(update_fields)
         self._expected: dict[str, str] = {}
         self._learnt: dict[str, tuple[models.FileField, Known]] = {}
+        learn_given(instance)
 
     def __enter__(self) -> Self:
         self._scope.enter_context(noticing_loss(self._using))
@@ -124,18 +125,13 @@ class RowSave:
         """Unlink what the row named before, where nothing names it now."""
         while self._expected:
             expect_again(*self._expected.popitem())
-        if self._adding:
-            # What it was made with is no row's; and Django takes it for a new one no more, though its save should fail.
-            for field in stored_fields_of(type(self.instance)):
-                if not known(self.instance, field).is_loaded:
-                    learn(self.instance, field, name=...)
         left: defaultdict[str, set[str]] = defaultdict(set)
         for attribute, field in (self._settled | self._written).items():
             now = name_of(vars(self.instance).get(attribute))
             gone = {now, None, ""}
             left[cast("str", write_alias_of(field))] |= cast("set[str]", self._left(field) - gone)
             self._learn(field, now)
-        self._rows, self._written, self._settled, self._adding = {}, {}, {}, False
+        self._rows, self._written, self._settled = {}, {}, {}
         release_with(self._using, left, type(self.instance))
 
     def _left(self, field: "models.FileField") -> set[str | None]:
