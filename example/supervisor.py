@@ -23,9 +23,11 @@ create role stranger login;
 create database app owner app;
 create database other owner app;
 \\connect app
-grant usage, create on schema public to stranger;
+revoke create on schema public from public;
+grant all on schema public to app with grant option;
 \\connect other
-grant usage, create on schema public to stranger;
+revoke create on schema public from public;
+grant all on schema public to app with grant option;
 """
 START_SECONDS = 60
 STOP_SECONDS = 20

@@ -20,6 +20,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 from typing_extensions import override
 
 from pg_lo_storage.drivers import DriverFactory, get_driver
+from pg_lo_storage.drivers.qualified import qualified
 from pg_lo_storage.drivers.registry import load_factory, sources
 from pg_lo_storage.exceptions import DriverNotFound
 
@@ -29,8 +30,8 @@ SERVER: Final = """
     select current_setting('server_version'), pg_is_in_recovery() or current_setting('transaction_read_only')::bool,
            coalesce((select 'lz4' = any (enumvals) from pg_settings where name = 'default_toast_compression'), false),
            (select rolsuper from pg_roles where rolname = current_user),
-           has_function_privilege('pg_catalog.lo_create(oid)', 'execute')
-               and has_function_privilege('pg_catalog.lo_from_bytea(oid, bytea)', 'execute'),
+           has_function_privilege('pg_catalog.lo_create(pg_catalog.oid)', 'execute')
+               and has_function_privilege('pg_catalog.lo_from_bytea(pg_catalog.oid, pg_catalog.bytea)', 'execute'),
            has_table_privilege('pg_catalog.pg_largeobject_metadata', 'select')
 """
 FACTS: Final = (
@@ -120,7 +121,7 @@ def _plain_driver() -> Any:
 
 
 def _server(cursor: Any) -> Iterator[Line]:
-    cursor.execute(SERVER)
+    cursor.execute(qualified(SERVER))
     version, read_only, *facts = cursor.fetchone()
     yield "server", f"PostgreSQL {version}{', read-only' if read_only else ''}"
     yield from zip(FACTS, ("yes" if fact else "no" for fact in facts), strict=True)

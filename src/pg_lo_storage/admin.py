@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
 from pg_lo_storage.content_types import content_type_of
+from pg_lo_storage.drivers.qualified import qualified
 from pg_lo_storage.lifecycle.references import stored_fields, write_alias_of
 from pg_lo_storage.lifecycle.search import READABLE
 from pg_lo_storage.models import StoredFile
@@ -199,7 +200,7 @@ class StoredFileAdmin(_ModelAdmin):
         if not selects:
             return []
         with connections[alias].cursor() as cursor:
-            cursor.execute(" union all ".join(selects), [loid, f"{loid}.", f"{loid}/"] * len(selects))
+            cursor.execute(qualified(" union all ".join(selects)), [loid, f"{loid}.", f"{loid}/"] * len(selects))
             rows = cast("list[tuple[int, str | None]]", cursor.fetchall())
         keys: dict[type[models.Model], set[str]] = {fields[number].model: set() for number, _ in rows}
         for number, key in rows:
@@ -249,15 +250,17 @@ def _readable_fields(alias: str) -> "list[FileField]":
     tables = [connections[alias].ops.quote_name(field.model._meta.db_table) for field in fields]
     with connections[alias].cursor() as cursor:
         cursor.execute(
-            "select n from unnest(%s::text[], %s::text[], %s::text[])"  # noqa: S608 -- ours
-            " with ordinality as wanted (relation, attribute, key, n)"
-            " join pg_catalog.pg_class as r on r.oid = to_regclass(relation)"
-            " join pg_catalog.pg_attribute as a on a.attrelid = r.oid and a.attname = attribute"
-            " where a.attnum > 0 and not a.attisdropped and has_table_privilege(r.oid, 'select')"
-            " and not exists (select from pg_catalog.pg_attribute as k"
-            " join pg_catalog.pg_type as t on t.oid = k.atttypid where k.attrelid = r.oid and k.attname = key"
-            " and (k.attgenerated = 'v' or t.typnamespace <> 'pg_catalog'::regnamespace))"
-            f" and {READABLE} order by n",
+            qualified(
+                "select n from rows from (unnest(%s::text[]), unnest(%s::text[]), unnest(%s::text[]))"  # noqa: S608 -- ours
+                " with ordinality as wanted (relation, attribute, key, n)"
+                " join pg_class as r on r.oid = to_regclass(relation)::oid"
+                " join pg_attribute as a on a.attrelid = r.oid and a.attname = attribute::name"
+                " where a.attnum > 0 and not a.attisdropped and has_table_privilege(r.oid, 'select')"
+                " and not exists (select from pg_attribute as k"
+                " join pg_type as t on t.oid = k.atttypid where k.attrelid = r.oid and k.attname = key::name"
+                " and (k.attgenerated = 'v' or t.typnamespace <> 'pg_catalog'::regnamespace::oid))"
+                f" and {READABLE} order by n"
+            ),
             (tables, [field.column for field in fields], [field.model._meta.pk.column for field in fields]),
         )
         return [fields[number - 1] for (number,) in cursor.fetchall()]

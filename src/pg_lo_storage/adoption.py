@@ -21,6 +21,7 @@ from typing import Final, NamedTuple, Protocol
 from django.db import connections, transaction
 
 from pg_lo_storage.content_types import content_type_of
+from pg_lo_storage.drivers.qualified import qualified
 from pg_lo_storage.name_columns import (
     NameColumn,
     file_fields,
@@ -44,7 +45,7 @@ BATCH: Final = 1_000
 # A superuser counts as a member of every role, and owns what is its own.
 _OWNED: Final = (
     "(select case when rolsuper then lomowner = r.oid else pg_has_role(lomowner, 'usage') end"
-    " from pg_catalog.pg_roles as r where rolname = current_user)"
+    " from pg_roles as r where rolname = current_user)"
 )
 # A stored file has one name. Of two for one object at least one is wrong, and nobody knows which.
 _JUDGE: Final = (
@@ -53,9 +54,10 @@ _JUDGE: Final = (
     " when count(*) over (partition by object) > 1 then 'disputed'"
     f" when %s::bool or {_OWNED} then 'adopted' else 'unowned' end as outcome,"
     " coalesce(f.loid::text || f.extension, pg_get_userbyid(lomowner)::text, '') as detail"
-    " from unnest(%s::int8[], %s::text[], %s::text[], %s::text[], %s::bool[])"
+    " from rows from (unnest(%s::int8[]), unnest(%s::text[]), unnest(%s::text[]), unnest(%s::text[]),"
+    " unnest(%s::bool[]))"
     " as given (object, name, suffix, kind, wanted)"
-    " left join pg_catalog.pg_largeobject_metadata as m on m.oid = object::oid"
+    " left join pg_largeobject_metadata as m on m.oid = object::oid"
     " left join pg_lo_storage_file as f on f.loid = m.oid),"
     " entered as (insert into pg_lo_storage_file (loid, extension, original_name, content_type)"
     " select object::oid, suffix, name, kind from judged where outcome = 'adopted' and wanted on conflict do nothing)"
@@ -185,7 +187,7 @@ def _judge(
     kinds = [content_type_of(suffix) for suffix in suffixes]
     with connections[alias].cursor() as cursor:
         loids = [parse_name(name) for name in names]
-        cursor.execute(_JUDGE, [any_owner, loids, list(names), suffixes, kinds, list(names.values())])
+        cursor.execute(qualified(_JUDGE), [any_owner, loids, list(names), suffixes, kinds, list(names.values())])
         judged: dict[str, tuple[Outcome, str]] = {
             name: (outcome, detail) for name, outcome, detail in cursor.fetchall()
         }
@@ -218,13 +220,13 @@ def _uses_on(alias: str, columns: Sequence[NameColumn]) -> Generator[_Use]:
         for n, column in enumerate(columns)
     )
     query = (
-        "select coalesce(substring(name, '^[1-9][0-9]*'), '') collate \"C\" as stem, name, n, count(*)"  # noqa: S608 -- quoted
+        "select coalesce(substring(name, '^[1-9][0-9]*'), '') collate pg_catalog.\"C\" as stem, name, n, count(*)"  # noqa: S608 -- quoted
         f" from ({every}) as names group by n, name order by stem, n, name"
     )
     # Outside a transaction the cursor outlives those of the entries; where a pooler forbids that, one has them all.
     is_pooled = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
     with transaction.atomic(using=alias) if is_pooled else nullcontext(), connection.chunked_cursor() as cursor:
-        cursor.execute(query)
+        cursor.execute(qualified(query))
         while rows := cursor.fetchmany(BATCH):
             for stem, name, n, count_of_rows in rows:
                 yield _Use(stem, name, columns[n], count_of_rows)

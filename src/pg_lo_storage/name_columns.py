@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 from django.apps import apps
 from django.db import connections, models, router
 
+from pg_lo_storage.drivers.qualified import qualified
 from pg_lo_storage.lifecycle.references import stored_fields, write_alias_of
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def count_names(column: NameColumn) -> int:
 
 def settled_columns(alias: str) -> set[NameColumn]:
     """Return the columns that 'migrate' leaves alone, of the files in the database's catalogue."""
-    comment = _ask(alias, "select obj_description('pg_lo_storage_file'::regclass, 'pg_class')")
+    comment = _ask(alias, "select obj_description('pg_lo_storage_file'::regclass::oid, 'pg_class')")
     if not isinstance(comment, str) or not comment.startswith(_MARK):
         return set()
     columns: list[list[str]] = json.loads(comment.removeprefix(_MARK))
@@ -115,7 +116,7 @@ def unsettled_columns(alias: str) -> list[NameColumn]:
 
 def may_settle(alias: str) -> bool:
     """Tell whether the role owns the catalogue, and so may note what is settled."""
-    query = "select pg_has_role(relowner, 'usage') from pg_class where oid = 'pg_lo_storage_file'::regclass"
+    query = "select pg_has_role(relowner, 'usage') from pg_class where oid = 'pg_lo_storage_file'::regclass::oid"
     return bool(_ask(alias, query))
 
 
@@ -133,8 +134,8 @@ def settle(alias: str, settled: set[NameColumn]) -> None:
 def _is_there(column: NameColumn) -> bool:
     connection = connections[column.alias]
     query = (
-        "select exists (select from pg_catalog.pg_attribute"
-        " where attrelid = to_regclass(%s::text) and attname = %s::text and attnum > 0 and not attisdropped)"
+        "select exists (select from pg_attribute"
+        " where attrelid = to_regclass(%s::text)::oid and attname = %s::name and attnum > 0 and not attisdropped)"
     )
     table = connection.ops.quote_name(column.table)
     return connection.vendor == "postgresql" and bool(_ask(column.alias, query, table, column.column))
@@ -143,5 +144,5 @@ def _is_there(column: NameColumn) -> bool:
 def _ask(alias: str, query: str, *params: str) -> object:
     with connections[alias].cursor() as cursor:
         # Without parameters a per cent sign, in a name, is one.
-        cursor.execute(query, params or None)
+        cursor.execute(qualified(query), params or None)
         return cursor.fetchall()[0][0]

@@ -10,6 +10,7 @@ from django.core import checks
 from django.db import Error, NotSupportedError, connections, transaction
 
 from pg_lo_storage import catalogue
+from pg_lo_storage.drivers.qualified import qualified
 from pg_lo_storage.lifecycle.references import FileColumn, file_columns
 from pg_lo_storage.name_columns import has_names, unreadable, unsettled_columns
 
@@ -18,7 +19,14 @@ __all__ = ["check_server", "keeps_files"]
 _SAMPLE: Final = 100
 """So many rows of each table are looked at for who owns their objects."""
 
-FUNCTIONS: Final = ["lo_from_bytea(oid,bytea)", "lo_get(oid,bigint,integer)", "lo_lseek64(integer,bigint,integer)"]
+FUNCTIONS: Final = [
+    f"pg_catalog.{function}"
+    for function in (
+        "lo_from_bytea(pg_catalog.oid,pg_catalog.bytea)",
+        "lo_get(pg_catalog.oid,bigint,integer)",
+        "lo_lseek64(integer,bigint,integer)",
+    )
+]
 """What a server lacks that is compatible with all of PostgreSQL but large objects."""
 
 _ABILITIES: Final[LiteralString] = (
@@ -31,20 +39,33 @@ _ABILITIES: Final[LiteralString] = (
 # Until PostgreSQL 14 it depends on them itself, since 15 by its expression.
 _COLUMNS: Final[LiteralString] = (
     "select n, row_security_active(c.oid), has_column_privilege(c.oid, a.attnum, 'select'),"
-    " (select array_agg(pubname::text order by pubname) from pg_catalog.pg_publication_tables"
+    " (select array_agg(pubname::text order by pubname) from pg_publication_tables"
     " where schemaname = nspname and tablename = relname),"
-    " exists (select from pg_catalog.pg_attribute as g join pg_catalog.pg_type as t on t.oid = g.atttypid"
-    " where g.attrelid = c.oid and g.attnum > 0 and not g.attisdropped and typname in ('oid', 'lo')"
-    " and (g.attgenerated = '' or exists (select from pg_catalog.pg_depend left join pg_catalog.pg_attrdef as e"
-    " on classid = 'pg_attrdef'::regclass and e.oid = objid"
-    " where refclassid = 'pg_class'::regclass and refobjid = c.oid and refobjsubid = a.attnum"
+    " exists (select from pg_attribute as g join pg_type as t on t.oid = g.atttypid"
+    " where g.attrelid = c.oid and g.attnum > 0 and not g.attisdropped and typname = any('{oid,lo}'::name[])"
+    " and (g.attgenerated = '' or exists (select from pg_depend left join pg_attrdef as e"
+    " on classid = 'pg_catalog.pg_attrdef'::regclass::oid and e.oid = objid"
+    " where refclassid = 'pg_catalog.pg_class'::regclass::oid and refobjid = c.oid and refobjsubid = a.attnum"
     " and (e.adrelid = c.oid and e.adnum = g.attnum"
-    " or classid = 'pg_class'::regclass and objid = c.oid and objsubid = g.attnum))))"
-    " from unnest(%s::text[], %s::text[]) with ordinality as wanted (relation, attribute, n)"
-    " join pg_catalog.pg_class as c on c.oid = to_regclass(relation)"
-    " join pg_catalog.pg_namespace as s on s.oid = relnamespace"
-    " join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attname = attribute"
+    " or classid = 'pg_catalog.pg_class'::regclass::oid and objid = c.oid and objsubid = g.attnum))))"
+    " from rows from (unnest(%s::text[]), unnest(%s::text[])) with ordinality as wanted (relation, attribute, n)"
+    " join pg_class as c on c.oid = to_regclass(relation)::oid"
+    " join pg_namespace as s on s.oid = relnamespace"
+    " join pg_attribute as a on a.attrelid = c.oid and a.attname = attribute::name"
     " where a.attnum > 0 and not a.attisdropped order by n"
+)
+# PUBLIC has no number. A schema of the path that is not there may be made by whoever creates in the database.
+_CREATORS: Final[LiteralString] = (
+    "with others as (select 0::oid as role, 'PUBLIC' as name union all select oid, rolname::text from pg_roles"
+    " where not rolsuper and not starts_with(rolname::text, 'pg_') and not pg_has_role(oid, 'member'))"
+    " select 'the schema ' || nspname::text, array_agg(name order by name) from pg_namespace as n"
+    " join others on has_schema_privilege(role, n.oid, 'create') where nspname = any(current_schemas(false))"
+    " and (role = 0 or not has_schema_privilege(0::oid, n.oid, 'create')) group by nspname"
+    " union all select 'the database itself', array_agg(name order by name) from others"
+    " where has_database_privilege(role, current_database()::text, 'create')"
+    " and exists (select from string_to_table(current_setting('search_path'), ',') as s"
+    " where to_regnamespace(replace(btrim(s), '\"$user\"', quote_ident(current_user::text))) is null)"
+    " having count(*) > 0 order by 1"
 )
 
 
@@ -101,10 +122,27 @@ def _check(alias: str) -> Iterator[checks.CheckMessage]:
         )
     if catalogue.is_installed() and has_catalogue:
         yield from _check_adopted(alias)
+    yield from _check_creators(alias, str(role))
     columns = _columns(alias)
     yield from _check_columns(alias, columns, str(role))
     if compatible == "off":
         yield from _check_owners(alias, [found.column for found in columns if found.readable], str(role))
+
+
+def _check_creators(alias: str, role: str) -> Iterator[checks.CheckMessage]:
+    places = cast("list[tuple[str, list[str]]]", _ask(alias, _CREATORS))
+    if places:
+        creators = "; ".join(f"in {place}: {', '.join(roles)}" for place, roles in places)
+        yield checks.Warning(
+            f"Other roles may create functions and operators on the search_path of the role {role!r} on {alias!r},"
+            f" {creators}. What fits a call better than PostgreSQL's own runs in its place, as {role!r}, in the"
+            " statements of Django and of the project.",
+            hint=(
+                "REVOKE CREATE ON SCHEMA public FROM PUBLIC, which is the default since PostgreSQL 15, or whatever else"
+                " they have it by. Where such a role is yours, as one that only migrates, silence this."
+            ),
+            id="pg_lo_storage.W014",
+        )
 
 
 def _check_adopted(alias: str) -> Iterator[checks.CheckMessage]:
@@ -210,5 +248,5 @@ def _listed(columns: list[FileColumn]) -> str:
 
 def _ask(alias: str, query: str, params: list[list[str]] | None = None) -> list[tuple[object, ...]]:
     with connections[alias].cursor() as cursor:
-        cursor.execute(query, params)
+        cursor.execute(qualified(query), params)
         return cast("list[tuple[object, ...]]", cursor.fetchall())

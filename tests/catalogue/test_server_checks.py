@@ -5,6 +5,7 @@ from django.core import checks
 from django.core.management import call_command
 from django.db import NotSupportedError, OperationalError
 
+from example.cluster import Server
 from pg_lo_storage import server_checks
 from pg_lo_storage.checks import check_databases
 from tests.catalogue.support import numbers, run, text_of, uncatalogued
@@ -146,6 +147,41 @@ def test_objects_of_a_role_that_one_is_a_member_of_are_ones_own(connect: Connect
         assert not of_database("default")
     finally:
         superuser.cursor().execute("revoke stranger from app")
+
+
+@pytest.mark.parametrize(
+    ("grant", "revoke", "said"),
+    [
+        ("on schema public to public", "on schema public from public", "in the schema public: PUBLIC."),
+        ("on schema public to stranger", "on schema public from stranger", "in the schema public: stranger."),
+        ("on database app to stranger", "on database app from stranger", "in the database itself: stranger."),
+    ],
+)
+def test_others_who_may_create_where_functions_are_looked_for_are_found(
+    grant: str, revoke: str, said: str, server: Server
+) -> None:
+    if server.parameters()["dbname"] != "app" or "stranger" not in server.roles:
+        pytest.skip("PG_LO_TEST_DSN gives no role to grant to")
+    run(f"grant create {grant}")
+    try:
+        found = of_database("default")
+    finally:
+        run(f"revoke create {revoke}")
+    assert numbers(found) == ["W014"]
+    assert said in text_of(found)
+    assert not of_database("default")
+
+
+def test_where_the_path_leaves_no_schema_to_be_made_only_its_schemas_count(server: Server) -> None:
+    if server.parameters()["dbname"] != "app" or "stranger" not in server.roles:
+        pytest.skip("PG_LO_TEST_DSN gives no role to grant to")
+    run("grant create on database app to stranger")
+    run("set search_path = public, pg_catalog")
+    try:
+        assert not of_database("default")
+    finally:
+        run("reset search_path")
+        run("revoke create on database app from stranger")
 
 
 def test_row_level_security_that_binds_the_role_is_found() -> None:

@@ -32,23 +32,25 @@ _LIKE: Final = {
     "anycompatible": ["text", "int4"],
     "anycompatiblearray": ["text[]", "oid[]"],
 }
-_OPERANDS: Final = ["int4", "int8", "oid", "text", "varchar", "name", "bytea", "bool", "numeric"]
+_OPERANDS: Final = [
+    *("int2", "int4", "int8", "oid", "text", "varchar", "name", "bytea", "bool", "numeric", '"char"'),
+    *("regclass", "regtype", "regnamespace", "text[]", "oid[]"),
+]
 _BODY: Final = "language plpgsql as $$begin raise exception 'a stranger''s % was called', {name}; end$$"
 _CALL: Final = re.compile(r"(?<![\w\"])(?:pg_catalog\.)?([a-z_][a-z_0-9]*)\(")
-_STRING: Final = re.compile(r"'[^']*'")
 _OPERATOR: Final = re.compile(r"\(pg_catalog\.([-+*/<>=~|]+)\)|(?<![-+*/<>=~|(.])([-+*/<>=~|]+)(?![-+*/<>=~|)])")
 
 
 def functions_in(statements: Iterable[str]) -> set[str]:
-    """Return what looks like a function's name in any of them."""
-    return {name for statement in statements for name in _CALL.findall(_STRING.sub("''", statement))}
+    """Return what looks like a function's name in any of them, or in their strings: those of scripts are SQL."""
+    return {name for statement in statements for name in _CALL.findall(statement)}
 
 
 def operators_in(statements: Iterable[str]) -> set[str]:
     """Return the operators in any of them, and those that syntax stands for."""
     found = {"=", "~~"}  # IN, NULLIF, CASE; LIKE
     for statement in statements:
-        found |= {first or second for first, second in _OPERATOR.findall(_STRING.sub("''", statement))}
+        found |= {first or second for first, second in _OPERATOR.findall(statement)}
     return found
 
 
@@ -78,7 +80,10 @@ def create_overloads(superuser: RawConnection, names: set[str], operators: set[s
         for name, types in sorted(signatures)
         if not {"internal", "cstring", "void", "record", "trigger"} & set(types)
     ]
-    for symbol in sorted(operators):
+    known = run(
+        superuser, "select distinct oprname::text from pg_operator where oprname = any(%s)", [sorted(operators)]
+    )
+    for (symbol,) in sorted(known):
         result = "bool" if set(symbol) & set("<>=~") else "text"
         for left, right in product(_OPERANDS, _OPERANDS):
             name = f"op_{symbol.encode().hex()}"

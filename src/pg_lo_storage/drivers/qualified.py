@@ -7,7 +7,7 @@ package are written without a schema, to be read, and are sent with one.
 
 import functools
 import re
-from typing import Final, LiteralString, cast
+from typing import Final, TypeVar, cast
 
 __all__ = ["qualified"]
 
@@ -26,15 +26,23 @@ _TOKEN: Final = re.compile(
 )
 
 
-@functools.cache
-def qualified(query: LiteralString) -> LiteralString:
+_Query = TypeVar("_Query", bound=str)
+
+
+def qualified(query: _Query) -> _Query:
     """Return a query with its functions, operators, types and system catalogues qualified by ``pg_catalog``.
 
     Names of functions stand right before their parenthesis, operators between spaces. All operators then have the same
     precedence and go from left to right: parentheses say where that is not meant. ``nullif``, ``in``, ``between``, and
-    ``case`` with a value cannot be qualified, and are not to be used. What is qualified stays as it is.
+    ``case`` with a value cannot be qualified, and are not to be used; nor ``unnest`` of several arrays, which are
+    ``rows from`` one each. What is qualified stays as it is.
     """
-    return cast("LiteralString", _TOKEN.sub(_qualify, query))  # type: ignore[redundant-cast]  # to mypy it is str
+    return cast("_Query", _qualified(query))
+
+
+@functools.lru_cache(1_000)
+def _qualified(query: str) -> str:
+    return _TOKEN.sub(_qualify, query)
 
 
 def _qualify(token: "re.Match[str]") -> str:

@@ -100,8 +100,9 @@ def _search(alias: str, columns: list[Found], loids: Collection[int], besides: C
         name = f"{quote(found.column.column)}::pg_catalog.text{collation}"
         condition, values = _naming(name, loids)
         if besides and besides.column == found.column:
-            key = ", ".join(map(quote, besides.key))
-            condition = f"({condition}) and ({key}) <> ({', '.join(['%s'] * len(besides.key))})"
+            # It compares as the key's type does, wherever that is; no operator would, that is qualified.
+            others = (f"pg_catalog.array_position(array[{quote(part)}], %s) is null" for part in besides.key)
+            condition = f"({condition}) and ({' or '.join(others)})"
             values += besides.key.values()
         table = quote(found.column.table)
         selects.append(f"select {name} from {table} where {condition}")  # noqa: S608 -- quoted

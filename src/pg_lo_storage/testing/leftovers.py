@@ -9,6 +9,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import FileField, Model, QuerySet
 
+from pg_lo_storage.drivers.qualified import qualified
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import DbFileStorage
 
@@ -50,11 +51,13 @@ class Leftovers:
             for batch in _batches(sorted(oids)):
                 with connection.cursor() as cursor:
                     cursor.execute(
-                        "select lo_unlink(oid) from pg_largeobject_metadata where oid = any(%s::oid[])", [batch]
+                        qualified("select lo_unlink(oid) from pg_largeobject_metadata where oid = any(%s::oid[])"),
+                        [batch],
                     )
-                    cursor.execute("select to_regclass('pg_lo_storage_file') is not null")
+                    cursor.execute(qualified("select to_regclass('pg_lo_storage_file') is not null"))
                     if cursor.fetchall()[0][0]:
-                        cursor.execute("delete from pg_lo_storage_file where loid = any(%s::oid[])", [batch])
+                        entries = "delete from pg_lo_storage_file where loid = any(%s::oid[])"
+                        cursor.execute(qualified(entries), [batch])
 
 
 def _usable() -> Iterator[tuple[str, BaseDatabaseWrapper]]:
@@ -72,7 +75,7 @@ def _usable() -> Iterator[tuple[str, BaseDatabaseWrapper]]:
 
 def _oids(connection: BaseDatabaseWrapper) -> set[int]:
     with connection.cursor() as cursor:
-        cursor.execute("select oid::int8 from pg_largeobject_metadata")
+        cursor.execute(qualified("select oid::int8 from pg_largeobject_metadata"))
         return {oid for (oid,) in cursor.fetchall()}
 
 
@@ -95,7 +98,7 @@ def _named() -> Iterator[int]:
 def _has_table(connection: BaseDatabaseWrapper, model: type[Model]) -> bool:
     table = connection.ops.quote_name(model._meta.db_table)
     with connection.cursor() as cursor:
-        cursor.execute("select to_regclass(%s) is not null", [table])
+        cursor.execute(qualified("select to_regclass(%s::text) is not null"), [table])
         return bool(cursor.fetchall()[0][0])
 
 
