@@ -8,10 +8,11 @@ from typing import Any, cast
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, models, transaction
-from django.db.models.signals import post_save
+from django.db.models.signals import post_save, pre_save
 from django.forms import modelform_factory
 
 from pg_lo_storage.exceptions import LargeObjectNotFound
+from pg_lo_storage.lifecycle.known import known
 from tests.lifecycle.guards import FIELD, GUARDS, TRIGGERS, guarded
 from tests.lifecycle.papers.models import (
     BY_DATABASE,
@@ -261,6 +262,20 @@ def test_a_save_in_the_transaction_leaves_what_was_uploaded_after_another_savepo
     check(b"theirs", catalogue=catalogue)
 
 
+def test_many_saves_in_one_transaction_are_remembered_as_quickly_as_few(catalogue: bool) -> None:
+    row = Paper.objects.create()
+    with transaction.atomic():
+        for number in range(60):
+            row.data.save("a.pdf", upload(b"%d" % number))
+            with rolled_back():
+                Version.objects.create()
+        assert len(known(row, Paper.data.field).leaves("default")) <= 60
+        copy = cast("Paper", pickle.loads(pickle.dumps(row)))
+    copy.title = "done"
+    copy.save()
+    check(b"59", catalogue=catalogue)
+
+
 @EVERY_GUARD
 def test_a_key_that_is_there_before_the_row_is_no_difference(catalogue: bool) -> None:
     with transaction.atomic():
@@ -308,6 +323,43 @@ def test_a_file_moves_and_leaves_nothing(catalogue: bool) -> None:
     assert read(Contract.objects.get().signed) == b"first"
     assert not Contract.objects.get().data
     check(b"first", catalogue=catalogue)
+
+
+@EVERY_GUARD
+def test_a_receiver_moves_a_file_between_the_tables(catalogue: bool) -> None:
+    contract()
+    row = Contract.objects.get()
+
+    def move(instance: Contract, **_signal: object) -> None:
+        instance.signed, instance.data = instance.data, None
+
+    pre_save.connect(move, sender=Contract)
+    try:
+        row.save()
+    finally:
+        pre_save.disconnect(move, sender=Contract)
+    assert read(Contract.objects.get().signed) == b"first"
+    check(b"first", catalogue=catalogue)
+
+
+@EVERY_GUARD
+def test_what_a_receiver_refuses_to_move_goes_with_its_row(catalogue: bool) -> None:
+    contract()
+    row = Contract.objects.get()
+    row.signed, row.data = row.data, None
+
+    def refuse(**_signal: object) -> None:
+        raise Stop
+
+    pre_save.connect(refuse, sender=Contract)
+    try:
+        with transaction.atomic():
+            with pytest.raises(Stop):
+                row.save()
+            Contract.objects.get().delete()
+    finally:
+        pre_save.disconnect(refuse, sender=Contract)
+    check(catalogue=catalogue)
 
 
 @EVERY_GUARD

@@ -3,7 +3,7 @@
 Django asks a field for each value, and then executes the statement: what it names is held just before.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -61,20 +61,33 @@ def _held(connection: BaseDatabaseWrapper, sql: str, params: object) -> Generato
         yield
         return
     using = connection.alias
+    values = cast("Sequence[object]", params)
+    given = set(_strings(values))
     scope = None if connection.get_autocommit() else Scope(using)
     # Django 6 has bulk_create() in autocommit where it is one statement.
     with transaction.atomic(using=using, savepoint=False) if names.by_alias else nullcontext():
         for alias, some in names.by_alias.items():
             with transaction.atomic(using=alias, savepoint=False):
-                require(alias, some)
+                require(alias, some & given)
         yield
-    is_insert, written = sql.startswith("INSERT "), _written(sql, cast("Sequence[object]", params), names.files)
+    is_insert, written = sql.startswith("INSERT "), _written(sql, values, names.files)
     for field, file in names.files:
         instance, key = file.instance, key_of(file.instance, field)
-        if is_insert:
+        if is_insert and file.name and " ON CONFLICT " in sql:
+            learn(instance, field, name=...)  # another row may be there, and have another file
+        elif is_insert:
             learn(instance, field, Known(file.name))  # of the row that it comes to be
         elif _said(key, file.name) in written:
-            learn(instance, field, Known(file.name, key, scope=scope, past=known(instance, field) if scope else None))
+            past = known(instance, field).all() if scope else ()
+            learn(instance, field, Known(file.name, key, scope=scope, past=past))
+
+
+def _strings(params: Sequence[object]) -> Iterator[str]:
+    """Yield the strings among a statement's parameters; of many rows one may be a whole column."""
+    for value in params:
+        for part in cast("list[object]", value) if isinstance(value, list) else (value,):
+            if isinstance(part, str):
+                yield part
 
 
 def _said(key: object, name: str | None) -> tuple[object, ...]:

@@ -4,7 +4,7 @@ It stands in the instance's state, in a dictionary that is replaced and never ch
 and it is pickled with them.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -99,23 +99,21 @@ class Known:
     """The file that is being saved together with its row."""
     scope: Scope | None = None
     """The transaction in which the instance wrote :attr:`name`, and which may be rolled back."""
-    past: "Known | None" = None
-    """What was known before that: what is so again where it was rolled back."""
+    past: "tuple[Known, ...]" = ()
+    """What was known before that, the latest first: what is so again where it was rolled back."""
 
     def stands(self, using: str) -> bool:
         """Tell whether what the instance wrote cannot have been rolled back unseen."""
         return self.scope is None or self.scope.stands(using)
 
-    def all(self) -> "Iterator[Known]":
-        """Yield this, and what may be so again after a rollback, the latest first."""
-        what: Known | None = self
-        while what is not None:
-            yield what
-            what = what.past
+    def all(self) -> "tuple[Known, ...]":
+        """Return this, and what may be so again after a rollback, the latest first; each without its own past."""
+        return replace(self, past=()), *self.past
 
     def leaves(self, using: str) -> tuple[str, ...]:
         """Return the files that no row may come to name, those of before a rollback too."""
-        return self.left if self.stands(using) else tuple(name for what in self.all() for name in what.left)
+        every = (self,) if self.stands(using) else self.all()
+        return tuple(dict.fromkeys(name for what in every for name in what.left))
 
 
 _NOTHING: Final = Known()
@@ -233,7 +231,7 @@ class _Remembering(_Descriptor):
         if isinstance(value, FieldFile):
             value = self._own(instance, value)
         if _loading.get() is instance or _loading.get() is field:
-            left = tuple(name for what in known(instance, field).all() for name in what.left)
+            left = known(instance, field).leaves(instance._state.db or "")
             learn(instance, field, Known(name_of(value), key_of(instance, field), is_loaded=True, left=left))
         elif instance._state.adding and field.attname not in vars(instance) and isinstance(value, str | None):
             # In __init__. Of a new row too: that the row is there is asked where it matters.

@@ -12,7 +12,7 @@ from django.apps import apps
 from django.apps.registry import Apps
 from django.conf import settings
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
-from django.db import models, router, transaction
+from django.db import connections, models, router, transaction
 from django.db.models.query import QuerySet
 
 from pg_lo_storage.atomic_blocks import noticing_loss
@@ -159,9 +159,14 @@ def _defaults(alias: str, *registries: Apps) -> Iterator[str | None]:
 
 
 def _call(alias: str, default: Callable[[], object]) -> object:
+    connection = connections[alias]
+    hooks = connection.run_on_commit
     with transaction.atomic(using=alias):
         value = default()
         transaction.set_rollback(True, using=alias)
+    # What was done before stands: it is the list itself that tells.
+    hooks[:] = connection.run_on_commit
+    connection.run_on_commit = hooks
     return value
 
 

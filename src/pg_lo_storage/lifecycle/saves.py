@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from contextvars import ContextVar
-from dataclasses import replace
 from functools import partial, wraps
 from types import EllipsisType, TracebackType
 from typing import Any, Final, Self, cast
@@ -73,6 +72,7 @@ class RowSave:
         self._uploads: list[tuple[FieldFile, str | None]] = []
         self._update_fields = None if update_fields is None else set(update_fields)
         self._expected: dict[str, str] = {}
+        self._has_expected = False
         self._learnt: dict[str, tuple[models.FileField, Known]] = {}
         learn_given(instance)
 
@@ -81,7 +81,6 @@ class RowSave:
         # Django begins a transaction itself where a row is in several tables.
         if concrete(type(self.instance))._meta.parents:
             self._begin(self._using)
-            self._expect_what_moves()
         self._token = _saves.set((*_saves.get(), self))
         return self
 
@@ -102,6 +101,7 @@ class RowSave:
 
         :raises LargeObjectNotFound: the file that it names is not there.
         """
+        self._expect_what_moves()
         what = known(self.instance, field)
         if not add and is_committed(file) and self._is_unchanged(field, file.name) and not what.left:
             self._settled[field.attname] = field
@@ -147,13 +147,14 @@ class RowSave:
         if not is_written and row is None and not before.left:
             return  # in step as it was
         self._learnt.setdefault(field.attname, (field, before))
-        scope = past = None
+        scope, past = None, tuple[Known, ...]()
         if self._is_outer:
             scope = Scope(self._using)
             was: str | EllipsisType | None = now if not is_written else ... if row is None else row[field.attname]
-            past = Known(was, left=before.leaves(self._using))
             if before.scope is not None and before.scope.is_of_this_transaction(self._using):
-                past = replace(past, past=before)
+                past = (Known(was), *before.all())
+            else:
+                past = (Known(was, left=before.leaves(self._using)),)
         key = key_of(self.instance, field)
         learn(self.instance, field, Known(now, key, is_loaded=True, scope=scope, past=past))
 
@@ -163,7 +164,13 @@ class RowSave:
                 self._scope.enter_context(transaction.atomic(using=alias))
 
     def _expect_what_moves(self) -> None:
-        """Tell triggers which files the statement for one table may leave, and that for another then names."""
+        """Tell triggers which files the statement for one table may leave, and that for another then names.
+
+        Once, when the first file is about to be written: receivers of ``pre_save`` have changed what they change.
+        """
+        if self._has_expected or not concrete(type(self.instance))._meta.parents:
+            return
+        self._has_expected = True
         moved: defaultdict[str, set[str]] = defaultdict(set)
         for field in stored_fields_of(type(self.instance)):
             if self._update_fields is not None and not self._update_fields & {field.name, field.attname}:
