@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.db import transaction
 from django.db.models.signals import post_save
 
+from pg_lo_storage.exceptions import LargeObjectNotFound
 from tests.lifecycle.guards import FIELD, guarded
 from tests.lifecycle.papers.models import Contract, Paper
 from tests.lifecycle.support import check, read, upload
@@ -86,3 +88,30 @@ def test_what_a_bulk_statement_left_empty_is_not_cleared_again(write: Callable[[
     row.title = "mine"
     row.save()
     assert read(Paper.objects.get(pk=row.pk).data) == b"theirs"
+
+
+def test_a_raw_save_that_was_refused_leaves_bulk_statements_holding_what_they_name(catalogue: bool) -> None:
+    row = Paper.objects.create(data=upload(b"data"))
+    theirs = Paper.objects.get()
+    theirs.data = upload(b"theirs")
+    theirs.save()
+    with pytest.raises(LargeObjectNotFound):
+        row.save_base(raw=True)
+    with pytest.raises(LargeObjectNotFound):
+        Paper.objects.bulk_update([row], ["data"])
+    row.pk, row._state.adding = None, True
+    with pytest.raises(LargeObjectNotFound):
+        Paper.objects.bulk_create([row])
+    check(b"theirs", catalogue=catalogue)
+
+
+def test_what_was_cleared_is_cleared_though_its_row_came_back_with_a_rollback(catalogue: bool) -> None:
+    row = Paper.objects.create(title="first", data=upload(b"data"))
+    row.data = None
+    with transaction.atomic():
+        Paper.objects.all().delete()
+        row.save()
+        transaction.set_rollback(True)
+    check(b"data", catalogue=catalogue)
+    row.save()
+    check(catalogue=catalogue)

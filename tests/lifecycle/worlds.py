@@ -364,7 +364,7 @@ class World:
     def do_refresh(self, slot: int) -> None:
         some = self._instance(slot)
         before = self.look(some.session)
-        if not self._is_there(some, before):
+        if not self._is_loadable(some, before):
             raise Skip
         some.row.refresh_from_db()
         self._sync(some, before, some.fields)
@@ -373,7 +373,7 @@ class World:
         some = self._instance(slot)
         name = self._field(some, number)
         before = self.look(some.session)
-        if not self._is_there(some, before):
+        if not self._is_loadable(some, before):
             raise Skip
         getattr(some.row, name)
         self._sync(some, before, ())
@@ -470,7 +470,7 @@ class World:
     def do_file_save(self, slot: int, number: int, save: int) -> None:
         some = self._instance(slot)
         name, value = self._field(some, number), self.upload()
-        if name not in some.value and not self._is_there(some, self.look(some.session)):
+        if name not in some.value and not self._is_loadable(some, self.look(some.session)):
             raise Skip
         if save:
             self._save(
@@ -744,7 +744,7 @@ class World:
         fields = [name for name in (some.fields if only is None else only) if name in some.value]
         allowed, refusable = self._allowed(some, before, fields)
         deferred = bool(some.row.get_deferred_fields())
-        refusable = refusable or (not there and (only is not None or deferred))
+        refusable = refusable or (not self._is_loadable(some, before) and (only is not None or deferred))
         with self._step(
             some.session, [some], {} if fails else allowed, refusable=refusable, losing=losing, fails=fails
         ) as step:
@@ -1004,6 +1004,10 @@ class World:
 
     def _is_there(self, some: Instance, view: View) -> bool:
         return some.key is not None and all(some.cell(name) in view.cells for name in some.fields)
+
+    def _is_loadable(self, some: Instance, view: View) -> bool:
+        # A child that was deleted has its parent's key still, and Django does not load it by that.
+        return some.row.pk is not None and self._is_there(some, view)
 
     def _as_new(self, row: Any) -> None:
         if isinstance(row, Contract):

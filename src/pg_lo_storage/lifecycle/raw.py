@@ -13,7 +13,7 @@ from pg_lo_storage.lifecycle.known import Known, is_committed, key_of, known, le
 from pg_lo_storage.lifecycle.references import rows_of, stored_fields, write_alias_of
 from pg_lo_storage.lifecycle.sharing import require
 
-__all__ = ["begin_raw_save", "end_raw_save", "is_saved_raw"]
+__all__ = ["begin_raw_save", "end_raw_save", "is_saved_raw", "no_raw_save"]
 
 _KEY: Final = "pg_lo_raw"
 
@@ -23,7 +23,7 @@ def begin_raw_save(sender: type[models.Model], instance: models.Model, raw: bool
 
     :raises LargeObjectNotFound: that is what the instance is about to do.
     """
-    vars(instance._state)[_KEY] = raw
+    no_raw_save(instance)
     if not raw:
         return
     learn_given(instance)
@@ -36,11 +36,17 @@ def begin_raw_save(sender: type[models.Model], instance: models.Model, raw: bool
             name = name_of(vars(instance).get(field.attname))
             if name and before and before != name:
                 require(cast("str", write_alias_of(field)), [name], kept=before, raw=True)
+    vars(instance._state)[_KEY] = True
+
+
+def no_raw_save(instance: models.Model) -> None:
+    """Have none go on, however it ended: a name that the instance gives to a bulk statement is held again."""
+    vars(instance._state)[_KEY] = False
 
 
 def end_raw_save(instance: models.Model) -> None:
     """Know of the instance what its row has now."""
-    vars(instance._state)[_KEY] = False
+    no_raw_save(instance)
     for field in stored_fields(type(instance)):
         name, left = name_of(vars(instance).get(field.attname)), known(instance, field).left
         learn(instance, field, Known(name, key_of(instance, field), left=left))

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from contextvars import ContextVar
+from dataclasses import replace
 from functools import partial, wraps
 from types import EllipsisType, TracebackType
 from typing import Any, Final, Self, cast
@@ -32,7 +33,7 @@ from pg_lo_storage.lifecycle.known import (
     loading,
     name_of,
 )
-from pg_lo_storage.lifecycle.raw import end_raw_save
+from pg_lo_storage.lifecycle.raw import end_raw_save, no_raw_save
 from pg_lo_storage.lifecycle.references import (
     Cell,
     FileColumn,
@@ -154,7 +155,9 @@ class RowSave:
             if before.scope is not None and before.scope.is_of_this_transaction(self._using):
                 past = (Known(was), *before.all())
             else:
-                past = (Known(was, left=before.leaves(self._using)),)
+                # With a rollback a row that was not found may come back, and this is what was known of it.
+                gone = (replace(before, past=()),) if is_written and row is None else ()
+                past = (Known(was, left=before.leaves(self._using)), *gone)
         key = key_of(self.instance, field)
         learn(self.instance, field, Known(now, key, is_loaded=True, scope=scope, past=past))
 
@@ -251,7 +254,10 @@ def follow_rows(model: type[models.Model]) -> None:
         update_fields = None if update_fields is None else frozenset(update_fields)
         save = partial(save_original, self, raw, force_insert, force_update, using, update_fields)
         if raw:
-            save()
+            try:
+                save()
+            finally:
+                no_raw_save(self)
             return
         with RowSave(self, using, update_fields) as row:
             save()
