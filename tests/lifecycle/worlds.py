@@ -295,6 +295,17 @@ class World:
             else:
                 changed = {name for name in some.value if now.cells.get(some.cell(name)) != some.base.get(name)}
             some.unsure |= changed
+        self._doubt(session)
+
+    def _doubt(self, session: int) -> None:
+        """Allow that what was written in the transaction is taken for rolled back: a savepoint of it was."""
+        if not self.blocks[session]:
+            return
+        before = {id(some): base for some, base, _ in self.blocks[session][0].bases}
+        for some in self.instances.values():
+            base = before.get(id(some), {})
+            if some.session == session:
+                some.unsure |= {name for name, value in some.base.items() if value != base.get(name)}
 
     # Instances.
 
@@ -854,6 +865,7 @@ class World:
         step.after = after = self.look(session)
         if not step.succeeded:
             self.refused += 1
+            self._doubt(session)
             if after.cells != before.cells:
                 raise Violation(f"refused, and yet changed {difference(before, after)}")
             self._compare(before, after, {}, (), ())
