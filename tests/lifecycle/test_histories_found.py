@@ -115,3 +115,12 @@ def test_what_was_cleared_is_cleared_though_its_row_came_back_with_a_rollback(ca
     check(b"data", catalogue=catalogue)
     row.save()
     check(catalogue=catalogue)
+
+
+def test_what_a_bulk_statement_did_not_write_goes_with_the_next_save(catalogue: bool) -> None:
+    row = Paper.objects.create()
+    row.data.save("a.pdf", upload(b"data"), save=False)
+    row.data = None
+    Paper.objects.bulk_update([row], ["data"])
+    row.save()
+    check(catalogue=catalogue)

@@ -808,8 +808,10 @@ class World:
             value = some.value[name]
             now = before.cells.get(cells[name])
             known = some.base.get(name)
-            if isinstance(value, Upload) or new or (some.row._state.adding and key == some.key):
+            if isinstance(value, Upload) or new:
                 allowed[name] = {value}
+            elif some.row._state.adding and key == some.key:
+                allowed[name] = {value, now} if value == known else {value}  # one that was refreshed is as loaded
             elif name in some.unsure and not (value != known and now == known):
                 allowed[name] = {value, now}
             elif value == known:

@@ -73,13 +73,14 @@ def _held(connection: BaseDatabaseWrapper, sql: str, params: object) -> Generato
     is_insert, written = sql.startswith("INSERT "), _written(sql, values, names.files)
     for field, file in names.files:
         instance, key = file.instance, key_of(file.instance, field)
+        left = tuple(name for name in known(instance, field).leaves(using) if name != file.name)
         if is_insert and file.name and " ON CONFLICT " in sql:
             learn(instance, field, name=...)  # another row may be there, and have another file
         elif is_insert:
-            learn(instance, field, Known(file.name))  # of the row that it comes to be
+            learn(instance, field, Known(file.name, left=left))  # of the row that it comes to be
         elif _said(key, file.name) in written:
             past = known(instance, field).all() if scope else ()
-            learn(instance, field, Known(file.name, key, scope=scope, past=past))
+            learn(instance, field, Known(file.name, key, left=left, scope=scope, past=past))
 
 
 def _strings(params: Sequence[object]) -> Iterator[str]:
