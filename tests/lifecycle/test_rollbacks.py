@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import cast
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from tests.lifecycle.papers.models import Paper, Version
@@ -92,6 +92,15 @@ def test_an_upload_whose_save_failed_is_saved_again(paper: Paper, catalogue: boo
     paper.save()
     check(b"second", catalogue=catalogue)
     assert read(paper.data) == b"second"
+
+
+def test_a_savepoint_of_the_users_own_is_a_rollback_too(paper: Paper, catalogue: bool) -> None:
+    with transaction.atomic():
+        savepoint = str(connection.savepoint())
+        clear(paper)
+        connection.savepoint_rollback(savepoint)
+    clear(paper)
+    check(catalogue=catalogue)
 
 
 def pickled(paper: Paper) -> Paper:

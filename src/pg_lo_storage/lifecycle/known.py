@@ -57,10 +57,14 @@ class Scope:
         self._block = _outermost(using) if using else None
         # A test case's block is never committed, and its tests may count what is to be done after one.
         if using and self._block is not None and not getattr(self._block, "_from_testcase", False):
+            self._place = len(connections[using].run_on_commit)
             transaction.on_commit(self._commit, using=using, robust=True)
 
     def _commit(self) -> None:
-        self._is_committed = True
+        # A list that was replaced since, by a savepoint that was rolled back, still has this in its place. Whether it
+        # was done under that savepoint Django does not tell where that is none of atomic()'s: the row will.
+        hooks = self._hooks or []
+        self._is_committed = not any(hook[1] == self._commit for hook in hooks[self._place : self._place + 1])
 
     def is_of_this_transaction(self, using: str) -> bool:
         """Tell whether the transaction goes on, though perhaps without what was done since a savepoint."""
