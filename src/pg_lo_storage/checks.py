@@ -72,7 +72,7 @@ def check_databases(databases: Collection[str] | None = None, **_options: object
         message
         for alias in databases or ()
         if alias in used and connections[alias].vendor == "postgresql"
-        for message in check_server(alias)
+        for message in check_server(alias, databases or ())
     ]
 
 

@@ -5,7 +5,7 @@ noted in the comment of the catalogue's table, which lives exactly as long as th
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from django.apps import apps
@@ -53,15 +53,16 @@ def file_fields(alias: str) -> "list[Field]":
     return [field for field in fields if write_alias_of(field) == alias]
 
 
-def name_columns(fields: "Iterable[Field]", alias: str) -> list[NameColumn]:
+def name_columns(fields: "Iterable[Field]", alias: str, among: Collection[str] | None = None) -> list[NameColumn]:
     """Return the columns of those fields that there are, of rows that name files on ``alias``.
 
-    Rows may be in another database than their files: they are looked for in both.
+    Rows may be in another database than their files: they are looked for in both, or in those that are ``among`` these.
     """
     wanted = {
         NameColumn(rows, field.model._meta.db_table, cast("str", field.column))
         for field in fields
         for rows in (alias, router.db_for_write(field.model))
+        if among is None or rows in among
     }
     return sorted(column for column in wanted if _is_there(column))
 
@@ -108,10 +109,10 @@ def settled_columns(alias: str) -> set[NameColumn]:
     return {NameColumn(rows or alias, table, column) for rows, table, column in columns}
 
 
-def unsettled_columns(alias: str) -> list[NameColumn]:
-    """Return the columns with names of files on ``alias`` that nobody has adopted from."""
+def unsettled_columns(alias: str, among: Collection[str] | None = None) -> list[NameColumn]:
+    """Return the columns with names of files on ``alias``, in those databases, that nobody has adopted from."""
     settled = settled_columns(alias)
-    return [column for column in name_columns(file_fields(alias), alias) if column not in settled]
+    return [column for column in name_columns(file_fields(alias), alias, among) if column not in settled]
 
 
 def may_settle(alias: str) -> bool:

@@ -3,7 +3,7 @@
 ``migrate`` runs them before it makes any table, so what is not there yet is no fault.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final, LiteralString, NamedTuple, cast
 
 from django.core import checks
@@ -79,11 +79,11 @@ class Found(NamedTuple):
     guarded: bool
 
 
-def check_server(alias: str) -> list[checks.CheckMessage]:
-    """Check the PostgreSQL database of that alias."""
+def check_server(alias: str, asked: Collection[str]) -> list[checks.CheckMessage]:
+    """Check the PostgreSQL database of that alias; no database is asked that is not among ``asked``."""
     try:
         with transaction.atomic(using=alias):
-            return list(_check(alias))
+            return list(_check(alias, asked))
     except NotSupportedError as error:
         return [_unable(alias, str(error))]
     except Error as error:
@@ -106,7 +106,7 @@ def keeps_files(alias: str, level: str) -> checks.CheckMessage:
     )
 
 
-def _check(alias: str) -> Iterator[checks.CheckMessage]:
+def _check(alias: str, asked: Collection[str]) -> Iterator[checks.CheckMessage]:
     [(able, isolation, compatible, has_catalogue, migrated, role)] = _ask(alias, _ABILITIES, [FUNCTIONS])
     if not able:
         yield _unable(alias, "it has no large objects, as some have not that are compatible otherwise")
@@ -121,7 +121,7 @@ def _check(alias: str) -> Iterator[checks.CheckMessage]:
             id="pg_lo_storage.W006",
         )
     if catalogue.is_installed() and has_catalogue:
-        yield from _check_adopted(alias)
+        yield from _check_adopted(alias, asked)
     yield from _check_creators(alias, str(role))
     columns = _columns(alias)
     yield from _check_columns(alias, columns, str(role))
@@ -145,8 +145,8 @@ def _check_creators(alias: str, role: str) -> Iterator[checks.CheckMessage]:
         )
 
 
-def _check_adopted(alias: str) -> Iterator[checks.CheckMessage]:
-    new = [column for column in unsettled_columns(alias) if not unreadable(column) and has_names(column)]
+def _check_adopted(alias: str, asked: Collection[str]) -> Iterator[checks.CheckMessage]:
+    new = [column for column in unsettled_columns(alias, asked) if not unreadable(column) and has_names(column)]
     if new:
         yield checks.Warning(
             f"Files that rows of {', '.join(map(str, new))} name may be missing in the catalogue of {alias!r}, and are"

@@ -213,8 +213,8 @@ def test_a_field_on_the_disk_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -
     invoice(f"{loid}.pdf", "plain")
     invoice("a.pdf", "plain")
     invoice(f"{named}.pdf")
-    assert "plain" not in migrate()
-    assert "plain" not in adopt("--show")
+    assert "invoices_invoice.plain" not in migrate()
+    assert "invoices_invoice.plain" not in adopt("--show")
     assert entries() == {named: ".pdf"}
     # But where somebody says so.
     adopt("--model", "invoices.Invoice.plain")

@@ -112,7 +112,7 @@ def use_commands(found: Ours, has_catalogue: bool) -> None:
     warned = {"W014"} if found.after else set[str]()
     assert set(numbers(check_databases(databases=["default"]))) == warned | (set() if has_catalogue else {"W007"})
     if has_catalogue:
-        call_command("largeobjects", "adopt", verbosity=0)
+        call_command("largeobjects", "adopt", database="default", verbosity=0)
         assert db_file_storage.size(f"{left}.txt") == 7
         client = Client()
         user = User.objects.create_superuser("root")
