@@ -124,3 +124,14 @@ def test_what_a_bulk_statement_did_not_write_goes_with_the_next_save(catalogue: 
     Paper.objects.bulk_update([row], ["data"])
     row.save()
     check(catalogue=catalogue)
+
+
+def test_a_raw_save_in_a_block_that_is_rolled_back_makes_nothing_sure(catalogue: bool) -> None:
+    row = Paper.objects.create()
+    with transaction.atomic():
+        row.data.save("a.pdf", upload(b"first"))
+        row.save_base(raw=True)
+        transaction.set_rollback(True)
+    with pytest.raises(LargeObjectNotFound, match="save the file again"):
+        row.save()
+    check(catalogue=catalogue)

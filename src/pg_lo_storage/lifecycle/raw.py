@@ -48,8 +48,9 @@ def end_raw_save(instance: models.Model) -> None:
     """Know of the instance what its row has now."""
     no_raw_save(instance)
     for field in stored_fields(type(instance)):
-        name, left = name_of(vars(instance).get(field.attname)), known(instance, field).left
-        learn(instance, field, Known(name, key_of(instance, field), left=left))
+        name, what = name_of(vars(instance).get(field.attname)), known(instance, field)
+        if what.name != name:  # else it may still be of a transaction that is rolled back
+            learn(instance, field, Known(name, key_of(instance, field), left=what.left))
 
 
 def is_saved_raw(file: FieldFile) -> bool:
