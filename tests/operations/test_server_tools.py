@@ -43,12 +43,13 @@ def restored(server: Server, tool: Tool, tmp_path: Path, has_catalogue: bool) ->
 
 
 @pytest.fixture
-def invoice(committed: Project) -> None:
+def invoice(committed: Project, has_catalogue: bool) -> None:
     committed.table("Invoice", {"before": names(), "data": names()})
     committed.table("Copy", {"file": names()})
     # The numbers of columns are others after a dump.
     committed.apply(migrations.RemoveField("invoice", "before"))
-    committed.apply(ManageLargeObjects("invoice", "data", owner="app"), GuardFromVacuum("invoice", "data"))
+    owner = "app" if has_catalogue else None  # which needs it
+    committed.apply(ManageLargeObjects("invoice", "data", owner=owner), GuardFromVacuum("invoice", "data"))
 
 
 @pytest.mark.usefixtures("invoice")
