@@ -148,17 +148,23 @@ else:
                 raise ValueError(message)
             # An instance's is told though it is empty: bulk_update() may clear it.
             if isinstance(value, FieldFile) or (isinstance(value, str) and value):
-                is_saved = isinstance(value, FieldFile) and (current_save(value.instance) or is_saved_raw(value))
-                if not is_saved and write_alias_of(self) is not None:
-                    hold_with_next(connection, self, value)
+                self._hold(value, connection)
             prepared = self.get_prep_value(value) if isinstance(value, File) else value
             return super().get_db_prep_save(prepared, connection)
 
         def get_db_prep_value(self, value: object, connection: BaseDatabaseWrapper, prepared: bool = False) -> object:
             if django.VERSION < (5, 2, 4) and not prepared and isinstance(value, File):
                 # There bulk_update() passes get_db_prep_save() by; the validation of constraints comes here rightly.
-                before_update(connection, partial(self.get_db_prep_save, value, connection))
+                if isinstance(value, FieldFile) and is_committed(value):
+                    self._hold(value, connection)
+                else:
+                    before_update(connection, partial(self.get_db_prep_save, value, connection))
             return super().get_db_prep_value(value, connection, prepared)
+
+        def _hold(self, value: FieldFile | str, connection: BaseDatabaseWrapper) -> None:
+            is_saved = isinstance(value, FieldFile) and (current_save(value.instance) or is_saved_raw(value))
+            if not is_saved and write_alias_of(self) is not None:
+                hold_with_next(connection, self, value)
 
         def deconstruct(self) -> tuple[str, str, list[object], dict[str, object]]:
             name, path, args, kwargs = super().deconstruct()

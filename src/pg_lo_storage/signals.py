@@ -7,7 +7,7 @@ from django.dispatch import Signal
 
 __all__ = ["file_unlinked"]
 
-file_unlinked = Signal()
+file_unlinked: Signal = Signal()
 """Sent once the transaction that unlinked a file is committed, for others to drop what they made of the file.
 
 ``name`` is the stored name; ``alias`` is the database that the file was on; ``entry`` is what the catalogue said of it,
