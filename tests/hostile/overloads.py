@@ -8,9 +8,10 @@ from typing import Final
 from tests.drivers.support import execute
 from tests.fixtures.connections import RawConnection, run
 
-__all__ = ["SCHEMA", "create_overloads", "functions_in", "operators_in"]
+__all__ = ["PATHS", "SCHEMA", "create_overloads", "functions_in", "operators_in"]
 
 SCHEMA: Final = "hostile"
+PATHS: Final = {"first": f"{SCHEMA}, public", "before pg_catalog": f"{SCHEMA}, pg_catalog, public"}
 
 # What somebody would try in the place of a type: what literals, parameters and columns are.
 _LIKE: Final = {

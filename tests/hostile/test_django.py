@@ -1,5 +1,6 @@
 """With Django, too, the package calls nothing that somebody else made in a schema of the search path."""
 
+import io
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -13,6 +14,7 @@ from django.test import Client, RequestFactory
 from example.cluster import Server
 from pg_lo_storage.__main__ import SERVER, plain_database
 from pg_lo_storage.checks import check_databases
+from pg_lo_storage.contrib.fsspec import PgLoFileSystem
 from pg_lo_storage.fields import prefetch_stored_files
 from pg_lo_storage.operations import GuardFromVacuum, ManageLargeObjects
 from pg_lo_storage.storage import db_file_storage
@@ -23,6 +25,7 @@ from tests.drivers.support import execute
 from tests.fixtures.connections import INSTALLED, RawConnection, open_connection
 from tests.hostile.ours import Ours, ours
 from tests.hostile.overloads import SCHEMA, create_overloads, functions_in, operators_in
+from tests.hostile.uses import use_fsspec
 from tests.invoices.models import Invoice
 from tests.operations.support import Project, make_file, names, run
 from tests.storage.support import body
@@ -164,8 +167,23 @@ def use_triggers(found: Ours) -> None:
     run("drop table paper")
 
 
+def use_fsspec_of_alias(has_catalogue: bool) -> None:
+    fs = PgLoFileSystem(alias="default", skip_instance_cache=True)
+    use_fsspec(fs)
+    name = db_file_storage.save("a.txt", ContentFile(SMALL))
+    if has_catalogue:
+        assert fs.created(name) == fs.modified(name)
+    else:
+        with pytest.raises(io.UnsupportedOperation):
+            fs.created(name)
+    with fs.open(name, "wb") as file:
+        file.write(LARGE)
+    fs.rm_file(name)
+
+
 def use_all(found: Ours, has_catalogue: bool) -> None:
     use_storage()
+    use_fsspec_of_alias(has_catalogue)
     use_rows(has_catalogue)
     use_commands(found, has_catalogue)
     use_migrate(found)
