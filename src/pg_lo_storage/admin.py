@@ -20,10 +20,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
-from pg_lo_storage.content_types import content_type_of
+from pg_lo_storage.catalogue.content_types import content_type_of
+from pg_lo_storage.databases.references import stored_fields, write_alias_of
+from pg_lo_storage.databases.search import READABLE
 from pg_lo_storage.drivers.qualified import qualified
-from pg_lo_storage.lifecycle.references import stored_fields, write_alias_of
-from pg_lo_storage.lifecycle.search import READABLE
 from pg_lo_storage.models import StoredFile
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import DbFileStorage

@@ -20,8 +20,8 @@ class PgLoStorageConfig(AppConfig):
     @override
     def ready(self) -> None:
         # Not before: both are about models, and import them.
-        from pg_lo_storage.adoption import adopt_after_migrate
         from pg_lo_storage.checks import register_checks
+        from pg_lo_storage.lifecycle.adoption import adopt_after_migrate
 
         register_checks()
         post_migrate.connect(adopt_after_migrate, sender=self)

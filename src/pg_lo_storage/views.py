@@ -9,8 +9,8 @@ from pg_lo_storage.serving.class_views import DbFileView
 from pg_lo_storage.serving.presentation import INLINE_TYPES, NO_STORE, Presentation
 from pg_lo_storage.serving.ranges import MAX_RANGES
 from pg_lo_storage.serving.serve import respond
-from pg_lo_storage.signing import read_signature
 from pg_lo_storage.storage import DbFileStorage, db_file_storage
+from pg_lo_storage.storage.signing import read_signature
 
 __all__ = ["INLINE_TYPES", "DbFileView", "adb_serve", "db_serve", "db_serve_signed"]
 

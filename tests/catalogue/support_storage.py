@@ -8,8 +8,8 @@ from typing import Final
 from django.db import connections
 
 from pg_lo_storage.models import StoredFile
-from pg_lo_storage.saving import SMALL
 from pg_lo_storage.storage import DbFileStorage
+from pg_lo_storage.storage.saving import SMALL
 from tests.catalogue.support import run
 from tests.fixtures.proxy import Wire
 from tests.storage.support import loid_of

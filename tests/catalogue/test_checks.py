@@ -32,7 +32,7 @@ STORED = {"BACKEND": "pg_lo_storage.storage.DbFileStorage"}
 def test_the_page_lists_what_there_is() -> None:
     source = Path(pg_lo_storage.__file__).parent
     used = {
-        found for path in source.glob("*.py") for found in re.findall(r'"(pg_lo_storage\.[EW]\d+)"', path.read_text())
+        found for path in source.rglob("*.py") for found in re.findall(r'"(pg_lo_storage\.[EW]\d+)"', path.read_text())
     }
     listed = re.findall(r"^\| `([\w.]+)` \|", DOCS.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert sorted(used) == listed
@@ -95,7 +95,7 @@ def test_other_storages_are_none_of_ours(backend: str) -> None:
 
 
 def test_a_field_names_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pg_lo_storage.checks.written_to", lambda: {"app.Model.field": "nowhere"})
+    monkeypatch.setattr("pg_lo_storage.checks.settings.written_to", lambda: {"app.Model.field": "nowhere"})
     found = check_settings()
     assert numbers(found) == ["E001"]
     assert "app.Model.field" in text_of(found)

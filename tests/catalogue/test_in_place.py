@@ -10,8 +10,8 @@ from django.db import connections, transaction
 
 from pg_lo_storage.drivers import MAX_SIZE, get_driver
 from pg_lo_storage.exceptions import LargeObjectTooLarge
+from pg_lo_storage.io.modes import BinaryMode
 from pg_lo_storage.models import StoredFile
-from pg_lo_storage.modes import BinaryMode
 from pg_lo_storage.storage import DbFile, DbFileIO, DbFileStorage, db_file_storage
 from tests.catalogue.support import entries, run, saved, uncatalogued
 from tests.catalogue.support_storage import WIRED, round_trips, row, server_time

@@ -6,8 +6,8 @@ from django.core.management import call_command
 from django.db import NotSupportedError, OperationalError
 
 from example.cluster import Server
-from pg_lo_storage import server_checks
 from pg_lo_storage.checks import check_databases
+from pg_lo_storage.checks import server as server_checks
 from tests.catalogue.support import numbers, run, text_of, uncatalogued
 from tests.fixtures.connections import Connect
 from tests.fixtures.connections import run as run_raw

@@ -14,8 +14,8 @@ from django.test import override_settings
 from django.utils import timezone
 
 from pg_lo_storage.models import StoredFile
-from pg_lo_storage.saving import SMALL
 from pg_lo_storage.storage import DbFileIO, db_file_storage
+from pg_lo_storage.storage.saving import SMALL
 from tests.catalogue.support import entries, run, saved, uncatalogued
 from tests.catalogue.support_storage import SMALL_SIZES, TOO_LARGE, WIRED, digest, round_trips, row, server_time
 from tests.fixtures.proxy import Wire

@@ -10,7 +10,7 @@ from typing_extensions import Buffer
 
 from pg_lo_storage.drivers import LargeObjectDriver
 from pg_lo_storage.io import LargeObjectIO
-from pg_lo_storage.modes import BinaryMode
+from pg_lo_storage.io.modes import BinaryMode
 from tests.fixtures.connections import RawConnection
 
 

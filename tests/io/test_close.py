@@ -9,7 +9,7 @@ import pytest
 
 from pg_lo_storage.drivers import get_driver
 from pg_lo_storage.io import LargeObjectIO
-from pg_lo_storage.modes import BinaryMode
+from pg_lo_storage.io.modes import BinaryMode
 from tests.fixtures.connections import Connect, RawConnection, run
 from tests.fixtures.proxy import Wire
 from tests.io.files import Files, execute

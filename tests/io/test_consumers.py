@@ -20,7 +20,7 @@ from django.core.files import File
 from PIL import Image
 
 from pg_lo_storage.io import LargeObjectIO
-from pg_lo_storage.modes import BinaryMode
+from pg_lo_storage.io.modes import BinaryMode
 from tests.io.files import Files, numbered_lines
 
 DATA = numbered_lines(700_000)

@@ -13,7 +13,7 @@ import pytest
 from typing_extensions import Buffer
 
 from pg_lo_storage.io import LargeObjectIO
-from pg_lo_storage.modes import BinaryMode
+from pg_lo_storage.io.modes import BinaryMode
 from tests.io.files import Files
 
 Use = Callable[[LargeObjectIO], object]

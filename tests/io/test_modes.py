@@ -7,7 +7,7 @@ from typing import cast, get_args
 import pytest
 
 from pg_lo_storage.exceptions import LargeObjectExists, LargeObjectNotFound
-from pg_lo_storage.modes import BinaryMode
+from pg_lo_storage.io.modes import BinaryMode
 from pg_lo_storage.names import MAX_OID
 from tests.io.files import Files
 

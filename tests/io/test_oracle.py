@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from pg_lo_storage.drivers import LargeObjectDriver, get_driver
-from pg_lo_storage.modes import BinaryMode
+from pg_lo_storage.io.modes import BinaryMode
 from pg_lo_storage.storage import DbFileIO
 from tests.fixtures.connections import Connect, RawConnection
 from tests.io.files import numbered_lines

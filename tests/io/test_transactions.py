@@ -8,7 +8,7 @@ import pytest
 from pg_lo_storage.drivers import LargeObjectDriver, get_driver
 from pg_lo_storage.exceptions import NoTransactionError, StaleLargeObject
 from pg_lo_storage.io import LargeObjectIO
-from pg_lo_storage.modes import BinaryMode
+from pg_lo_storage.io.modes import BinaryMode
 from tests.fixtures.connections import Connect, RawConnection, run
 from tests.io.files import execute, numbered_lines
 

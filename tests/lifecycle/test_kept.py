@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Value
 from django.test import override_settings
 
-from pg_lo_storage.lifecycle.references import default_names
+from pg_lo_storage.databases.references import default_names
 from pg_lo_storage.storage import db_file_storage
 from tests.lifecycle.papers.models import BY_DATABASE, CALLED, LITERAL, Folder, Paper, Version
 from tests.lifecycle.support import check, sql, upload

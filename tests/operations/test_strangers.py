@@ -9,8 +9,14 @@ from typing import Any
 import pytest
 from django.db import Error, ProgrammingError, connection, transaction
 
-from pg_lo_storage import trigger_functions, trigger_guard, trigger_scripts, triggers
-from pg_lo_storage.operations import GuardFromVacuum, ManageLargeObjects
+from pg_lo_storage.operations import (
+    GuardFromVacuum,
+    ManageLargeObjects,
+    trigger_functions,
+    trigger_guard,
+    trigger_scripts,
+    triggers,
+)
 from tests.fixtures.connections import INSTALLED, Connect, RawConnection
 from tests.operations.support import Project, files, loids, make_file, names, run, value
 

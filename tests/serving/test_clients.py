@@ -21,8 +21,8 @@ from django.core.files.base import ContentFile
 from django.test import Client
 
 from pg_lo_storage.models import StoredFile
-from pg_lo_storage.signing import signed_url
 from pg_lo_storage.storage import db_file_storage
+from pg_lo_storage.storage.signing import signed_url
 from tests.invoices.models import Invoice
 from tests.serving.browser import CHROMIUM, browser
 from tests.serving.downloads import MEGABYTE, digest_of, save

@@ -14,8 +14,8 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pg_lo_storage.signing import PARAMETER, read_signature, signed_url
 from pg_lo_storage.storage import DbFileStorage
+from pg_lo_storage.storage.signing import PARAMETER, read_signature, signed_url
 from pg_lo_storage.views import db_serve_signed
 from tests.serving.test_oracle import body
 

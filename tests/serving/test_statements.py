@@ -11,8 +11,8 @@ from django.test import RequestFactory
 
 from pg_lo_storage import catalogue as catalogue_module
 from pg_lo_storage.databases import DatabaseDriver
-from pg_lo_storage.saving import SMALL
 from pg_lo_storage.storage import DbFileIO, DbFileStorage
+from pg_lo_storage.storage.saving import SMALL
 from pg_lo_storage.views import db_serve
 from tests.fixtures.proxy import Wire
 from tests.storage.support import LARGE, body, content, loid_of

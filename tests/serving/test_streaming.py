@@ -15,9 +15,9 @@ from django.http.response import HttpResponseBase
 from django.test import AsyncClient, AsyncRequestFactory, Client, override_settings
 
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectError
-from pg_lo_storage.saving import SMALL
 from pg_lo_storage.serving.responses import DbFileResponse
 from pg_lo_storage.storage import DbFileIO, DbFileStorage, db_file_storage
+from pg_lo_storage.storage.saving import SMALL
 from pg_lo_storage.views import db_serve
 from tests.fixtures.proxy import Wire
 from tests.storage.support import LARGE, body, content, loid_of

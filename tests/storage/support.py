@@ -11,8 +11,8 @@ from django.http import HttpResponseBase
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.models import StoredFile
-from pg_lo_storage.saving import SMALL
 from pg_lo_storage.storage import DbFileStorage, db_file_storage
+from pg_lo_storage.storage.saving import SMALL
 from tests.fixtures.connections import RawConnection, run
 from tests.invoices.models import Invoice
 

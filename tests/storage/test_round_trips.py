@@ -8,8 +8,8 @@ from django.db import connections, transaction
 from django.http import HttpResponseBase
 from django.test import RequestFactory
 
-from pg_lo_storage.saving import SMALL
 from pg_lo_storage.storage import DbFileStorage
+from pg_lo_storage.storage.saving import SMALL
 from pg_lo_storage.views import db_serve
 from tests.fixtures.proxy import Trips, Wire
 from tests.invoices.models import Invoice

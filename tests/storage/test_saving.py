@@ -20,8 +20,8 @@ from django.core.files.uploadedfile import (
 from django.db import connections, transaction
 from typing_extensions import Buffer
 
-from pg_lo_storage.saving import SMALL
 from pg_lo_storage.storage import DbFile, DbFileIO, DbFileStorage, db_file_storage
+from pg_lo_storage.storage.saving import SMALL
 from tests.invoices.models import Note
 from tests.storage.support import LARGE, SIZES, content, stored
 

@@ -9,8 +9,8 @@ from django.core.files.storage import Storage
 from django.db import transaction
 
 from pg_lo_storage.exceptions import LargeObjectNotFound, NoTransactionError
-from pg_lo_storage.saving import SMALL
 from pg_lo_storage.storage import DbFile, DbFileIO, DbFileStorage, db_file_storage
+from pg_lo_storage.storage.saving import SMALL
 from tests.invoices.models import Note
 from tests.storage.support import (
     LARGE,

@@ -25,6 +25,8 @@ __all__ = ["AsyncLargeObject", "AsyncLargeObjectDriver", "AsyncSQLExecutor"]
 class AsyncSQLExecutor(Protocol):
     """Runs SQL by a driver's own rules; see :class:`SQLExecutor`."""
 
+    __module__: str = "pg_lo_storage.aio"
+
     async def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """Run one statement with ``%s`` placeholders and return all its rows.
 
@@ -38,6 +40,8 @@ class AsyncLargeObject(Protocol):
 
     Staleness, positions, units and errors are those of :class:`LargeObject`.
     """
+
+    __module__: str = "pg_lo_storage.aio"
 
     @property
     def oid(self) -> int:
@@ -87,6 +91,8 @@ class AsyncLargeObjectDriver(Protocol):
     A missing object never aborts the transaction: it is :exc:`LargeObjectNotFound`, or ``False``.
     Where another session unlinks it at the same instant the server does abort: :exc:`LargeObjectConflict`.
     """
+
+    __module__: str = "pg_lo_storage.aio"
 
     async def create(self, oid: int = 0) -> int:
         """Create an empty object, of that oid or (0) of one the server picks, and return its oid.

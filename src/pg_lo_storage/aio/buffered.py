@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pg_lo_storage.aio.sql import AsyncSQLDriver
 from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE
 from pg_lo_storage.drivers.values import BLOCK
-from pg_lo_storage.readahead import Ahead, ReadAhead
+from pg_lo_storage.io.readahead import Ahead, ReadAhead
 
 if TYPE_CHECKING:
     from pg_lo_storage.aio.base import AsyncLargeObject, AsyncLargeObjectDriver

@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 from typing_extensions import Buffer
 
@@ -12,18 +12,32 @@ from pg_lo_storage.drivers.queries import Statement
 from pg_lo_storage.drivers.values import BLOCK, byte_view, check_offset
 from pg_lo_storage.exceptions import LargeObjectTooLarge
 
-if TYPE_CHECKING:
-    from pg_lo_storage.aio.sql import AsyncSQLDriver
-
 __all__ = ["AsyncSQLLargeObject"]
 
 T = TypeVar("T")
 
 
+class RunsStatements(Protocol):
+    """What a descriptor needs of the driver that opened it, an :class:`AsyncSQLDriver`."""
+
+    @property
+    def in_transaction(self) -> bool:
+        """See :attr:`AsyncSQLDriver.in_transaction`."""
+        ...
+
+    def sqlstate(self, error: Exception, /) -> str | None:
+        """See :meth:`AsyncSQLDriver.sqlstate`."""
+        ...
+
+    async def perform(self, statement: Statement[T], /) -> T:
+        """See :meth:`AsyncSQLDriver.perform`."""
+        ...
+
+
 class AsyncSQLLargeObject:
     """A descriptor of the current transaction, driven by SQL; see :class:`AsyncLargeObject`."""
 
-    def __init__(self, driver: "AsyncSQLDriver", mode: AccessMode, descriptor: GuardedDescriptor) -> None:
+    def __init__(self, driver: RunsStatements, mode: AccessMode, descriptor: GuardedDescriptor) -> None:
         self._driver = driver
         self._writable = bool(AccessMode.WRITE & mode)
         self._descriptor = descriptor

@@ -35,6 +35,8 @@ class AsyncLargeObjectIO(AsyncOpenFile):
     autocommit; a mode that is none, or that cannot create where ``oid`` is 0, is a :exc:`ValueError` at once.
     """
 
+    __module__ = "pg_lo_storage.aio"
+
     def __aiter__(self) -> Self:
         return self
 

@@ -14,7 +14,7 @@ from typing_extensions import override
 from pg_lo_storage.aio.buffered import AsyncBufferedLargeObject
 from pg_lo_storage.aio.opening import open_large_object
 from pg_lo_storage.exceptions import StaleLargeObject
-from pg_lo_storage.modes import BinaryMode, parse_mode
+from pg_lo_storage.io.modes import BinaryMode, parse_mode
 
 if TYPE_CHECKING:
     from pg_lo_storage.aio.base import AsyncLargeObject, AsyncLargeObjectDriver

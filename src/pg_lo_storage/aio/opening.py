@@ -1,4 +1,4 @@
-"""How a mode opens a large object, as :mod:`pg_lo_storage.opening` does, awaited."""
+"""How a mode opens a large object, as :mod:`pg_lo_storage.io.opening` does, awaited."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from pg_lo_storage.names import MAX_OID
 
 if TYPE_CHECKING:
     from pg_lo_storage.aio.base import AsyncLargeObject, AsyncLargeObjectDriver
-    from pg_lo_storage.modes import Mode
+    from pg_lo_storage.io.modes import Mode
 
 __all__ = ["begins_by_itself", "is_begun", "open_large_object"]
 

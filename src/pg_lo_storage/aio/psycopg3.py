@@ -38,6 +38,8 @@ class Psycopg3AsyncDriver(AsyncSQLDriver):
     aborts it; should the server not answer, the connection is closed.
     """
 
+    __module__ = "pg_lo_storage.aio"
+
     def __init__(self, connection: psycopg.AsyncConnection[object]) -> None:
         self._connection = connection
 

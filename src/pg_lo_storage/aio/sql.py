@@ -25,6 +25,8 @@ class AsyncSQLDriver(abc.ABC):
     any buffer. ``in_transaction`` is ``False`` on a connection that is closed or lost.
     """
 
+    __module__ = "pg_lo_storage.aio"
+
     @abc.abstractmethod
     async def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """Run one statement with ``%s`` placeholders, all its rows as the result; exceptions untranslated.

@@ -41,6 +41,8 @@ class AccessMode(enum.IntFlag):
     with ``WRITE`` the latest committed state is seen.
     """
 
+    __module__ = "pg_lo_storage.drivers"
+
     WRITE = 0x20000
     READ = 0x40000
     READ_WRITE = 0x60000
@@ -48,6 +50,8 @@ class AccessMode(enum.IntFlag):
 
 class SQLExecutor(Protocol):
     """Runs SQL by a driver's own rules: binary where it can, past any framework's cursor and query log."""
+
+    __module__: str = "pg_lo_storage.drivers"
 
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """Run one statement with ``%s`` placeholders and return all its rows.
@@ -67,6 +71,8 @@ class LargeObject(Protocol):
     Offsets and sizes are in bytes, up to :data:`MAX_SIZE`. Errors: see :mod:`pg_lo_storage.exceptions`;
     what none of them fits is the driver's own exception.
     """
+
+    __module__: str = "pg_lo_storage.drivers"
 
     @property
     def oid(self) -> int:
@@ -116,6 +122,8 @@ class LargeObjectDriver(Protocol):
     A missing object never aborts the transaction: it is :exc:`LargeObjectNotFound`, or ``False``.
     Where another session unlinks it at the same instant the server does abort: :exc:`LargeObjectConflict`.
     """
+
+    __module__: str = "pg_lo_storage.drivers"
 
     def create(self, oid: int = 0) -> int:
         """Create an empty object, of that oid or (0) of one the server picks, and return its oid.

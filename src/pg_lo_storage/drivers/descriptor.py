@@ -3,7 +3,7 @@
 import io
 import operator
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final, LiteralString, TypeVar
+from typing import ClassVar, Final, LiteralString, Protocol, TypeVar
 
 from typing_extensions import Buffer
 
@@ -13,9 +13,6 @@ from pg_lo_storage.drivers.guarded import GUARD, IN_FAILED_TRANSACTION, GuardedD
 from pg_lo_storage.drivers.queries import Rows, Statement
 from pg_lo_storage.drivers.values import BLOCK, byte_view, check_block, check_offset, kept
 from pg_lo_storage.exceptions import LargeObjectTooLarge, StaleLargeObject
-
-if TYPE_CHECKING:
-    from pg_lo_storage.drivers.sql import SQLDriver
 
 __all__ = ["GUARD", "SQLLargeObject"]
 
@@ -28,12 +25,42 @@ _SENT_AT_ONCE: Final = 2 * 1024 * 1024
 T = TypeVar("T")
 
 
+class RunsStatements(Protocol):
+    """What a descriptor needs of the driver that opened it, a :class:`SQLDriver`."""
+
+    @property
+    def in_transaction(self) -> bool:
+        """See :attr:`SQLDriver.in_transaction`."""
+        ...
+
+    @property
+    def autocommit(self) -> bool:
+        """See :attr:`SQLDriver.autocommit`."""
+        ...
+
+    def sqlstate(self, error: Exception, /) -> str | None:
+        """See :meth:`SQLDriver.sqlstate`."""
+        ...
+
+    def perform(self, statement: Statement[T], /) -> T:
+        """See :meth:`SQLDriver.perform`."""
+        ...
+
+    def perform_all(self, statements: Sequence[Statement[T]], /) -> list[T]:
+        """See :meth:`SQLDriver.perform_all`."""
+        ...
+
+    def perform_streaming(self, statement: Statement[T], sink: Sink, /) -> T:
+        """See :meth:`SQLDriver.perform_streaming`."""
+        ...
+
+
 class SQLLargeObject:
     """A descriptor of the current transaction, driven by SQL; see :class:`LargeObject`."""
 
     _batch_of_a_write: ClassVar[int] = _SENT_AT_ONCE
 
-    def __init__(self, driver: "SQLDriver", oid: int, mode: AccessMode, descriptor: tuple[int, str]) -> None:
+    def __init__(self, driver: RunsStatements, oid: int, mode: AccessMode, descriptor: tuple[int, str]) -> None:
         self._driver = driver
         self._oid = oid
         self._writable = bool(AccessMode.WRITE & mode)

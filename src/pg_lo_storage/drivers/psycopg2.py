@@ -59,6 +59,8 @@ class Psycopg2Driver(SQLDriver):
     :raises DriverNotFound: the connection is one of psycopg2's asynchronous ones.
     """
 
+    __module__ = "pg_lo_storage.drivers"
+
     def __init__(self, connection: Psycopg2Connection) -> None:
         if getattr(connection, "async_", False):
             message = (

@@ -31,6 +31,8 @@ class Psycopg3Driver(SQLDriver):
     bytes reach a framework's query log, and values are bound by the server.
     """
 
+    __module__ = "pg_lo_storage.drivers"
+
     def __init__(self, connection: psycopg.Connection[object]) -> None:
         self._connection = connection
 

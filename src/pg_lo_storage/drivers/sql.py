@@ -26,6 +26,8 @@ class SQLDriver(abc.ABC):
     any buffer. ``in_transaction`` is ``False`` on a connection that is closed or lost.
     """
 
+    __module__ = "pg_lo_storage.drivers"
+
     @abc.abstractmethod
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """Run one statement with ``%s`` placeholders, all its rows as the result; exceptions untranslated."""

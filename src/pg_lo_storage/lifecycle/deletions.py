@@ -14,9 +14,9 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models.signals import pre_delete
 from django.db.transaction import Atomic
 
-from pg_lo_storage.atomic_blocks import noticing_loss
+from pg_lo_storage.databases.atomic_blocks import noticing_loss
+from pg_lo_storage.databases.references import concrete, stored_fields, write_alias_of
 from pg_lo_storage.lifecycle.known import known
-from pg_lo_storage.lifecycle.references import concrete, stored_fields, write_alias_of
 from pg_lo_storage.lifecycle.saves import cleans, release_with
 from pg_lo_storage.lifecycle.statements import Execute
 

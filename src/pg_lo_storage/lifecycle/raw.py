@@ -9,8 +9,8 @@ from typing import Any, Final, cast
 from django.db import connections, models
 from django.db.models.fields.files import FieldFile
 
+from pg_lo_storage.databases.references import rows_of, stored_fields, write_alias_of
 from pg_lo_storage.lifecycle.known import Known, is_committed, key_of, known, learn, learn_given, name_of
-from pg_lo_storage.lifecycle.references import rows_of, stored_fields, write_alias_of
 from pg_lo_storage.lifecycle.sharing import require
 
 __all__ = ["begin_raw_save", "end_raw_save", "is_saved_raw", "no_raw_save"]

@@ -18,7 +18,17 @@ from django.db import connections, models, router, transaction
 from django.db.models.fields.files import FieldFile
 
 from pg_lo_storage import catalogue
-from pg_lo_storage.atomic_blocks import noticing_loss
+from pg_lo_storage.databases.atomic_blocks import noticing_loss
+from pg_lo_storage.databases.references import (
+    Cell,
+    FileColumn,
+    concrete,
+    reaches,
+    rows_of,
+    stored_fields,
+    stored_fields_of,
+    write_alias_of,
+)
 from pg_lo_storage.lifecycle.expecting import expect, expect_again
 from pg_lo_storage.lifecycle.known import (
     Known,
@@ -34,16 +44,6 @@ from pg_lo_storage.lifecycle.known import (
     name_of,
 )
 from pg_lo_storage.lifecycle.raw import end_raw_save, no_raw_save
-from pg_lo_storage.lifecycle.references import (
-    Cell,
-    FileColumn,
-    concrete,
-    reaches,
-    rows_of,
-    stored_fields,
-    stored_fields_of,
-    write_alias_of,
-)
 from pg_lo_storage.lifecycle.sharing import release, require
 from pg_lo_storage.lifecycle.statements import repeating_update_of
 from pg_lo_storage.names import parse_name

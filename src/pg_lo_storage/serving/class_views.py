@@ -26,6 +26,8 @@ class DbFileView(View):
     nobody reads another's, whatever the rows. The rest are the arguments of :func:`pg_lo_storage.views.db_serve`.
     """
 
+    __module__ = "pg_lo_storage.views"
+
     model: type[models.Model] | None = None
     queryset: "models.QuerySet[models.Model] | None" = None
     field: str = ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.utils.http import content_disposition_header
 
-from pg_lo_storage.content_types import UNKNOWN, content_type_of
+from pg_lo_storage.catalogue.content_types import UNKNOWN, content_type_of
 from pg_lo_storage.serving.ranges import MAX_RANGES
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing_extensions import Buffer
 from pg_lo_storage import catalogue
 from pg_lo_storage.drivers.values import BLOCK, as_bytes
 from pg_lo_storage.exceptions import LargeObjectConflict
-from pg_lo_storage.lookup import Located
-from pg_lo_storage.saving import SMALL
 from pg_lo_storage.storage import DbFileStorage
+from pg_lo_storage.storage.lookup import Located
+from pg_lo_storage.storage.saving import SMALL
 
 __all__ = ["Representation", "find", "find_with_start"]
 

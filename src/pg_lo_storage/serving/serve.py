@@ -7,10 +7,9 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, HttpResponseNotFound
 from django.utils.http import http_date
 
-from pg_lo_storage.content_types import UNKNOWN
+from pg_lo_storage.catalogue.content_types import UNKNOWN
 from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound, LargeObjectPermissionDenied
-from pg_lo_storage.saving import SMALL
 from pg_lo_storage.serving import conditions
 from pg_lo_storage.serving.conditions import Validators
 from pg_lo_storage.serving.presentation import NO_STORE, Presentation
@@ -18,6 +17,7 @@ from pg_lo_storage.serving.ranges import Piece, coalesce, content_range, multipa
 from pg_lo_storage.serving.representation import Representation, find, find_with_start
 from pg_lo_storage.serving.responses import DbFileResponse, WholeResponse
 from pg_lo_storage.storage import DbFileStorage
+from pg_lo_storage.storage.saving import SMALL
 
 __all__ = ["METHODS", "not_found", "respond"]
 

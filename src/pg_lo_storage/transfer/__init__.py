@@ -21,7 +21,7 @@ from pg_lo_storage.aio.io import AsyncLargeObjectIO
 from pg_lo_storage.aio.registry import find_async_driver, get_async_driver
 from pg_lo_storage.drivers.registry import get_driver
 from pg_lo_storage.io import LargeObjectIO
-from pg_lo_storage.modes import BinaryMode
+from pg_lo_storage.io.modes import BinaryMode
 from pg_lo_storage.transfer import asynchronous, blocking
 from pg_lo_storage.transfer.content import AsyncContent, Content
 from pg_lo_storage.transfer.files import StrPath

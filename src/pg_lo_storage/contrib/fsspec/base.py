@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, Self
 from fsspec.callbacks import DEFAULT_CALLBACK
 from typing_extensions import Buffer
 
+from pg_lo_storage.contrib.fsspec.sessions import Session
 from pg_lo_storage.transfer.files import StrPath
 
 __all__ = ["FSSPEC_OPTIONS", "Callback", "Deferred", "FileSystem", "Transaction"]
@@ -68,6 +69,8 @@ if TYPE_CHECKING:
 
     class FileSystem:
         """``fsspec.spec.AbstractFileSystem``, less what :class:`PgLoFileSystem` defines itself."""
+
+        session: Session
 
         storage_args: tuple[object, ...]
         storage_options: dict[str, object]
@@ -236,6 +239,7 @@ else:
     class FileSystem(AbstractFileSystem, metaclass=Kept):
         """fsspec's, with other rules of which instance is given again."""
 
+        session: Session
         cachable = False
 
         @classmethod

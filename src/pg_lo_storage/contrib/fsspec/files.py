@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Final, NoReturn, SupportsIndex, cast
 from typing_extensions import Buffer, override
 
 from pg_lo_storage.io import LargeObjectIO
-from pg_lo_storage.modes import BinaryMode
+from pg_lo_storage.io.modes import BinaryMode
 from pg_lo_storage.names import parse_name
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class PgLoReader(LargeObjectIO):
 
     Opened in a transaction it belongs to that; else each block that it reads is a statement of its own.
     """
+
+    __module__ = "pg_lo_storage.contrib.fsspec"
 
     def __init__(self, session: "Session", path: str, oid: int) -> None:
         self.path: str = path
@@ -66,6 +68,8 @@ class PgLoWriter(_Base):
 
     :attr:`path` is, once it is stored, the object's name, also where ``new`` was asked for.
     """
+
+    __module__ = "pg_lo_storage.contrib.fsspec"
 
     _abandoned = False
     _opened = False

@@ -45,6 +45,8 @@ class PgLoFileSystem(OpeningFileSystem):
     those of :mod:`pg_lo_storage.exceptions`; none of them leaves a transaction aborted.
     """
 
+    __module__ = "pg_lo_storage.contrib.fsspec"
+
     # What there is
 
     @overload

@@ -2,25 +2,23 @@
 
 import abc
 import contextlib
-import importlib
 import io
 import os
 import threading
 import weakref
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final, LiteralString, Protocol, TypeAlias
 
 from typing_extensions import override
 
-from pg_lo_storage.contrib.fsspec.dsns import check
 from pg_lo_storage.drivers.base import LargeObjectDriver, SQLExecutor
 from pg_lo_storage.drivers.registry import get_driver
 from pg_lo_storage.drivers.sql import SQLDriver
-from pg_lo_storage.exceptions import DriverNotFound, NoTransactionError
+from pg_lo_storage.exceptions import NoTransactionError
 from pg_lo_storage.names import MAX_OID
 
-__all__ = ["Connection", "End", "Session", "open_session", "sql_of"]
+__all__ = ["Connection", "ConnectionSession", "End", "OwnSession", "Session", "sql_of"]
 
 End: TypeAlias = Callable[[bool], None]
 """Ends what was begun: True keeps it, False undoes it."""
@@ -197,42 +195,6 @@ class OwnSession(ConnectionSession):
             self._opened = None
             if self._closing is not None:
                 self._closing()
-
-
-def _connect(dsn: str, keywords: Mapping[str, str | int]) -> Connection:
-    """Connect, in autocommit, by psycopg or else psycopg2; raises DriverNotFound where neither is installed."""
-    for name in ("psycopg", "psycopg2"):
-        try:
-            module = importlib.import_module(name)
-        except ImportError:
-            continue
-        check(dsn)
-        # Keywords take precedence over what stands in the dsn, but for one that is a fallback.
-        connection = module.connect(dsn, **{"fallback_application_name": "pg-lo-storage", **keywords})
-        connection.autocommit = True
-        opened: Connection = connection
-        return opened
-    message = (
-        "pglo:// has no driver to connect with: install 'pg-lo-storage[psycopg]' or 'pg-lo-storage[psycopg2]', or pass"
-        " connection="
-    )
-    raise DriverNotFound(message)
-
-
-def open_session(
-    connection: Connection | None, alias: str | None, dsn: str, keywords: Mapping[str, str | int]
-) -> Session:
-    """Return the session for what is given; raises TypeError where that is more than one."""
-    if sum((connection is not None, alias is not None, bool(dsn or keywords))) > 1:
-        message = "pglo:// takes one of connection=, alias=, and dsn= with libpq's keywords"
-        raise TypeError(message)
-    if connection is not None:
-        return ConnectionSession(connection)
-    if alias is not None:
-        from pg_lo_storage.contrib.fsspec.aliases import DjangoSession  # Django is not needed otherwise
-
-        return DjangoSession(alias)
-    return OwnSession(lambda: _connect(dsn, keywords))
 
 
 def sql_of(driver: LargeObjectDriver) -> SQLExecutor:

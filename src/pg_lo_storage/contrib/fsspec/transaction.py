@@ -4,12 +4,11 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from pg_lo_storage.contrib.fsspec.base import Transaction
+from pg_lo_storage.contrib.fsspec.base import FileSystem, Transaction
 from pg_lo_storage.names import MAX_OID
 
 if TYPE_CHECKING:
     from pg_lo_storage.contrib.fsspec.base import Deferred
-    from pg_lo_storage.contrib.fsspec.opening import OpeningFileSystem
     from pg_lo_storage.contrib.fsspec.sessions import End
 
 __all__ = ["PgLoTransaction"]
@@ -21,7 +20,9 @@ class PgLoTransaction(Transaction):
     A file is in the transaction from its closing. Whatever else uses the connection until the end takes part.
     """
 
-    def __init__(self, fs: "OpeningFileSystem") -> None:
+    __module__ = "pg_lo_storage.contrib.fsspec"
+
+    def __init__(self, fs: FileSystem) -> None:
         super().__init__(fs)
         self._session = fs.session
         self._end: End | None = None

@@ -10,11 +10,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections, models
 from typing_extensions import override
 
-from pg_lo_storage import adoption, name_columns
 from pg_lo_storage.databases import db_for_write
-from pg_lo_storage.lifecycle.references import write_alias_of
-from pg_lo_storage.name_columns import NameColumn
-from pg_lo_storage.verdicts import Adopted, Verdict
+from pg_lo_storage.databases.references import write_alias_of
+from pg_lo_storage.lifecycle import adoption, name_columns
+from pg_lo_storage.lifecycle.name_columns import NameColumn
+from pg_lo_storage.lifecycle.verdicts import Adopted, Verdict
 
 if TYPE_CHECKING:
     Field: TypeAlias = models.Field[Any, Any]

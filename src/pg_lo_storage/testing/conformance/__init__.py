@@ -36,3 +36,5 @@ class DriverConformance(
     A type that is no driver is a static error in ``DriverConformance[MyDriver]``; so it is, outside of tests, in
     ``_: type[LargeObjectDriver] = MyDriver``.
     """
+
+    __module__ = "pg_lo_storage.testing"

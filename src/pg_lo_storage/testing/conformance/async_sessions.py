@@ -15,6 +15,8 @@ A_co = TypeVar("A_co", bound=AsyncLargeObjectDriver, covariant=True)
 class AsyncSession(Protocol[A_co]):
     """One connection, its driver, and its transactions by the connection's own means; see :class:`Session`."""
 
+    __module__: str = "pg_lo_storage.testing"
+
     @property
     def driver(self) -> A_co:
         """The driver under test, over this connection."""
@@ -50,6 +52,8 @@ class OpenAsyncSession(Protocol[A_co]):
 
     With ``autocommit`` off the first statement begins a transaction, with it on only :meth:`AsyncSession.begin` does.
     """
+
+    __module__: str = "pg_lo_storage.testing"
 
     def __call__(self, *, autocommit: bool = False) -> AbstractAsyncContextManager[AsyncSession[A_co]]:
         """Open a connection that is idle."""

@@ -36,6 +36,8 @@ class AsyncDriverConformance(CancellationTests, DriverConformance[BlockingDriver
     A type that is no asynchronous driver is a static error in ``AsyncDriverConformance[MyAsyncDriver]``.
     """
 
+    __module__ = "pg_lo_storage.testing"
+
     @pytest.fixture
     def open_async_session(self) -> OpenAsyncSession[A]:
         """Open a session; a subclass of the kit overrides this."""

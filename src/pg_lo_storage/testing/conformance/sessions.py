@@ -22,6 +22,8 @@ ALL_BYTES: Final = bytes(range(256))
 class Session(Protocol[D_co]):
     """One connection, its driver, and its transactions by the connection's own means."""
 
+    __module__: str = "pg_lo_storage.testing"
+
     @property
     def driver(self) -> D_co:
         """The driver under test, over this connection."""
@@ -57,6 +59,8 @@ class OpenSession(Protocol[D_co]):
 
     With ``autocommit`` off the first statement begins a transaction, with it on only :meth:`Session.begin` does.
     """
+
+    __module__: str = "pg_lo_storage.testing"
 
     def __call__(self, *, autocommit: bool = False) -> Session[D_co]:
         """Open a connection that is idle."""

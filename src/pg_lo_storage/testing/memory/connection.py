@@ -19,6 +19,8 @@ class InMemoryConnection:
     the error, is rolled back.
     """
 
+    __module__ = "pg_lo_storage.testing"
+
     def __init__(self, server: InMemoryServer | None = None, *, autocommit: bool = False) -> None:
         self.server: InMemoryServer = server or InMemoryServer()
         """What this connection is to; pass it to the next one."""

@@ -34,6 +34,8 @@ class InMemoryDriver:
     that silently). There are no roles, and no SQL.
     """
 
+    __module__ = "pg_lo_storage.testing"
+
     def __init__(self, connection: InMemoryConnection | None = None) -> None:
         self.connection: InMemoryConnection = connection or InMemoryConnection()
         """Where to commit and roll back."""

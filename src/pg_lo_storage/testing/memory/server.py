@@ -25,9 +25,13 @@ class InMemoryError(Exception):
     As there, it aborts the transaction, and is the ``__cause__`` of the package's errors that do.
     """
 
+    __module__ = "pg_lo_storage.testing"
+
 
 class InMemoryServer:
     """The committed large objects that any number of connections share, in any number of threads."""
+
+    __module__ = "pg_lo_storage.testing"
 
     def __init__(self) -> None:
         self.lock: AbstractContextManager[object] = threading.RLock()

@@ -1,0 +1,79 @@
+"""What the catalogue says of a file, and what is known of one before it is there."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Self, cast
+
+from django.apps import apps
+
+from pg_lo_storage.names import MAX_OID, extension_of
+
+__all__ = ["Entry", "Upload", "is_installed"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def is_installed() -> bool:
+    """Tell whether the project has the catalogue."""
+    return apps.is_installed("pg_lo_storage")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What is known of a file before it has an oid.
+
+    ``extension`` has its dot; ``None`` is any. ``max_length`` is the field's: a longer name loses its extension.
+    """
+
+    extension: str | None
+    original_name: str
+    content_type: str
+    max_length: int | None = None
+
+    @property
+    def most_digits(self) -> int | None:
+        """How many an oid may have for the name to keep its extension; ``None`` where that is any number."""
+        if not self.extension or self.max_length is None:
+            return None
+        digits = self.max_length - len(self.extension)
+        return None if digits >= len(str(MAX_OID)) else digits
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the catalogue says of a file; ``size`` in bytes and ``sha256`` in hexadecimal are unknown after a write.
+
+    ``version`` is another one after every committed change.
+    """
+
+    __module__ = "pg_lo_storage.storage"
+
+    loid: int
+    extension: str | None
+    original_name: str
+    content_type: str
+    size: int | None
+    sha256: str | None
+    created_at: datetime
+    modified_at: datetime
+    version: str
+
+    def is_named(self, name: str) -> bool:
+        """Tell whether the file has that name."""
+        return name == f"{self.loid}{extension_of(name) if self.extension is None else self.extension}"
+
+    @classmethod
+    def of(cls, row: tuple[object, ...]) -> Self:
+        """Make one of a row of _COLUMNS."""
+        loid, extension, original_name, content_type, size, sha256, created, modified, version = row
+        return cls(
+            cast("int", loid),
+            cast("str | None", extension),
+            cast("str", original_name),
+            cast("str", content_type),
+            cast("int | None", size),
+            cast("str | None", sha256),
+            _EPOCH + timedelta(microseconds=cast("int", created)),
+            _EPOCH + timedelta(microseconds=cast("int", modified)),
+            cast("str", version),
+        )

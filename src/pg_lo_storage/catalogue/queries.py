@@ -1,0 +1,264 @@
+"""The SQL of catalogued files: each has a row in ``pg_lo_storage_file``, written in the object's own transaction.
+
+Statements join
+``pg_largeobject_metadata``, so that an object which somebody unlinked behind the catalogue is a missing file, and
+aborts nothing.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Final, LiteralString, cast
+
+from typing_extensions import Buffer
+
+from pg_lo_storage.catalogue.entries import Entry, Upload
+from pg_lo_storage.catalogue.whole import NOT_REMEMBERED, REMEMBER, WRITER, Remembered, new_token, remembered
+from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.drivers.base import Sink
+from pg_lo_storage.drivers.queries import (
+    MEASURED,
+    START,
+    STREAM,
+    STREAM_END,
+    STREAM_OPENED,
+    WARM_UP,
+    stream_params,
+)
+from pg_lo_storage.drivers.values import BLOCK, as_bytes, byte_view
+
+__all__ = [
+    "UNLINK_GONE",
+    "Found",
+    "add",
+    "as_array",
+    "find",
+    "find_all",
+    "find_sized",
+    "hold",
+    "lock",
+    "mark_written",
+    "names",
+    "read",
+    "remove",
+    "save",
+    "stream_version",
+    "unlink",
+]
+
+# Drivers give and take integers, strings and bytea. xmin is the version: every change of the row, whoever makes it,
+# moves it.
+_COLUMNS: Final = (
+    "f.loid::int8, f.extension, f.original_name, f.content_type, f.size, f.sha256,"
+    " (extract(epoch from f.created_at) * 1000000)::int8, (extract(epoch from f.modified_at) * 1000000)::int8,"
+    " f.xmin::text"
+)
+_SIZE: Final = (
+    "(select lo_lseek64(fd, 0, 2) + lo_close(fd) from (select lo_open(m.oid, 262144) as fd offset 0) as opened)"
+)
+_FROM: Final = " from pg_lo_storage_file as f join pg_largeobject_metadata as m on m.oid = f.loid"
+_NAMED: Final = " where f.loid = %s::oid and coalesce(f.extension = %s::text, true)"
+_FOUND: Final = _FROM + _NAMED
+_AMONG: Final = " where f.loid = any(%s::text::oid[])"
+# An object that was made just now cannot be the one that an older row of its oid was about.
+_ENTER: Final = (
+    "insert into pg_lo_storage_file"
+    " (loid, extension, original_name, content_type, size, sha256, created_at, modified_at) "
+)
+_REST: Final = ", %s::text, %s::text, %s::int8, %s::text, statement_timestamp(), statement_timestamp()"
+_ENTERED: Final = (
+    " on conflict (loid) do update set extension = excluded.extension, original_name = excluded.original_name,"
+    " content_type = excluded.content_type, size = excluded.size, sha256 = excluded.sha256,"
+    " created_at = excluded.created_at, modified_at = excluded.modified_at"
+    " returning loid::int8, coalesce(extension, '')"
+)
+# lo_unlink closes the session's own descriptors of the object: their guards are to say so.
+UNLINK_GONE: Final = (
+    " select lo_unlink(m.oid), (select count(set_config('pg_lo_storage.fd' || fd, '', true))"
+    " from string_to_table(current_setting('pg_lo_storage.of' || m.oid, true), ' ') as fd"
+    " where current_setting('pg_lo_storage.fd' || fd, true) like ('%%-' || m.oid))"
+    " from gone join pg_largeobject_metadata as m on m.oid = gone.loid"
+)
+
+
+def save(
+    database: DatabaseDriver, upload: Upload, data: Buffer, sha256: str, *, make: LiteralString
+) -> tuple[int, str]:
+    """Make an object of ``data`` and its entry, in one statement; return the oid and the extension it was given.
+
+    ``make`` is MAKE or MAKE_FAST.
+    """
+    view = byte_view(data)
+    about = (upload.original_name, upload.content_type, len(view), sha256)
+    query: LiteralString
+    if upload.most_digits is None:
+        # VALUES take the server less time to plan.
+        query = _ENTER + "values (" + make + ", %s::text" + _REST + ")" + _ENTERED
+        params: tuple[object, ...] = (view, upload.extension, *about)
+    else:
+        query = (
+            "with made as (select " + make + " as loid) " + _ENTER + "select loid,"  # noqa: S608 -- of constants
+            " case when length(loid::text) <= %s::int4 then %s::text else '' end" + _REST + " from made" + _ENTERED
+        )
+        params = (view, upload.most_digits, upload.extension, *about)
+    [(loid, extension)] = database.run(query, params, writing=True)
+    return cast("int", loid), cast("str", extension)
+
+
+def add(
+    database: DatabaseDriver, loid: int, upload: Upload, *, size: int | None = None, sha256: str | None = None
+) -> str:
+    """Enter an object that was made in this transaction; return the extension it was given."""
+    query: LiteralString = _ENTER + "values (%s::oid, %s::text" + _REST + ")" + _ENTERED
+    is_short = upload.most_digits is None or len(str(loid)) <= upload.most_digits
+    params = (loid, upload.extension if is_short else "", upload.original_name, upload.content_type, size, sha256)
+    [(_, extension)] = database.run(query, params, oid=loid, writing=True)
+    return cast("str", extension)
+
+
+def find(database: DatabaseDriver, loid: int, extension: str) -> Entry | None:
+    """Return the entry of the file that is so named, ``None`` where there is none."""
+    query: LiteralString = "select " + _COLUMNS + _FOUND
+    rows = database.run(query, (loid, extension), oid=loid)
+    return Entry.of(rows[0]) if rows else None
+
+
+def find_all(database: DatabaseDriver, loids: Collection[int]) -> dict[int, Entry]:
+    """Return the entries of those of the objects that are files, by oid."""
+    query: LiteralString = "select " + _COLUMNS + _FROM + _AMONG
+    entries = (Entry.of(row) for row in database.run(query, (as_array(loids),)))
+    return {entry.loid: entry for entry in entries}
+
+
+def find_sized(database: DatabaseDriver, loid: int, extension: str) -> tuple[Entry, int] | None:
+    """Return the entry and the size in bytes of the file that is so named."""
+    query: LiteralString = "select " + _COLUMNS + ", coalesce(f.size, " + _SIZE + ")" + _FOUND
+    rows = database.run(query, (loid, extension), oid=loid)
+    return (Entry.of(rows[0][:-1]), cast("int", rows[0][-1])) if rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file as it is found; ``start`` is all of a small one.
+
+    Without the catalogue ``entry`` is ``None``. ``remembered`` is what an atomic block's end is known by.
+    """
+
+    database: DatabaseDriver
+    loid: int
+    size: int
+    start: bytes
+    entry: Entry | None = None
+    remembered: Remembered = NOT_REMEMBERED
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether ``start`` is all of it."""
+        return len(self.start) == self.size
+
+
+def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start: int) -> Found | None:
+    """Return the file that is so named, all of up to ``whole`` bytes, of a larger one ``start`` bytes."""
+    query: LiteralString = (
+        "select measured.size, "
+        + START
+        + ", "
+        + REMEMBER
+        + ", case when age(f.xmin) <= 0 then "
+        + WRITER
+        + " end, "
+        + _COLUMNS
+        + _FROM
+        + ","
+        + MEASURED
+        + _NAMED
+    )
+    token = new_token(database)
+    rows = database.run(query, (whole, start, token, token, BLOCK, WARM_UP, loid, extension), oid=loid)
+    if not rows:
+        return None
+    size, data, *rest = rows[0]
+    entry, about = Entry.of(tuple(rest[3:])), remembered(token, rest[:3])
+    return Found(database, loid, cast("int", size), as_bytes(data), entry, about)
+
+
+def stream_version(database: DatabaseDriver, entry: Entry, offset: int, size: int, sink: Sink) -> bool:
+    """Hand ``size`` bytes at ``offset`` to ``sink``, in one statement.
+
+    ``False``, and nothing, where the file is not the version any more that ``entry`` tells.
+    """
+    query: LiteralString = (
+        STREAM
+        + _FROM
+        + ", lateral"
+        + STREAM_OPENED
+        + " where f.loid = %s::oid and f.xmin::text = %s::text"
+        + STREAM_END
+    )
+    params = (*stream_params(offset, size, BLOCK), entry.loid, entry.version)
+    return bool(database.run_streaming(query, params, sink, oid=entry.loid))
+
+
+def mark_written(database: DatabaseDriver, loid: int) -> bool:
+    """Make the entry say that its object is being changed in place; ``False`` where the object has none.
+
+    Until the transaction ends nobody else can delete the file.
+    """
+    query: LiteralString = (
+        "update pg_lo_storage_file set size = null, sha256 = null, modified_at = clock_timestamp()"
+        " where loid = %s::oid returning 1"
+    )
+    return bool(database.run(query, (loid,), oid=loid, writing=True))
+
+
+def remove(database: DatabaseDriver, loid: int, extension: str) -> bool:
+    """Delete the entry and unlink its object, in one statement; ``False`` where no file is so named.
+
+    Of two sessions that do so the second waits for the first, and finds none.
+    """
+    query: LiteralString = (
+        "with gone as (delete from pg_lo_storage_file"  # noqa: S608 -- of constants
+        " where loid = %s::oid and coalesce(extension = %s::text, true) returning loid)" + UNLINK_GONE
+    )
+    return bool(database.run(query, (loid, extension), oid=loid, writing=True, unlinks=(loid,)))
+
+
+def hold(database: DatabaseDriver, loids: Collection[int]) -> dict[int, str | None]:
+    """Lock the entries against being deleted; return the extensions, by oid, of those that are there."""
+    query: LiteralString = (
+        "with held as materialized (select loid, extension from pg_lo_storage_file where loid = any(%s::text::oid[])"
+        " order by loid for key share)"
+        " select held.loid::int8, held.extension from held join pg_largeobject_metadata as m on m.oid = held.loid"
+    )
+    rows = database.run(query, (as_array(loids),))
+    return {cast("int", loid): cast("str | None", extension) for loid, extension in rows}
+
+
+def lock(database: DatabaseDriver, loids: Collection[int]) -> tuple[str, dict[int, str | None]]:
+    """Lock the entries for deleting them; return the transaction's isolation level, and extensions by oid."""
+    query: LiteralString = (
+        "select loid::int8, extension, current_setting('transaction_isolation') from pg_lo_storage_file"
+        " where loid = any(%s::text::oid[]) order by loid for update"
+    )
+    rows = database.run(query, (as_array(loids),))
+    isolation = cast("str", rows[0][2]) if rows else ""
+    return isolation, {cast("int", loid): cast("str | None", extension) for loid, extension, _ in rows}
+
+
+def unlink(database: DatabaseDriver, loids: Collection[int]) -> None:
+    """Delete the entries and unlink their objects, in one statement."""
+    query: LiteralString = (
+        "with gone as (delete from pg_lo_storage_file where loid = any(%s::text::oid[]) returning loid)" + UNLINK_GONE  # noqa: S608 -- of constants
+    )
+    database.run(query, (as_array(loids),), writing=True, unlinks=loids)
+
+
+def as_array(loids: Iterable[int]) -> str:
+    """Return the oids as one parameter: drivers take integers and strings."""
+    return "{" + ",".join(map(str, loids)) + "}"
+
+
+def names(database: DatabaseDriver) -> list[str]:
+    """Return the name of each file, in the order of their oids."""
+    query: LiteralString = "select f.loid::text || coalesce(f.extension, '')" + _FROM + " order by f.loid"
+    rows = database.run(query, ())
+    return [cast("str", name) for (name,) in rows]

@@ -1,0 +1,252 @@
+"""System checks that ask one database; docs/checks.md explains each of them.
+
+``migrate`` runs them before it makes any table, so what is not there yet is no fault.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import Final, LiteralString, NamedTuple, cast
+
+from django.core import checks
+from django.db import Error, NotSupportedError, connections, transaction
+
+from pg_lo_storage import catalogue
+from pg_lo_storage.databases.references import FileColumn, file_columns
+from pg_lo_storage.drivers.qualified import qualified
+from pg_lo_storage.lifecycle.name_columns import has_names, unreadable, unsettled_columns
+
+__all__ = ["check_server", "keeps_files"]
+
+_SAMPLE: Final = 100
+"""So many rows of each table are looked at for who owns their objects."""
+
+FUNCTIONS: Final = [
+    f"pg_catalog.{function}"
+    for function in (
+        "lo_from_bytea(pg_catalog.oid,pg_catalog.bytea)",
+        "lo_get(pg_catalog.oid,bigint,integer)",
+        "lo_lseek64(integer,bigint,integer)",
+    )
+]
+"""What a server lacks that is compatible with all of PostgreSQL but large objects."""
+
+_ABILITIES: Final[LiteralString] = (
+    "select to_regclass('pg_catalog.pg_largeobject_metadata') is not null"
+    " and (select bool_and(to_regprocedure(f) is not null) from unnest(%s::text[]) as f),"
+    " current_setting('default_transaction_isolation'), coalesce(current_setting('lo_compat_privileges', true), 'off'),"
+    " to_regclass('pg_lo_storage_file') is not null, to_regclass('django_migrations') is not null, current_user::text"
+)
+# A generated column that vacuumlo reads guards the columns that it is generated from, any other one may be anything's.
+# Until PostgreSQL 14 it depends on them itself, since 15 by its expression.
+_COLUMNS: Final[LiteralString] = (
+    "select n, row_security_active(c.oid), has_column_privilege(c.oid, a.attnum, 'select'),"
+    " (select array_agg(pubname::text order by pubname) from pg_publication_tables"
+    " where schemaname = nspname and tablename = relname),"
+    " exists (select from pg_attribute as g join pg_type as t on t.oid = g.atttypid"
+    " where g.attrelid = c.oid and g.attnum > 0 and not g.attisdropped and typname = any('{oid,lo}'::name[])"
+    " and (g.attgenerated = '' or exists (select from pg_depend left join pg_attrdef as e"
+    " on classid = 'pg_catalog.pg_attrdef'::regclass::oid and e.oid = objid"
+    " where refclassid = 'pg_catalog.pg_class'::regclass::oid and refobjid = c.oid and refobjsubid = a.attnum"
+    " and (e.adrelid = c.oid and e.adnum = g.attnum"
+    " or classid = 'pg_catalog.pg_class'::regclass::oid and objid = c.oid and objsubid = g.attnum))))"
+    " from rows from (unnest(%s::text[]), unnest(%s::text[])) with ordinality as wanted (relation, attribute, n)"
+    " join pg_class as c on c.oid = to_regclass(relation)::oid"
+    " join pg_namespace as s on s.oid = relnamespace"
+    " join pg_attribute as a on a.attrelid = c.oid and a.attname = attribute::name"
+    " where a.attnum > 0 and not a.attisdropped order by n"
+)
+# PUBLIC has no number. A schema of the path that is not there may be made by whoever creates in the database.
+_CREATORS: Final[LiteralString] = (
+    "with others as (select 0::oid as role, 'PUBLIC' as name union all select oid, rolname::text from pg_roles"
+    " where not rolsuper and not starts_with(rolname::text, 'pg_') and not pg_has_role(oid, 'member'))"
+    " select 'the schema ' || nspname::text, array_agg(name order by name) from pg_namespace as n"
+    " join others on has_schema_privilege(role, n.oid, 'create') where nspname = any(current_schemas(false))"
+    " and (role = 0 or not has_schema_privilege(0::oid, n.oid, 'create')) group by nspname"
+    " union all select 'the database itself', array_agg(name order by name) from others"
+    " where has_database_privilege(role, current_database()::text, 'create')"
+    " and exists (select from string_to_table(current_setting('search_path'), ',') as s"
+    " where to_regnamespace(replace(btrim(s), '\"$user\"', quote_ident(current_user::text))) is null)"
+    " having count(*) > 0 order by 1"
+)
+
+
+class Found(NamedTuple):
+    """A column of file names that the database has, and what is to be known of it."""
+
+    column: FileColumn
+    hides_rows: bool
+    readable: bool
+    publications: list[str] | None
+    guarded: bool
+
+
+def check_server(alias: str, asked: Collection[str]) -> list[checks.CheckMessage]:
+    """Check the PostgreSQL database of that alias; no database is asked that is not among ``asked``."""
+    try:
+        with transaction.atomic(using=alias):
+            return list(_check(alias, asked))
+    except NotSupportedError as error:
+        return [_unable(alias, str(error))]
+    except Error as error:
+        return [
+            checks.Warning(
+                f"The database {alias!r} could not be checked: {str(error).strip()}",
+                hint="Run 'manage.py check --database' again once it answers.",
+                id="pg_lo_storage.W011",
+            )
+        ]
+
+
+def keeps_files(alias: str, level: str) -> checks.CheckMessage:
+    """Say what comes of that isolation level."""
+    return checks.Warning(
+        f"Transactions on {alias!r} are {level}, where a file that was replaced, cleared or deleted is kept:"
+        " rows that others have committed since, and that may name it, cannot be seen.",
+        hint="Use READ COMMITTED, which is the default, or accept the orphans.",
+        id="pg_lo_storage.W005",
+    )
+
+
+def _check(alias: str, asked: Collection[str]) -> Iterator[checks.CheckMessage]:
+    [(able, isolation, compatible, has_catalogue, migrated, role)] = _ask(alias, _ABILITIES, [FUNCTIONS])
+    if not able:
+        yield _unable(alias, "it has no large objects, as some have not that are compatible otherwise")
+        return
+    if isolation in {"repeatable read", "serializable"}:
+        yield keeps_files(alias, str(isolation).upper())
+    if catalogue.is_installed() and migrated and not has_catalogue:
+        yield checks.Warning(
+            f"'pg_lo_storage' is in INSTALLED_APPS, and the database {alias!r} has no table pg_lo_storage_file: no file"
+            " can be saved, opened or served there.",
+            hint=f"Run 'manage.py migrate --database {alias}'.",
+            id="pg_lo_storage.W006",
+        )
+    if catalogue.is_installed() and has_catalogue:
+        yield from _check_adopted(alias, asked)
+    yield from _check_creators(alias, str(role))
+    columns = _columns(alias)
+    yield from _check_columns(alias, columns, str(role))
+    if compatible == "off":
+        yield from _check_owners(alias, [found.column for found in columns if found.readable], str(role))
+
+
+def _check_creators(alias: str, role: str) -> Iterator[checks.CheckMessage]:
+    places = cast("list[tuple[str, list[str]]]", _ask(alias, _CREATORS))
+    if places:
+        creators = "; ".join(f"in {place}: {', '.join(roles)}" for place, roles in places)
+        yield checks.Warning(
+            f"Other roles may create functions and operators on the search_path of the role {role!r} on {alias!r},"
+            f" {creators}. What fits a call better than PostgreSQL's own runs in its place, as {role!r}, in the"
+            " statements of Django and of the project.",
+            hint=(
+                "REVOKE CREATE ON SCHEMA public FROM PUBLIC, which is the default since PostgreSQL 15, or whatever else"
+                " they have it by. Where such a role is yours, as one that only migrates, silence this."
+            ),
+            id="pg_lo_storage.W014",
+        )
+
+
+def _check_adopted(alias: str, asked: Collection[str]) -> Iterator[checks.CheckMessage]:
+    new = [column for column in unsettled_columns(alias, asked) if not unreadable(column) and has_names(column)]
+    if new:
+        yield checks.Warning(
+            f"Files that rows of {', '.join(map(str, new))} name may be missing in the catalogue of {alias!r}, and are"
+            " not opened, served or deleted then: 'migrate' has not adopted them, as it does unless a name there is no"
+            " stored file's.",
+            hint=(
+                f"Run 'manage.py migrate --database {alias}', which says why not; or 'manage.py largeobjects adopt"
+                " --dry-run --show', and what it says without --dry-run."
+            ),
+            id="pg_lo_storage.W012",
+        )
+
+
+def _check_columns(alias: str, columns: list[Found], role: str) -> Iterator[checks.CheckMessage]:
+    unguarded = [found.column for found in columns if not found.guarded]
+    if unguarded and not catalogue.is_installed():
+        yield checks.Warning(
+            f"vacuumlo, run on the database {alias!r}, would delete every file of {_listed(unguarded)}.",
+            hint=(
+                "Add 'pg_lo_storage' to INSTALLED_APPS, or pg_lo_storage.operations.GuardFromVacuum(model, field) to a"
+                " migration; or never run vacuumlo, and silence this."
+            ),
+            id="pg_lo_storage.W007",
+        )
+    published = [found for found in columns if found.publications]
+    if published:
+        publications = sorted({name for found in published for name in found.publications or ()})
+        yield checks.Warning(
+            f"Logical replication publishes names, and never large objects: subscribers to {', '.join(publications)}"
+            f" get the rows of {_listed([found.column for found in published])} without their files.",
+            hint="Use a physical standby, copy the objects under their oids by other means, or leave the tables out.",
+            id="pg_lo_storage.W008",
+        )
+    if hidden := [found.column for found in columns if found.hides_rows]:
+        yield checks.Warning(
+            f"Row-level security may hide rows of {_listed(hidden)} from the role {role!r}: files on {alias!r} that are"
+            " replaced or deleted are kept, since a hidden row may name them.",
+            hint=(
+                "Unlink by triggers of a role that is exempt (pg_lo_storage.operations.ManageLargeObjects(owner=...)),"
+                " or accept the orphans."
+            ),
+            id="pg_lo_storage.W010",
+        )
+
+
+def _check_owners(alias: str, columns: list[FileColumn], role: str) -> Iterator[checks.CheckMessage]:
+    quote = connections[alias].ops.quote_name
+    samples = [
+        f"(select {quote(column)}::text as name from {quote(table)} limit {_SAMPLE})"  # noqa: S608 -- quoted
+        for table, column in columns
+    ]
+    if not samples:
+        return
+    rows = _ask(
+        alias,
+        "select rolname::text, count(distinct m.oid) from ("  # noqa: S608 -- quoted
+        + " union all ".join(samples)
+        # CASE, since else the casts might be tried before the conditions.
+        + ") as names join pg_largeobject_metadata as m"
+        " on m.oid = case when name ~ '^[1-9][0-9]{0,9}([.]|$)' then"
+        " case when split_part(name, '.', 1)::int8 <= 4294967295 then split_part(name, '.', 1)::int8::oid end end"
+        " join pg_roles as r on r.oid = lomowner where not pg_has_role(lomowner, 'usage')"
+        " group by rolname order by rolname",
+    )
+    if rows:
+        owners = ", ".join(f"{owner} owns {count}" for owner, count in rows)
+        yield checks.Warning(
+            f"The role {role!r} cannot unlink all files on {alias!r}, which only an object's owner may: of those looked"
+            f" at, {owners}.",
+            hint=(
+                "ALTER LARGE OBJECT ... OWNER TO it, or GRANT it the owner's role. Where that role only migrates, and"
+                " the owner runs the site, silence this."
+            ),
+            id="pg_lo_storage.W009",
+        )
+
+
+def _columns(alias: str) -> list[Found]:
+    columns = file_columns(alias)
+    quote = connections[alias].ops.quote_name
+    params = [[quote(column.table) for column in columns], [column.column for column in columns]]
+    found = _ask(alias, _COLUMNS, params)
+    return [
+        Found(columns[cast("int", row[0]) - 1], *cast("tuple[bool, bool, list[str], bool]", row[1:])) for row in found
+    ]
+
+
+def _unable(alias: str, reason: str) -> checks.CheckMessage:
+    return checks.Error(
+        f"The server of the database {alias!r} cannot keep files: {reason}.",
+        hint="Use PostgreSQL 14 or newer for the databases of files.",
+        id="pg_lo_storage.E005",
+    )
+
+
+def _listed(columns: list[FileColumn]) -> str:
+    return ", ".join(f"{table}.{column}" for table, column in columns)
+
+
+def _ask(alias: str, query: str, params: list[list[str]] | None = None) -> list[tuple[object, ...]]:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(qualified(query), params)
+        return cast("list[tuple[object, ...]]", cursor.fetchall())

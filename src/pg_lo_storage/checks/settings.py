@@ -1,0 +1,249 @@
+"""System checks that ask no database: settings and fields. docs/checks.md explains each of them.
+
+Those that ask the databases are in :mod:`pg_lo_storage.checks.server`; ``migrate`` and ``check --database`` run them.
+"""
+
+import importlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, cast
+
+from django.apps import AppConfig, apps
+from django.conf import settings
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections, router
+from django.utils.module_loading import import_string
+from typing_extensions import get_protocol_members
+
+from pg_lo_storage import catalogue
+from pg_lo_storage.checks.packages import check_packages
+from pg_lo_storage.checks.server import check_server, keeps_files
+from pg_lo_storage.databases import db_for_read, db_for_write
+from pg_lo_storage.databases.references import (
+    concrete,
+    referring_field,
+    referring_paths,
+    stored_fields,
+    write_alias_of,
+)
+from pg_lo_storage.drivers import DriverNotFound, LargeObjectDriver
+from pg_lo_storage.drivers.registry import load_factory
+from pg_lo_storage.names import MAX_OID
+from pg_lo_storage.storage import DbFileStorage
+
+if TYPE_CHECKING:
+    from django.db import models
+
+__all__ = ["register_checks"]
+
+TAG: Final = "pg_lo_storage"
+_DIGITS: Final = len(str(MAX_OID))
+_NAMING_TYPES: Final = {"varchar", "text", "char", "character", "character varying", "name", "oid", "integer", "bigint"}
+_WITH_EXTENSION: Final = _DIGITS + len(".jpeg")
+
+
+def register_checks() -> None:
+    """Have Django run the checks; a second time changes nothing."""
+    for check in (check_settings, check_fields, check_packages):
+        checks.register(check, TAG)
+    checks.register(check_databases, TAG, checks.Tags.database)
+
+
+def check_settings(**_options: object) -> list[checks.CheckMessage]:
+    """Check which databases files are on, who drives them, and which other columns name them."""
+    return [
+        *_check_driver(),
+        *_check_references(),
+        *_check_aliases(aliases_in_use(), set(written_to().values())),
+    ]
+
+
+def check_fields(app_configs: Sequence[AppConfig] | None = None, **_options: object) -> list[checks.CheckMessage]:
+    """Check each file field against its column and its rows' database."""
+    return [
+        message for field in _fields(app_configs) for message in (*_check_length(field), *_check_rows_database(field))
+    ]
+
+
+def check_databases(databases: Collection[str] | None = None, **_options: object) -> list[checks.CheckMessage]:
+    """Check those of the databases that files are in; none where none is asked for."""
+    used = aliases_in_use()
+    return [
+        message
+        for alias in databases or ()
+        if alias in used and connections[alias].vendor == "postgresql"
+        for message in check_server(alias, databases or ())
+    ]
+
+
+def written_to() -> dict[str, str]:
+    """Return the database that each file field, and each storage of ``STORAGES``, saves files to."""
+    storages = {f"STORAGES[{name!r}]": storage.write_alias for name, storage in _configured_storages()}
+    return storages | {str(field): cast("str", write_alias_of(field)) for field in _fields(None)}
+
+
+def aliases_in_use() -> dict[str, list[str]]:
+    """Return the databases that files are read from or written to, each with what says so."""
+    users: dict[str, list[str]] = {}
+    for name in ("PG_LO_STORAGE_DB_FOR_READ", "PG_LO_STORAGE_DB_FOR_WRITE"):
+        if alias := getattr(settings, name, None):
+            users.setdefault(alias, []).append(f"the setting {name}")
+    for user, alias in written_to().items():
+        # The settings go together: a storage with an alias of its own reads where it writes.
+        for used in dict.fromkeys((alias, db_for_read() if alias == db_for_write() else alias)):
+            users.setdefault(used, []).append(user)
+    return users
+
+
+def _fields(app_configs: Sequence[AppConfig] | None) -> "Iterator[models.FileField]":
+    configs = apps.get_app_configs() if app_configs is None else app_configs
+    for config in configs:
+        for model in config.get_models(include_auto_created=True):
+            if concrete(model) is model:
+                yield from stored_fields(model)
+
+
+def _configured_storages() -> Iterator[tuple[str, DbFileStorage]]:
+    configured: Mapping[str, Mapping[str, object]] = settings.STORAGES
+    for name, options in configured.items():
+        backend = options.get("BACKEND")
+        try:
+            found: object = import_string(backend) if isinstance(backend, str) else backend
+            # Others are none of ours, and making one may cost much.
+            if isinstance(found, type) and issubclass(found, DbFileStorage):
+                yield (
+                    name,
+                    cast("Callable[..., DbFileStorage]", found)(
+                        **cast("dict[str, object]", options.get("OPTIONS", {}))
+                    ),
+                )
+        except (ImportError, TypeError):  # Django says so where it is used
+            continue
+
+
+def _check_driver() -> Iterator[checks.CheckMessage]:
+    configured: object = getattr(settings, "PG_LO_STORAGE_DRIVER", None)
+    hint = "Set it to the dotted path of a driver, or to a dict of alias to dotted path; or leave it out."
+    drivers: dict[object, object] = (
+        cast("dict[object, object]", configured) if isinstance(configured, dict) else {None: configured}
+    )
+    for alias, driver in drivers.items():
+        place = "PG_LO_STORAGE_DRIVER" if alias is None else f"PG_LO_STORAGE_DRIVER[{alias!r}]"
+        problem = None
+        if alias is not None and alias not in connections.settings:
+            problem = "names no database of DATABASES"
+        elif driver is not None:
+            problem = _problem_with(driver)
+        if problem:
+            yield checks.Error(f"{place} {problem}.", hint=hint, id="pg_lo_storage.E003")
+
+
+def _problem_with(driver: object) -> str | None:
+    if not isinstance(driver, str):
+        return f"is {driver!r}, no dotted path"
+    try:
+        factory: object = load_factory(driver)
+    except DriverNotFound as error:
+        return f"cannot be used: {error}"
+    if not callable(factory):
+        return f"names {factory!r}, which makes no driver: it cannot be called"
+    # Of a function one only knows by calling it.
+    lacking = sorted(get_protocol_members(LargeObjectDriver) - set(dir(factory))) if isinstance(factory, type) else []
+    return f"names a class without {', '.join(lacking)}, so no LargeObjectDriver" if lacking else None
+
+
+def _check_references() -> Iterator[checks.CheckMessage]:
+    for path in referring_paths():
+        problem = None
+        try:
+            field = referring_field(path)
+        except ImproperlyConfigured as error:
+            problem = str(error)
+        else:
+            connection = connections[router.db_for_write(field.model)]
+            kind = (field.db_type(connection) or "").partition("(")[0]
+            if connection.vendor == "postgresql" and kind not in _NAMING_TYPES:
+                problem = f"PG_LO_STORAGE_REFERENCES: the column of {path!r} is of type {kind}, and names no file"
+        if problem:
+            yield checks.Error(
+                f"{problem}.",
+                hint="List columns of text, or of numbers that are oids: ['shop.HistoricalPaper.file', ...].",
+                id="pg_lo_storage.E006",
+            )
+
+
+def _check_aliases(users: dict[str, list[str]], written: set[str]) -> Iterator[checks.CheckMessage]:
+    for alias, using in users.items():
+        if alias not in connections.settings:
+            yield checks.Error(
+                f"There is no database {alias!r}, which {_listed(using)} would have files in.",
+                hint="Name an alias of DATABASES in PG_LO_STORAGE_DB_FOR_READ, PG_LO_STORAGE_DB_FOR_WRITE, and alias=.",
+                id="pg_lo_storage.E001",
+            )
+        elif connections[alias].vendor != "postgresql":
+            yield checks.Error(
+                f"The database {alias!r} is {connections[alias].display_name}, and {_listed(using)}"
+                " would have large objects in it, which only PostgreSQL has.",
+                hint="Name another in PG_LO_STORAGE_DB_FOR_READ and PG_LO_STORAGE_DB_FOR_WRITE, or pass alias=.",
+                id="pg_lo_storage.E002",
+            )
+        else:
+            yield from _check_options(alias)
+            if alias in written:
+                yield from _check_catalogue_wanted(alias)
+
+
+def _check_options(alias: str) -> Iterator[checks.CheckMessage]:
+    options = cast("dict[str, object]", connections[alias].settings_dict.get("OPTIONS", {}))
+    isolation = importlib.import_module("django.db.backends.postgresql.psycopg_any").IsolationLevel
+    level = options.get("isolation_level")
+    if level in {isolation.REPEATABLE_READ, isolation.SERIALIZABLE}:
+        yield keeps_files(alias, "REPEATABLE READ" if level == isolation.REPEATABLE_READ else "SERIALIZABLE")
+
+
+def _check_catalogue_wanted(alias: str) -> Iterator[checks.CheckMessage]:
+    if catalogue.is_installed() and not router.allow_migrate(alias, "pg_lo_storage", model_name="storedfile"):
+        yield checks.Warning(
+            f"The database routers keep 'migrate' from making the catalogue in {alias!r}, where files are stored.",
+            hint=f"Have allow_migrate({alias!r}, 'pg_lo_storage') return True or None, and migrate that database.",
+            id="pg_lo_storage.W006",
+        )
+
+
+def _check_length(field: "models.FileField") -> Iterator[checks.CheckMessage]:
+    length = field.max_length
+    if length is None or length >= _WITH_EXTENSION:
+        return
+    hint = "Leave max_length out: 100 is Django's default."
+    if length < _DIGITS:
+        yield checks.Error(
+            f"max_length={length} cannot hold a stored name: an oid has up to {_DIGITS} digits.",
+            hint=hint,
+            obj=field,
+            id="pg_lo_storage.E004",
+        )
+    else:
+        yield checks.Warning(
+            f"max_length={length} leaves no room for an extension after an oid of {_DIGITS} digits: files will be"
+            " saved without, and without the catalogue served as application/octet-stream.",
+            hint=hint,
+            obj=field,
+            id="pg_lo_storage.W003",
+        )
+
+
+def _check_rows_database(field: "models.FileField") -> Iterator[checks.CheckMessage]:
+    alias, rows = write_alias_of(field), router.db_for_write(field.model)
+    if alias != rows:
+        yield checks.Warning(
+            f"Rows are written to the database {rows!r} and their files to {alias!r}: they share no transaction, so"
+            " that a rollback of one leaves the other, and a file is unlinked only after its row is committed.",
+            hint=f"Give the field storage=DbFileStorage(alias={rows!r}), or route its model to {alias!r}.",
+            obj=field,
+            id="pg_lo_storage.W002",
+        )
+
+
+def _listed(users: Sequence[str]) -> str:
+    more = len(users) - 2
+    return ", ".join(users[:2]) + (f" and {more} more" if more > 0 else "")

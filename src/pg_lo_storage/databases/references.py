@@ -1,0 +1,219 @@
+"""Which columns hold the names of stored files, and which files they name.
+
+A name refers to an object by its oid, whatever its extension.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Final, cast
+
+from django.apps import apps
+from django.apps.registry import Apps
+from django.conf import settings
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.db import connections, models, router, transaction
+from django.db.models.query import QuerySet
+
+from pg_lo_storage.databases.aliases import LargeObjectStorage
+from pg_lo_storage.databases.atomic_blocks import noticing_loss
+from pg_lo_storage.databases.search import Cell, FileColumn, named_on, names_on
+from pg_lo_storage.names import is_made, parse_name
+
+__all__ = [
+    "Cell",
+    "FileColumn",
+    "concrete",
+    "default_names",
+    "file_columns",
+    "naming_columns",
+    "reaches",
+    "referenced",
+    "referring_field",
+    "referring_paths",
+    "rows_of",
+    "stored_fields",
+    "stored_fields_of",
+    "write_alias_of",
+]
+
+logger: Final = logging.getLogger("pg_lo_storage")
+
+_TEXT: Final = (models.FileField, models.CharField, models.TextField)
+
+
+def write_alias_of(field: "models.FileField") -> str | None:
+    """Return the database that a field's files are large objects of; ``None`` where they are none."""
+    # A lazy storage is of the class that it stands for.
+    storage = cast("object", field.storage)
+    return storage.write_alias if isinstance(storage, LargeObjectStorage) else None
+
+
+def concrete(model: type[models.Model]) -> type[models.Model]:
+    """Return the model itself, of a proxy the one it stands for."""
+    return cast("type[models.Model]", model._meta.concrete_model)
+
+
+def stored_fields(model: type[models.Model]) -> "list[models.FileField]":
+    """Return the file fields of the model's own table whose files are large objects."""
+    return [
+        field
+        for field in concrete(model)._meta.local_concrete_fields
+        if isinstance(field, models.FileField) and write_alias_of(field) is not None
+    ]
+
+
+def stored_fields_of(model: type[models.Model]) -> "list[models.FileField]":
+    """Return the file fields of the model, in whichever of its tables, whose files are large objects."""
+    return [
+        field
+        for field in model._meta.concrete_fields
+        if isinstance(field, models.FileField) and write_alias_of(field) is not None
+    ]
+
+
+def rows_of(model: type[models.Model], using: str) -> "models.QuerySet[models.Model]":
+    """Return all rows of the model's table, past its managers."""
+    return QuerySet[models.Model](model, using=using)
+
+
+def referring_paths() -> list[object]:
+    """Return what the setting ``PG_LO_STORAGE_REFERENCES`` lists."""
+    listed: object = getattr(settings, "PG_LO_STORAGE_REFERENCES", ())
+    return list(cast("Collection[object]", listed)) if isinstance(listed, list | tuple | set | frozenset) else [listed]
+
+
+def referring_field(path: object) -> "models.Field[object, object]":
+    """Return the field that ``path`` of ``PG_LO_STORAGE_REFERENCES`` stands for.
+
+    :raises ImproperlyConfigured: it is no field with a column, as ``"app.Model.field"``.
+    """
+    message = f"PG_LO_STORAGE_REFERENCES: {path!r} is no 'app.Model.field' of a column that names files"
+    try:
+        app_label, model, name = cast("str", path).split(".")
+        field: object = apps.get_model(app_label, model)._meta.get_field(name)
+    except (AttributeError, ValueError, LookupError, FieldDoesNotExist) as error:
+        raise ImproperlyConfigured(message) from error
+    if not isinstance(field, models.Field) or field.column is None:
+        raise ImproperlyConfigured(message)
+    return cast("models.Field[object, object]", field)
+
+
+def file_columns(alias: str, *registries: Apps) -> list[FileColumn]:
+    """Return every file field's column that holds names of files on ``alias``, of the project and of ``registries``.
+
+    The models of a migration's state are in a registry of their own.
+    """
+    return sorted({_column_of(field) for field in _file_fields(alias, *registries)})
+
+
+def naming_columns(alias: str, *registries: Apps) -> list[FileColumn]:
+    """Return every column whose rows keep files on ``alias``: the file fields', and those that the project lists.
+
+    :raises ImproperlyConfigured: the setting ``PG_LO_STORAGE_REFERENCES`` is wrong.
+    """
+    return sorted({_column_of(field) for field in _naming_fields(alias, *registries)})
+
+
+def default_names(alias: str, *registries: Apps) -> set[str]:
+    """Return the names that file fields on ``alias`` have for a default, by ``default`` or by ``db_default``.
+
+    A callable is called; what it does on ``alias`` is rolled back. One that raises is passed over and logged.
+    """
+    return {name for name in _defaults(alias, *registries) if name is not None}
+
+
+def _file_fields(alias: str, *registries: Apps) -> "set[models.FileField]":
+    return {
+        field
+        for registry in {apps, *registries}
+        for model in registry.get_models(include_auto_created=True, include_swapped=True)
+        for field in stored_fields(model)
+        if write_alias_of(field) == alias
+    }
+
+
+def _naming_fields(alias: str, *registries: Apps) -> "set[models.Field[object, object]]":
+    fields = cast("set[models.Field[object, object]]", _file_fields(alias, *registries))
+    return fields | {referring_field(path) for path in referring_paths()}
+
+
+def _column_of(field: "models.Field[object, object]") -> FileColumn:
+    return FileColumn(field.model._meta.db_table, str(field.column))
+
+
+def _defaults(alias: str, *registries: Apps) -> Iterator[str | None]:
+    """Return the names that are defaults; ``None`` for one that cannot be known."""
+    for field in _file_fields(alias, *registries):
+        given: list[object] = [getattr(vars(field).get("db_default"), "value", vars(field).get("db_default"))]
+        try:
+            default: object = field.default if field.has_default() else None
+            given.append(_call(alias, cast("Callable[[], object]", default)) if callable(default) else default)
+        except Exception:
+            logger.exception("the default of %s, which may name a file, raised", field)
+            yield None
+        for value in given:
+            name: object = value if isinstance(value, str) else getattr(value, "name", None)
+            if isinstance(name, str) and parse_name(name) is not None:
+                yield name
+
+
+def _call(alias: str, default: Callable[[], object]) -> object:
+    connection = connections[alias]
+    hooks = connection.run_on_commit
+    with transaction.atomic(using=alias):
+        value = default()
+        transaction.set_rollback(True, using=alias)
+    # What was done before stands: it is the list itself that tells.
+    hooks[:] = connection.run_on_commit
+    connection.run_on_commit = hooks
+    return value
+
+
+def referenced(
+    alias: str, loids: Collection[int], *registries: Apps, using: str | None = None, besides: Cell | None = None
+) -> set[int]:
+    """Return those of the objects of ``alias`` that are named by some row, or by a field's default.
+
+    All of them where that cannot be known: where row-level security hides rows, where to read a column would be to run
+    code that is not PostgreSQL's own, and where a default raises.
+
+    Asked in SQL, past any manager, of all tables that there are on ``alias``, on ``using``, and where the router has
+    the models' rows; ``besides`` does not count.
+
+    :raises ImproperlyConfigured: the setting ``PG_LO_STORAGE_REFERENCES`` is wrong.
+    """
+    if not loids:
+        return set()
+    defaults = set(_defaults(alias, *registries))
+    if None in defaults:
+        logger.warning("kept large objects %s: a default may name them", sorted(loids))
+        return set(loids)
+    found = {parse_name(name) for name in defaults} & set(loids)
+    for rows, columns in _by_database(_naming_fields(alias, *registries), alias, using or alias).items():
+        found |= named_on(rows, sorted(columns), loids, besides)
+    return cast("set[int]", found)
+
+
+def reaches(alias: str, name: str, loid: int) -> bool:
+    """Tell whether it is the object's own name, for what changes or deletes: nobody but rows knows its extension.
+
+    They alone decide where one that the role may see names the object. Where none does, it is a name that ``save``
+    makes: others make theirs of a stored one, as ``12.jpg.80x80.jpg``, for files that they are to derive from it.
+    """
+    # Numbers say nothing of the extension.
+    fields = (field for field in _naming_fields(alias) if isinstance(field, _TEXT))
+    names = set[str]()
+    for rows, columns in _by_database(fields, alias).items():
+        with noticing_loss(rows):
+            names |= names_on(rows, sorted(columns), loid)
+    return name in names if names else is_made(name)
+
+
+def _by_database(fields: "Iterable[models.Field[object, object]]", *aliases: str) -> dict[str, set[FileColumn]]:
+    """Return the fields' columns by the databases that may have them: these, and where the router has the rows."""
+    columns: defaultdict[str, set[FileColumn]] = defaultdict(set)
+    for field in fields:
+        for rows in {*aliases, router.db_for_write(field.model)}:
+            columns[rows].add(_column_of(field))
+    return columns

@@ -1,0 +1,233 @@
+"""The files of rows, as the fields of :mod:`pg_lo_storage.fields` have them."""
+
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import datetime
+from typing import TYPE_CHECKING, Self, cast
+
+from django.core.files import File
+from django.db import models
+from django.db.models.fields.files import FieldFile, ImageFieldFile
+from typing_extensions import override
+
+from pg_lo_storage import catalogue
+from pg_lo_storage.catalogue import Entry
+from pg_lo_storage.catalogue.content_types import content_type_of
+from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.databases.atomic_blocks import atomic
+from pg_lo_storage.databases.references import write_alias_of
+from pg_lo_storage.lifecycle.known import AS_IT_WAS, known, learn
+from pg_lo_storage.lifecycle.saves import cleans, give_up
+from pg_lo_storage.names import parse_name
+from pg_lo_storage.storage import DbFile, DbFileStorage
+
+__all__ = ["DbFieldFile", "DbImageFieldFile", "prefetch_stored_files"]
+
+
+class DbFieldFile(FieldFile):
+    """The file of one row.
+
+    What the catalogue says of it is asked for once; see :func:`prefetch_stored_files`. It raises
+    :exc:`FileNotFoundError` where the file is missing.
+    """
+
+    __module__ = "pg_lo_storage.fields"
+
+    entry: Entry | None = None
+    """What the catalogue was found to say; ``None`` where it has not been asked."""
+
+    # The transaction in which the file was opened for writing: up to its end the catalogue may say something else.
+    _written_in: object = None
+
+    if TYPE_CHECKING:  # used as Django's own subclasses use them, and missing from its stubs
+        _committed: bool
+        name: str | None
+        file: File[bytes]
+
+        def _require_file(self) -> None: ...
+        def __enter__(self) -> Self: ...
+        def __iter__(self) -> Iterator[bytes]: ...
+        @property
+        def read(self) -> Callable[..., bytes]:
+            """Return the file's bytes."""
+            ...
+    else:
+
+        def _get_file(self) -> File:
+            is_new = getattr(self, "_file", None) is None
+            file = super()._get_file()
+            if is_new and isinstance(file, DbFile):
+                # Nobody has opened it who could know when to open it again.
+                file.stored.reopens = True
+            return file
+
+        file = FieldFile.file.getter(_get_file)
+
+    @property
+    def loid(self) -> int | None:
+        """The oid of the stored file; ``None`` where the field is empty or the upload is not saved yet."""
+        return parse_name(self.name) if self._committed else None
+
+    @property
+    @override
+    def size(self) -> int:
+        """The file's size in bytes: what the catalogue was found to say, or else as the server has it now."""
+        entry = self.entry
+        if self._committed and entry is not None and entry.size is not None and entry.is_named(self.name or ""):
+            return entry.size
+        return super().size
+
+    @property
+    def original_name(self) -> str | None:
+        """The name that the file was saved under; without the catalogue, or empty, ``None``."""
+        entry = self._catalogued
+        return entry.original_name if entry else None
+
+    @property
+    def content_type(self) -> str | None:
+        """The media type that the catalogue has; without one, what the extension means; empty, ``None``."""
+        entry = self._catalogued
+        return entry.content_type if entry else content_type_of(self.name) if self.name else None
+
+    @property
+    def sha256(self) -> str | None:
+        """The content's digest in hexadecimal; ``None`` after a write in place, of an adopted file, or as above."""
+        entry = self._catalogued
+        return entry.sha256 if entry else None
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When the file was saved; without the catalogue, or empty, ``None``."""
+        entry = self._catalogued
+        return entry.created_at if entry else None
+
+    @property
+    def _catalogued(self) -> Entry | None:
+        storage = cast("object", self.storage)
+        if not (self.name and self._committed and isinstance(storage, DbFileStorage) and catalogue.is_installed()):
+            return None
+        if self.entry is not None and self.entry.is_named(self.name):
+            return self.entry
+        entry = storage.entry(self.name)
+        if self._written_in is not DatabaseDriver(storage.write_alias).transaction_marker:
+            self.entry = entry
+        return entry
+
+    @override
+    def open(self, mode: str = "rb") -> Self:  # type: ignore[override]  # FieldFile's signature, not File's
+        """Open the stored file with a fresh handle, at its start; an upload not saved yet is rewound."""
+        self._require_file()
+        if not self._committed:
+            super().open(mode)
+            return self
+        if mode not in {"rb", "r"}:
+            self.entry = None  # writing makes it say something else
+            if isinstance(storage := cast("object", self.storage), DbFileStorage):
+                self._written_in = DatabaseDriver(storage.write_alias).transaction_marker
+        current: File[bytes] | None = getattr(self, "_file", None)
+        if isinstance(current, DbFile) and current.name == self.name:
+            current.open(mode)
+        else:
+            if current is not None:
+                current.close()
+            self.file = self.storage.open(cast("str", self.name), mode)
+        return self
+
+    @override
+    def save(self, name: str, content: "File[bytes] | File[str]", save: bool = True) -> None:
+        """Store ``content`` and, with ``save``, its row: both or neither."""
+        vars(self).setdefault(AS_IT_WAS, (self.name, self._committed))
+        with self._one_transaction(save):
+            super().save(name, content, save=False)
+            instance, field = self.instance, self.field
+            if write_alias_of(field) is not None:
+                # Should another take its place before the row is saved, no row will ever have named it.
+                learn(instance, field, left=(*known(instance, field).left, cast("str", self.name)))
+            if save:
+                learn(instance, field, own=self.name)
+                try:
+                    instance.save()
+                finally:
+                    learn(instance, field, own=None)
+
+    @override
+    def delete(self, save: bool = True) -> None:
+        """Delete the file and, with ``save``, save the row without it: both or neither.
+
+        Of a field with ``cleanup`` a file that another row names stays.
+        """
+        vars(self).setdefault(AS_IT_WAS, (self.name, self._committed))
+        if not self or not cleans(self.field) or write_alias_of(self.field) is None:
+            with self._one_transaction(save):
+                super().delete(save)
+            return
+        with self._one_transaction(save):
+            if self._committed and hasattr(self, "_file"):
+                self.close()
+            vars(self).pop("_file", None)
+            if self._committed:
+                give_up(self.instance, self.field, cast("str", self.name), now=not save)
+            self.name = None
+            setattr(self.instance, self.field.attname, None)
+            self._committed = False
+            if save:
+                self.instance.save()
+
+    @contextmanager
+    def _one_transaction(self, save: bool) -> Generator[None]:
+        before, storage, memory = (self.name, self._committed), self.storage, known(self.instance, self.field)
+        upload = None if self._committed else vars(self).get("_file")
+        dimensions = (getattr(self.field, "width_field", None), getattr(self.field, "height_field", None))
+        attributes = {name: getattr(self.instance, name) for name in dimensions if name}
+        alias = storage.write_alias if isinstance(storage, DbFileStorage) else None
+        try:
+            with atomic(alias) if save and alias else nullcontext():
+                yield
+        except BaseException:
+            # The instance is as its row again, or saving it later would store the name of what was rolled back.
+            self.name, self._committed = before
+            if upload is not None:
+                vars(self)["_file"] = upload
+            learn(self.instance, self.field, memory)
+            # Past the descriptor, which would open an image for its dimensions, in a transaction that may be broken.
+            vars(self.instance).update(attributes | {self.field.attname: self})
+            raise
+
+
+class DbImageFieldFile(DbFieldFile, ImageFieldFile):
+    """The image of one row."""
+
+    __module__ = "pg_lo_storage.fields"
+
+    if not TYPE_CHECKING:
+
+        def _get_image_dimensions(self) -> tuple[int | None, int | None]:
+            file = getattr(self, "_file", None)
+            is_own = isinstance(file, DbFile) and file.stored.reopens
+            dimensions = super()._get_image_dimensions()
+            if is_own and file.stored.closed is False and not file.stored.reopens:
+                # It was opened again for them, by nobody who could know of it.
+                file.close()
+                self._file = None
+            return dimensions
+
+
+def prefetch_stored_files(instances: Iterable[models.Model], *fields: str) -> None:
+    """Load what the catalogue says of the files of many rows, in one query a storage.
+
+    ``fields`` are the names of their file fields. Files that are missing are left out; without the catalogue this does
+    nothing.
+    """
+    if not catalogue.is_installed():
+        return
+    files: defaultdict[DbFileStorage, list[DbFieldFile]] = defaultdict(list)
+    for instance in instances:
+        for field in fields:
+            file: object = getattr(instance, field)
+            if isinstance(file, DbFieldFile) and file.loid and isinstance(file.storage, DbFileStorage):
+                files[file.storage].append(file)
+    for storage, some in files.items():
+        entries = storage.entries({cast("str", file.name) for file in some})
+        for file in some:
+            file.entry = entries.get(cast("str", file.name))

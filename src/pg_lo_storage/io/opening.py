@@ -1,0 +1,56 @@
+"""How a mode opens a large object: what it creates, in which transaction, and who waits for whom."""
+
+from typing import TYPE_CHECKING
+
+from pg_lo_storage.drivers.base import AccessMode
+from pg_lo_storage.drivers.queries import wait_for_append
+from pg_lo_storage.exceptions import NoTransactionError
+from pg_lo_storage.names import MAX_OID
+
+if TYPE_CHECKING:
+    from pg_lo_storage.drivers.base import LargeObject, LargeObjectDriver
+    from pg_lo_storage.io.modes import Mode
+
+__all__ = ["open_for_reading", "open_large_object"]
+
+
+def open_large_object(driver: "LargeObjectDriver", oid: int, mode: "Mode") -> "tuple[int, LargeObject | None]":
+    """Open, or create, by that mode; the descriptor is ``None`` where it is read outside a transaction."""
+    if not oid and not mode.creates:
+        message = f"mode {mode.name!r} cannot create a large object: pass its oid, or use 'wb', 'ab' or 'xb'"
+        raise ValueError(message)
+    if mode.kind == "x" or not oid:
+        _require_transaction(driver)
+        oid = driver.create(oid)
+    if mode.writable:
+        descriptor = driver.open(oid, AccessMode.READ_WRITE if mode.readable else AccessMode.WRITE)
+        if mode.kind == "a" and driver.sql is not None:
+            # Finding the end and writing there are two steps: who appends comes after who appended.
+            waiting = wait_for_append(oid)
+            driver.sql.execute(waiting.query, waiting.params)
+        return oid, descriptor
+    if (opened := open_for_reading(driver, oid)) is None:
+        driver.size(oid)  # opening is where a missing or forbidden file must show
+    return oid, opened
+
+
+def open_for_reading(driver: "LargeObjectDriver", oid: int) -> "LargeObject | None":
+    """Open a descriptor; ``None``, and nothing was sent, outside a transaction."""
+    try:
+        return driver.open(oid, AccessMode.READ)
+    except NoTransactionError:
+        return None
+
+
+def _require_transaction(driver: "LargeObjectDriver") -> None:
+    """Raise NoTransactionError before an object is created that would be committed, and orphaned, at once."""
+    if driver.in_transaction:
+        return
+    # With autocommit off any statement begins the transaction; only trying tells.
+    driver.exists(MAX_OID)
+    if not driver.in_transaction:
+        message = (
+            "a large object is written in a transaction: turn autocommit off, or begin a transaction"
+            " (in Django, wrap the code in transaction.atomic())"
+        )
+        raise NoTransactionError(message)

@@ -1,0 +1,232 @@
+"""Adoption: entering into the catalogue what columns name already, so that adding the app makes no file disappear.
+
+A name alone proves little: a column that another storage had until now may hold ``20240131.pdf``, and somebody's
+object has that oid. So each name is judged before it is taken, and ``migrate`` takes all names of a column or none: one
+that is no stored file's tells that others may be another storage's too. ``manage.py largeobjects adopt`` takes, on
+demand, what it can.
+
+Names are read through cursors of the server, object by object, and entered in batches: neither side holds many, and
+what an interruption leaves undone the next run does. Size and digest stay unknown: to know them every byte would have
+to be read.
+"""
+
+import sys
+from collections.abc import Collection, Generator, Iterable, Sequence
+from contextlib import ExitStack, closing, nullcontext
+from heapq import merge
+from itertools import groupby
+from operator import attrgetter
+from typing import Final, NamedTuple, Protocol
+
+from django.db import connections, transaction
+
+from pg_lo_storage.catalogue.content_types import content_type_of
+from pg_lo_storage.drivers.qualified import qualified
+from pg_lo_storage.lifecycle.name_columns import (
+    NameColumn,
+    file_fields,
+    has_catalogue,
+    may_settle,
+    name_columns,
+    names_of,
+    settle,
+    settled_columns,
+    unreadable,
+    unsettled_columns,
+)
+from pg_lo_storage.lifecycle.verdicts import Adopted, Outcome, Verdict
+from pg_lo_storage.names import extension_of, parse_name
+
+__all__ = ["adopt", "adopt_after_migrate", "count", "readable_file_columns"]
+
+BATCH: Final = 1_000
+"""So many objects are judged and entered at a time."""
+
+# A superuser counts as a member of every role, and owns what is its own.
+_OWNED: Final = (
+    "(select case when rolsuper then lomowner = r.oid else pg_has_role(lomowner, 'usage') end"
+    " from pg_roles as r where rolname = current_user)"
+)
+# A stored file has one name. Of two for one object at least one is wrong, and nobody knows which.
+_JUDGE: Final = (
+    "with judged as (select object, name, suffix, kind, wanted, case when m.oid is null then 'missing'"  # noqa: S608 -- of constants
+    " when f.loid is not null then case when coalesce(f.extension = suffix, true) then 'present' else 'foreign' end"
+    " when count(*) over (partition by object) > 1 then 'disputed'"
+    f" when %s::bool or {_OWNED} then 'adopted' else 'unowned' end as outcome,"
+    " coalesce(f.loid::text || f.extension, pg_get_userbyid(lomowner)::text, '') as detail"
+    " from rows from (unnest(%s::int8[]), unnest(%s::text[]), unnest(%s::text[]), unnest(%s::text[]),"
+    " unnest(%s::bool[]))"
+    " as given (object, name, suffix, kind, wanted)"
+    " left join pg_largeobject_metadata as m on m.oid = object::oid"
+    " left join pg_lo_storage_file as f on f.loid = m.oid),"
+    " entered as (insert into pg_lo_storage_file (loid, extension, original_name, content_type)"
+    " select object::oid, suffix, name, kind from judged where outcome = 'adopted' and wanted on conflict do nothing)"
+    " select name, outcome, detail from judged"
+)
+
+
+class Output(Protocol):
+    """What the handler writes to: a stream, or a command's ``stdout``."""
+
+    def write(self, text: str, /) -> object:
+        """Write a line, with its end."""
+        ...
+
+
+class _Use(NamedTuple):
+    """A name that so many rows of a column have; ``stem`` is the number it begins with."""
+
+    stem: str
+    name: str
+    column: NameColumn
+    rows: int
+
+
+def adopt(
+    columns: Collection[NameColumn],
+    alias: str,
+    *,
+    beside: Iterable[NameColumn] = (),
+    any_owner: bool = False,
+    dry_run: bool = False,
+) -> Generator[Verdict]:
+    """Catalogue on ``alias`` the objects that the columns name, and yield what becomes of each name.
+
+    Names that the columns ``beside`` have are not taken, and dispute what they name otherwise. ``any_owner`` takes
+    objects of other roles too. ``dry_run`` changes nothing.
+    """
+    wanted, objects = set(columns), list[list[_Use]]()
+    with closing(_uses(sorted(wanted.union(beside)))) as uses:
+        for _, group in groupby(uses, key=attrgetter("stem")):
+            named: list[_Use] = []
+            for use in group:
+                if parse_name(use.name) is not None:
+                    named.append(use)
+                elif use.column in wanted:
+                    yield Verdict(use.column, use.name, use.rows, "malformed")
+            if any(use.column in wanted for use in named):
+                objects.append(named)
+            if len(objects) == BATCH:
+                yield from _judge(objects, alias, wanted, any_owner, dry_run)
+                objects = []
+        yield from _judge(objects, alias, wanted, any_owner, dry_run)
+
+
+def count(columns: Iterable[NameColumn], verdicts: Iterable[Verdict]) -> dict[NameColumn, Adopted]:
+    """Return what became of each column's names."""
+    outcomes = {column: Adopted() for column in columns}
+    for verdict in verdicts:
+        outcomes[verdict.column].add(verdict.outcome, verdict.rows)
+    return outcomes
+
+
+def readable_file_columns(alias: str) -> list[NameColumn]:
+    """Return the columns with names of files on ``alias`` whose rows the role sees, all of them."""
+    return [column for column in name_columns(file_fields(alias), alias) if not unreadable(column)]
+
+
+def adopt_after_migrate(
+    *, using: str, verbosity: int = 1, stdout: Output | None = None, plan: object = None, **_kwargs: object
+) -> None:
+    """Adopt, on the database that was migrated, from the columns that nobody has adopted from yet."""
+    # "flush" sends this signal too, without a plan: of empty tables.
+    if plan is None or connections[using].vendor != "postgresql" or not has_catalogue(using):
+        return
+    for text in _adopt_new(using):
+        if verbosity:
+            (stdout or sys.stdout).write(f"  {text}\n")
+
+
+def _adopt_new(alias: str) -> Generator[str]:
+    """Adopt from the columns that are not settled, of each all names or none, and settle those; yield what to say."""
+    new = unsettled_columns(alias)
+    if not new:
+        return
+    if not may_settle(alias):
+        yield "Files were not adopted: another role owns pg_lo_storage_file; as that one run 'migrate' again."
+        return
+    for column in new:
+        if reason := unreadable(column):
+            yield f"Files were not adopted from {column}: {reason}."
+    readable = readable_file_columns(alias)
+    refused = _refused([column for column in new if column in readable], alias, readable)
+    for column, verdict in sorted(refused.items()):
+        yield (
+            f"Files were not adopted from {column}: it has names that are no stored files', as if it had been another"
+            f" storage's until now, such as {verdict.name!r}, {verdict.reason}."
+            " 'manage.py largeobjects adopt --dry-run --show' judges each name; without --dry-run it takes the files."
+        )
+    beside = [column for column in readable if column not in refused]
+    whole = [column for column in new if column in beside]
+    for column, outcome in count(whole, adopt(whole, alias, beside=beside)).items():
+        if outcome.total:
+            yield f"Stored files of {column}: {outcome}."
+    settle(alias, settled_columns(alias).union(whole))
+
+
+def _refused(columns: list[NameColumn], alias: str, beside: list[NameColumn]) -> dict[NameColumn, Verdict]:
+    """Return those of the columns that have a name which is no stored file's, with the first such name."""
+    certain, disputed = dict[NameColumn, Verdict](), dict[NameColumn, Verdict]()
+    for verdict in adopt(columns, alias, beside=beside, dry_run=True):
+        if verdict.is_refused:
+            (disputed if verdict.outcome == "disputed" else certain).setdefault(verdict.column, verdict)
+    if certain and disputed:
+        # The names of columns that are out dispute nobody else's.
+        rest, others = ([column for column in some if column not in certain] for some in (columns, beside))
+        return certain | _refused(rest, alias, others)
+    return certain | disputed
+
+
+def _judge(
+    objects: Sequence[Sequence[_Use]], alias: str, wanted: Collection[NameColumn], any_owner: bool, dry_run: bool
+) -> Generator[Verdict]:
+    """Enter the objects, each given by the uses of its names, and yield what becomes of the wanted ones."""
+    names = {use.name: False for uses in objects for use in uses}
+    names |= {use.name: not dry_run for uses in objects for use in uses if use.column in wanted}
+    suffixes = [extension_of(name) for name in names]
+    kinds = [content_type_of(suffix) for suffix in suffixes]
+    with connections[alias].cursor() as cursor:
+        loids = [parse_name(name) for name in names]
+        cursor.execute(qualified(_JUDGE), [any_owner, loids, list(names), suffixes, kinds, list(names.values())])
+        judged: dict[str, tuple[Outcome, str]] = {
+            name: (outcome, detail) for name, outcome, detail in cursor.fetchall()
+        }
+    for uses in objects:
+        taken = False
+        for use in uses:
+            if use.column not in wanted:
+                continue
+            outcome, detail = judged[use.name]
+            if outcome == "disputed":
+                detail = " and ".join(sorted({use.name for use in uses}))
+            yield Verdict(use.column, use.name, use.rows, "present" if taken else outcome, detail)
+            taken = outcome == "adopted"
+
+
+def _uses(columns: Iterable[NameColumn]) -> Generator[_Use]:
+    """Yield the names that the columns have, those of one object one after another."""
+    with ExitStack() as stack:
+        streams = [
+            stack.enter_context(closing(_uses_on(alias, list(some))))
+            for alias, some in groupby(columns, key=attrgetter("alias"))
+        ]
+        yield from merge(*streams, key=attrgetter("stem"))
+
+
+def _uses_on(alias: str, columns: Sequence[NameColumn]) -> Generator[_Use]:
+    connection = connections[alias]
+    every = " union all ".join(
+        f"select {n} as n, name from ({names_of(column)}) as c{n}"  # noqa: S608 -- quoted
+        for n, column in enumerate(columns)
+    )
+    query = (
+        "select coalesce(substring(name, '^[1-9][0-9]*'), '') collate pg_catalog.\"C\" as stem, name, n, count(*)"  # noqa: S608 -- quoted
+        f" from ({every}) as names group by n, name order by stem, n, name"
+    )
+    # Outside a transaction the cursor outlives those of the entries; where a pooler forbids that, one has them all.
+    is_pooled = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+    with transaction.atomic(using=alias) if is_pooled else nullcontext(), connection.chunked_cursor() as cursor:
+        cursor.execute(qualified(query))
+        while rows := cursor.fetchmany(BATCH):
+            for stem, name, n, count_of_rows in rows:
+                yield _Use(stem, name, columns[n], count_of_rows)

@@ -1,0 +1,149 @@
+"""The columns that hold names of files, as adoption finds them, and which of them are settled.
+
+A column is settled once ``migrate`` has adopted from it, or somebody has by ``manage.py largeobjects adopt``. That is
+noted in the comment of the catalogue's table, which lives exactly as long as the entries do.
+"""
+
+import json
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
+
+from django.apps import apps
+from django.db import connections, models, router
+
+from pg_lo_storage.databases.references import stored_fields, write_alias_of
+from pg_lo_storage.drivers.qualified import qualified
+
+if TYPE_CHECKING:
+    Field: TypeAlias = models.Field[Any, Any]
+
+__all__ = [
+    "NameColumn",
+    "count_names",
+    "file_fields",
+    "has_catalogue",
+    "has_names",
+    "may_settle",
+    "name_columns",
+    "names_of",
+    "settle",
+    "settled_columns",
+    "unreadable",
+    "unsettled_columns",
+]
+
+_MARK: Final = "Names of files were adopted from these columns: "
+
+
+class NameColumn(NamedTuple):
+    """A column that holds names of files: the database of its rows, table and column, as Django has them."""
+
+    alias: str
+    table: str
+    column: str
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.column}"
+
+
+def file_fields(alias: str) -> "list[Field]":
+    """Return the file fields of all models whose files are on ``alias``."""
+    every = apps.get_models(include_auto_created=True, include_swapped=True)
+    fields = {field for model in every for field in stored_fields(model)}
+    return [field for field in fields if write_alias_of(field) == alias]
+
+
+def name_columns(fields: "Iterable[Field]", alias: str, among: Collection[str] | None = None) -> list[NameColumn]:
+    """Return the columns of those fields that there are, of rows that name files on ``alias``.
+
+    Rows may be in another database than their files: they are looked for in both, or in those that are ``among`` these.
+    """
+    wanted = {
+        NameColumn(rows, field.model._meta.db_table, cast("str", field.column))
+        for field in fields
+        for rows in (alias, router.db_for_write(field.model))
+        if among is None or rows in among
+    }
+    return sorted(column for column in wanted if _is_there(column))
+
+
+def has_catalogue(alias: str) -> bool:
+    """Tell whether the database has the catalogue's table."""
+    return bool(_ask(alias, "select to_regclass('pg_lo_storage_file') is not null"))
+
+
+def unreadable(column: NameColumn) -> str | None:
+    """Return why the role cannot read each of the column's rows, ``None`` where it can."""
+    table = connections[column.alias].ops.quote_name(column.table)
+    if not _ask(column.alias, "select has_column_privilege(%s::text, %s::text, 'select')", table, column.column):
+        return "the role may not read it; grant it SELECT, or run 'largeobjects adopt' as the table's owner"
+    if _ask(column.alias, "select row_security_active(%s::text)", table):
+        return "row-level security may hide rows; run 'largeobjects adopt' as a role that is exempt from it"
+    return None
+
+
+def names_of(column: NameColumn) -> str:
+    """Return the query for the column's names, one for each row that has one."""
+    quote = connections[column.alias].ops.quote_name
+    name = f"{quote(column.column)}::text"
+    return f"select {name} as name from {quote(column.table)} where {name} <> ''"  # noqa: S608 -- quoted
+
+
+def has_names(column: NameColumn) -> bool:
+    """Tell whether a row of the column has a name."""
+    return bool(_ask(column.alias, f"select exists ({names_of(column)})"))
+
+
+def count_names(column: NameColumn) -> int:
+    """Return how many rows of the column have a name."""
+    return cast("int", _ask(column.alias, f"select count(*) from ({names_of(column)}) as names"))  # noqa: S608 -- quoted
+
+
+def settled_columns(alias: str) -> set[NameColumn]:
+    """Return the columns that 'migrate' leaves alone, of the files in the database's catalogue."""
+    comment = _ask(alias, "select obj_description('pg_lo_storage_file'::regclass::oid, 'pg_class')")
+    if not isinstance(comment, str) or not comment.startswith(_MARK):
+        return set()
+    columns: list[list[str]] = json.loads(comment.removeprefix(_MARK))
+    # The database itself has no name in its own notes: an alias may be renamed.
+    return {NameColumn(rows or alias, table, column) for rows, table, column in columns}
+
+
+def unsettled_columns(alias: str, among: Collection[str] | None = None) -> list[NameColumn]:
+    """Return the columns with names of files on ``alias``, in those databases, that nobody has adopted from."""
+    settled = settled_columns(alias)
+    return [column for column in name_columns(file_fields(alias), alias, among) if column not in settled]
+
+
+def may_settle(alias: str) -> bool:
+    """Tell whether the role owns the catalogue, and so may note what is settled."""
+    query = "select pg_has_role(relowner, 'usage') from pg_class where oid = 'pg_lo_storage_file'::regclass::oid"
+    return bool(_ask(alias, query))
+
+
+def settle(alias: str, settled: set[NameColumn]) -> None:
+    """Note these columns, and no other, in the database: 'migrate' leaves them alone."""
+    columns = sorted(("" if column.alias == alias else column.alias, column.table, column.column) for column in settled)
+    # The editor would take a per cent sign for a parameter.
+    comment = _MARK + json.dumps(columns).replace("%", "\\u0025")
+    # The model cannot be imported where this can: before Django is set up.
+    catalogue = apps.get_model("pg_lo_storage", "StoredFile")
+    with connections[alias].schema_editor() as editor:
+        editor.alter_db_table_comment(catalogue, "", comment)
+
+
+def _is_there(column: NameColumn) -> bool:
+    connection = connections[column.alias]
+    query = (
+        "select exists (select from pg_attribute"
+        " where attrelid = to_regclass(%s::text)::oid and attname = %s::name and attnum > 0 and not attisdropped)"
+    )
+    table = connection.ops.quote_name(column.table)
+    return connection.vendor == "postgresql" and bool(_ask(column.alias, query, table, column.column))
+
+
+def _ask(alias: str, query: str, *params: str) -> object:
+    with connections[alias].cursor() as cursor:
+        # Without parameters a per cent sign, in a name, is one.
+        cursor.execute(qualified(query), params or None)
+        return cursor.fetchall()[0][0]

@@ -1,0 +1,92 @@
+"""What adoption finds of a name, and how many names of a column it found what of."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Self, TypeAlias
+
+from pg_lo_storage.lifecycle.name_columns import NameColumn
+
+__all__ = ["Adopted", "Outcome", "Verdict"]
+
+Outcome: TypeAlias = Literal["adopted", "present", "missing", "malformed", "foreign", "disputed", "unowned"]
+
+
+@dataclass
+class Adopted:
+    """What became of the names in a column, counted by row; blank ones are not counted.
+
+    ``adopted`` is entered now; ``present`` was catalogued before, or is named by several rows; ``missing`` has no large
+    object; ``malformed`` is no stored file's name; ``foreign`` is catalogued under another extension, and stays so;
+    ``disputed`` is an object that rows name under several extensions; ``unowned`` is another role's.
+    """
+
+    adopted: int = 0
+    present: int = 0
+    missing: int = 0
+    malformed: int = 0
+    foreign: int = 0
+    disputed: int = 0
+    unowned: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many names there were."""
+        return sum(vars(self).values())
+
+    @property
+    def refused(self) -> int:
+        """How many were not taken."""
+        return self.total - self.adopted - self.present
+
+    def add(self, outcome: Outcome, rows: int) -> None:
+        """Count the rows of a name; each object is adopted once."""
+        first = 1 if outcome == "adopted" else 0
+        self.adopted += first
+        other = "present" if first else outcome
+        setattr(self, other, getattr(self, other) + rows - first)
+
+    def __iadd__(self, other: Self) -> Self:
+        for name, count in vars(other).items():
+            setattr(self, name, getattr(self, name) + count)
+        return self
+
+    def __str__(self) -> str:
+        text = f"{self.adopted} adopted, {self.present} already there, {self.missing} without a large object"
+        rarer = {
+            "malformed": self.malformed,
+            "catalogued under another extension": self.foreign,
+            "named under several extensions": self.disputed,
+            "of another role": self.unowned,
+        }
+        return text + "".join(f", {count} {what}" for what, count in rarer.items() if count)
+
+
+class Verdict(NamedTuple):
+    """What becomes of a name that so many rows of a column have, and why."""
+
+    column: NameColumn
+    name: str
+    rows: int
+    outcome: Outcome
+    detail: str = ""
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the name is not taken."""
+        return self.outcome not in {"adopted", "present"}
+
+    @property
+    def reason(self) -> str:
+        """The outcome in words."""
+        reasons: dict[Outcome, str] = {
+            "adopted": "adopted",
+            "present": "already there",
+            "missing": "refused, there is no such large object",
+            "malformed": "refused, no stored file has such a name",
+            "foreign": f"refused, the file is {self.detail}",
+            "disputed": f"refused, rows name one object {self.detail}",
+            "unowned": f"refused, the object is of the role {self.detail}, see --any-owner",
+        }
+        return reasons[self.outcome]
+
+    def __str__(self) -> str:
+        return f"{self.column}: {self.name!r}: {self.reason}"

@@ -1,0 +1,115 @@
+"""The scripts of :mod:`pg_lo_storage.operations`, each one ``DO`` statement.
+
+What they have to know of the database they find there when they run, so that ``sqlmigrate`` shows all there is.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from pg_lo_storage.operations import trigger_scripts as scripts
+from pg_lo_storage.operations.trigger_functions import FUNCTIONS, PREFIX, fill
+from pg_lo_storage.operations.trigger_guard import GUARD
+
+__all__ = ["Quote", "add_guard_column", "install", "list_columns", "refresh", "remove", "remove_guard_column"]
+
+Quote = Callable[[str], str]
+"""Makes an SQL literal of a string."""
+
+_IDENTIFIER: Final = 63  # bytes of one that PostgreSQL keeps
+_EVENTS: Final = {
+    "inserted": "after insert on %s referencing new table as pg_lo_new",
+    "updated": "after update on %s referencing old table as pg_lo_old new table as pg_lo_new",
+    "deleted": "after delete on %s referencing old table as pg_lo_old",
+}
+_HELPERS: Final = [f"pg_lo_storage_{name}" for name in ("columns", "existing", "kept", "settle", "truncating")]
+_TRUNCATE_EVENTS: Final = {"truncating": "before truncate on %s", "truncated": "after truncate on %s"}
+
+
+def install(quote: Quote, table: str, column: str, *, owner: str | None, truncate: bool) -> str:
+    """Return the script that makes the triggers for a column, or brings them up to date; ``table`` is quoted."""
+    events = _EVENTS | _TRUNCATE_EVENTS if truncate else _EVENTS
+    guard = PREFIX if owner is None else _identifier(f"{PREFIX}_as_", owner)
+    function = GUARD.replace("@guard@", guard).replace("@security@", "invoker" if owner is None else "definer")
+    return _script(
+        scripts.INSTALL,
+        quote,
+        table=table,
+        column=column,
+        guard=guard,
+        owner=owner,
+        definitions=[*FUNCTIONS, function],
+        names=[_trigger(event, column) for event in events],
+        events=list(events.values()),
+        all_names=[_trigger(event, column) for event in _EVENTS | _TRUNCATE_EVENTS],
+    )
+
+
+def remove(quote: Quote, table: str, column: str) -> str:
+    """Return the script that drops a column's triggers, and the functions that no trigger uses any more."""
+    names = [_trigger(event, column) for event in _EVENTS | _TRUNCATE_EVENTS]
+    return _script(scripts.REMOVE, quote, table=table, column=column, all_names=names)
+
+
+def list_columns(quote: Quote, columns: Iterable[tuple[str, str]], kept: Iterable[str]) -> str:
+    """Return the script that tells the triggers which columns name files: quoted tables with their columns.
+
+    ``kept`` are the names of files that are never unlinked.
+    """
+    listed = list(columns)
+    tables, names = [table for table, _ in listed], [name for _, name in listed]
+    return _script(scripts.LIST_COLUMNS, quote, tables=tables, columns=names, kept=list(kept))
+
+
+def refresh(quote: Quote) -> str:
+    """Return the script that tells triggers their columns' names of now."""
+    return _script(scripts.REFRESH, quote)
+
+
+def add_guard_column(quote: Quote, table: str, column: str) -> str:
+    """Return the script that adds the generated column with the oids that a column names."""
+    return _script(
+        scripts.ADD_GUARD_COLUMN, quote, table=table, column=column, name=_identifier("pg_lo_storage_", column)
+    )
+
+
+def remove_guard_column(quote: Quote, table: str, column: str) -> str:
+    """Return the script that drops it."""
+    return _script(scripts.REMOVE_GUARD_COLUMN, quote, table=table, column=column)
+
+
+def _trigger(event: str, column: str) -> str:
+    return _identifier(f"pg_lo_storage_{event}_", column)
+
+
+def _identifier(prefix: str, name: str) -> str:
+    """Return an identifier for what belongs to ``name``, which may be any identifier itself."""
+    whole = prefix + name
+    if re.fullmatch("[a-z0-9_]+", name) and len(whole) <= _IDENTIFIER:
+        return whole
+    return prefix + hashlib.sha256(name.encode()).hexdigest()[: _IDENTIFIER - len(prefix)][:32]
+
+
+def _script(template: str, quote: Quote, **values: str | list[str] | None) -> str:
+    literals = {
+        name: _literal(quote, value) for name, value in {"prefix": PREFIX, "helpers": _HELPERS, **values}.items()
+    }
+    # A value may look like a part: they come last, all at once.
+    template = fill(template, literals)
+    tag = "$do$"
+    while tag in template:
+        tag = f"${tag[1:-1]}_$"
+    return f"do {tag}{template}{tag}"
+
+
+def _literal(quote: Quote, value: str | list[str] | None) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, list):
+        return f"array[{', '.join(_literal(quote, each) for each in value)}]::pg_catalog.text[]"
+    if "\\" not in value:
+        return quote(value)
+    # Read alike whatever the session's standard_conforming_strings: drivers quote for what it is now.
+    escaped = value.replace("\\", "\\\\").replace("'", "''")
+    return f"E'{escaped}'"

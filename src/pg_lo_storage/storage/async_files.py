@@ -1,0 +1,88 @@
+"""A stored file in Django's asynchronous code: each call runs in the thread that Django keeps for the request.
+
+It is there that the request's transactions are: https://docs.djangoproject.com/en/stable/topics/async/
+"""
+
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self
+
+from asgiref.sync import sync_to_async
+from typing_extensions import Buffer
+
+from pg_lo_storage.drivers.values import BLOCK
+from pg_lo_storage.storage.files import DbFile, DbFileIO
+
+__all__ = ["AsyncDbFile"]
+
+
+class AsyncDbFile:
+    """What :meth:`DbFileStorage.aopen` gives: :class:`DbFile`, awaited.
+
+    A call that is cancelled goes on in its thread, and the next waits for it: where the file stands then is not known.
+    """
+
+    __module__ = "pg_lo_storage.storage"
+
+    def __init__(self, file: DbFile) -> None:
+        self._file = file
+        self.name: str | None = file.name
+        self.mode: str = file.mode
+
+    @property
+    def loid(self) -> int:
+        """The large object's oid."""
+        return self._file.loid
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while line := await self.readline():
+            yield line
+
+    async def read(self, size: int = -1) -> bytes:
+        """Return ``size`` bytes, fewer only at the end; all that is left where it is -1."""
+        return await sync_to_async(self._stored.read)(size)
+
+    async def readline(self, size: int = -1) -> bytes:
+        """Return the next line with its end, or ``size`` bytes of it."""
+        return await sync_to_async(self._stored.readline)(size)
+
+    async def aiter_chunks(self, size: int = BLOCK) -> AsyncIterator[bytes]:
+        """Yield the rest of the file in blocks of ``size`` bytes; the last may be shorter."""
+        while block := await self.read(size):
+            yield block
+
+    async def write(self, data: Buffer) -> int:
+        """Write all of ``data`` and return its length in bytes; in a transaction, as :class:`DbFile` has it."""
+        return await sync_to_async(self._stored.write)(data)
+
+    async def seek(self, offset: int, whence: int = 0) -> int:
+        """Move by ``offset`` from the start (0), the position (1) or the end (2); return the new position."""
+        return await sync_to_async(self._stored.seek)(offset, whence)
+
+    async def tell(self) -> int:
+        """Return the position."""
+        return await sync_to_async(self._stored.tell)()
+
+    async def truncate(self, size: int | None = None) -> int:
+        """Cut or extend (with zeros) to ``size`` bytes, or to the position; return the size."""
+        return await sync_to_async(self._stored.truncate)(size)
+
+    async def size(self) -> int:
+        """Return the size in bytes, as the server has it now."""
+        return await sync_to_async(lambda: self._stored.size)()
+
+    async def close(self) -> None:
+        """Close the file."""
+        await sync_to_async(self._file.close)()
+
+    @property
+    def _stored(self) -> DbFileIO:
+        return self._file.stored

@@ -1,0 +1,265 @@
+"""A large object as a file on one of Django's databases, and Django's :class:`File` around it."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Self, cast
+
+from django.core.files import File
+from typing_extensions import override
+
+from pg_lo_storage import catalogue
+from pg_lo_storage.catalogue import whole
+from pg_lo_storage.catalogue.content_types import content_type_of
+from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
+from pg_lo_storage.drivers.values import BLOCK
+from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound, StaleLargeObject
+from pg_lo_storage.io import LargeObjectIO
+from pg_lo_storage.io.buffered import BufferedLargeObject
+from pg_lo_storage.io.modes import BinaryMode, parse_mode
+from pg_lo_storage.io.opening import open_for_reading
+from pg_lo_storage.names import make_name, original_name_of
+from pg_lo_storage.storage.lookup import require_own_name
+
+if TYPE_CHECKING:
+    from typing import IO
+
+    from pg_lo_storage.catalogue import Found
+    from pg_lo_storage.drivers import LargeObjectDriver
+
+    _BinaryFile = File[bytes]
+else:
+    _BinaryFile = File
+
+__all__ = ["DbFile", "DbFileIO", "open_stored"]
+
+
+class DbFileIO(LargeObjectIO):
+    """A large object as a binary file, on one of Django's databases; see :class:`LargeObjectIO`.
+
+    ``loid=0`` with a mode that creates makes a new object, named after ``name``'s extension. Modes that write use
+    the write alias, ``rb`` the read alias, and the write alias for an object that is missing there (a replica may
+    lag behind); ``alias`` replaces both. ``driver`` is used instead of Django's connections where it is given.
+
+    With the catalogue, what is created on an alias is entered there, and the first write to an object makes its size
+    and digest unknown.
+    """
+
+    __module__ = "pg_lo_storage.storage"
+
+    reopens: bool = False
+    """Whether it is opened again, at its position, where the transaction that it was opened in is over."""
+
+    _marked: object = None
+    # By its name, which may be another's than the object's own.
+    _is_found = False
+    # What was read whole in an atomic block, without a descriptor.
+    _found: "Found | None" = None
+    _find: "Callable[[], Found] | None" = None
+
+    def __init__(
+        self,
+        loid: int = 0,
+        mode: BinaryMode = "rb",
+        name: str = "",
+        alias: str | None = None,
+        *,
+        driver: "LargeObjectDriver | None" = None,
+    ) -> None:
+        self._requested_alias = alias
+        writing = parse_mode(mode).writable
+        used = driver or DatabaseDriver((db_for_write if writing else db_for_read)(alias)).of_transaction()
+        try:
+            super().__init__(used, loid, mode)
+        except LargeObjectNotFound:
+            fallback = db_for_write(alias)
+            if not isinstance(used, DatabaseDriver) or used.alias == fallback:
+                raise
+            used = DatabaseDriver(fallback).of_transaction()
+            super().__init__(used, loid, mode)
+        self._database = used if isinstance(used, DatabaseDriver) else None
+        self._marker = self._database.transaction_marker if self._database else None
+        self._name = make_name(self.oid, name) if not loid else name or str(self.oid)
+        if self._database is not None and (not loid or parse_mode(mode).kind == "x") and catalogue.is_installed():
+            catalogue.add(self._database, self.oid, upload_of(name or None))
+            self._marked = self._marker
+
+    @classmethod
+    def of_found(cls, find: "Callable[[], Found]", name: str, alias: str | None) -> Self:
+        """Open what is found for reading; a small file, which is here already, asks nothing more of the server."""
+        found = find()
+        self = cls.__new__(cls)
+        self._find = find
+        self._requested_alias = alias
+        self._name = name
+        self._is_found = True
+        self._set_up(found.database, found.loid, None, parse_mode("rb"))
+        self._take(found)
+        self._opened = True
+        return self
+
+    def _take(self, found: "Found") -> None:
+        self._database = database = found.database.of_transaction()
+        self._marker = database.transaction_marker
+        self._found = found if found.is_whole and found.remembered.token else None
+        descriptor = None if self._found else open_for_reading(database, found.loid)
+        self._driver = database
+        self._object = BufferedLargeObject(database, found.loid, descriptor)
+        if found.is_whole:
+            self._object.filled_whole(found.start)
+        if self._found:
+            # As by a descriptor, it is read as it was when it was opened.
+            self._object.content = found.start
+
+    @property
+    def loid(self) -> int:
+        """The large object's oid."""
+        return self.oid
+
+    @property
+    def alias(self) -> str | None:
+        """The database the file was opened on; ``None`` where a driver was given."""
+        return self._database.alias if self._database else None
+
+    @property
+    @override
+    def name(self) -> str:
+        """The name it was opened by; of a new object ``<loid>.<extension>``."""
+        return self._name
+
+    def __str__(self) -> str:
+        return self._name
+
+    def reopened(self, mode: BinaryMode) -> "DbFileIO":
+        """Return a fresh file on the same object: for reading on the same database, else on the write alias."""
+        if self._database is None:
+            return DbFileIO(self.oid, mode, self._name, driver=self._driver)
+        writing = parse_mode(mode).writable
+        if writing and self._is_found:
+            require_own_name(DatabaseDriver(db_for_write(self._requested_alias)), self._name)
+        alias = self._requested_alias if writing else self._database.alias
+        # In another thread's transaction, which only that connection sees.
+        is_there = self._database.is_of_another_thread and db_for_write(alias) == self._database.alias
+        file = DbFileIO(self.oid, mode, self._name, alias, driver=self._database if is_there else None)
+        file._is_found = self._is_found
+        return file
+
+    @override
+    def _before_change(self) -> None:
+        # Once in each transaction, and again where a savepoint may have taken it back.
+        if self._database is not None and self._marked is not (marker := self._database.transaction_marker):
+            if catalogue.is_installed():
+                is_file = catalogue.mark_written(self._database, self.oid)
+                # What is written to an object that is gone is lost, and lies in wait for the next one of its oid.
+                if not is_file and not self._database.exists(self.oid):
+                    message = f"large object {self.oid} was deleted since it was opened: nothing was written"
+                    raise LargeObjectConflict(message, oid=self.oid)
+            self._marked = marker
+
+    @override
+    def _check(self) -> None:
+        try:
+            super()._check()
+            self._check_marker()
+        except StaleLargeObject:
+            if not self.reopens or self._find is None or self._pid != os.getpid():
+                raise
+            position = self._object.position
+            self._take(self._find())
+            self._object.seek(position)
+
+    def _check_marker(self) -> None:
+        descriptor, found = self._object.descriptor, self._found
+        if self._database is None or self._abandoned or (descriptor is None and found is None):
+            return
+        marker = self._database.transaction_marker
+        if marker is self._marker:
+            return
+        # A transaction or a savepoint ended since: what is buffered may be of neither. The server knows.
+        if descriptor is not None:
+            self._object.drop()
+            descriptor.tell()
+        elif found is not None and not self._is_open(self._database, found):
+            message = f"the transaction that large object {self.oid} was opened in is over: open it again"
+            raise StaleLargeObject(message, oid=self.oid)
+        self._marker = marker
+
+    def _is_open(self, database: DatabaseDriver, found: "Found") -> bool:
+        state = whole.is_open(database, found.loid, found.remembered, found.entry.version if found.entry else None)
+        if state is None:
+            self._found = None
+        return state is not False
+
+
+class DbFile(_BinaryFile):
+    """What :meth:`DbFileStorage.open` gives: Django's :class:`File` around a :class:`DbFileIO`."""
+
+    __module__ = "pg_lo_storage.storage"
+
+    file: "IO[bytes] | None"
+
+    if TYPE_CHECKING:  # Django's proxies, which its stubs give no type
+
+        def __enter__(self) -> Self: ...
+        def __iter__(self) -> Iterator[bytes]: ...
+        @property
+        def read(self) -> Callable[..., bytes]:
+            """Return the file's bytes."""
+            ...
+
+    def __init__(self, file: DbFileIO, name: str | None = None) -> None:
+        super().__init__(file, name or file.name)
+        self.mode = file.mode
+
+    @property
+    def stored(self) -> DbFileIO:
+        """The large object below."""
+        return cast("DbFileIO", self.file)
+
+    @property
+    def loid(self) -> int:
+        """The large object's oid."""
+        return self.stored.loid
+
+    @property
+    def size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]  # a file grows: not cached
+        """The object's size in bytes, as the server has it now."""
+        return self.stored.size
+
+    @override
+    def open(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # no path, no text
+        self, mode: str | None = None
+    ) -> Self:
+        """Close this handle and open a fresh one, at the start, on the same database; ``w`` truncates."""
+        self.close()
+        self.file = file = open_stored(self.stored.reopened, mode or self.mode)
+        self.mode = file.mode
+        return self
+
+    @override
+    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """Yield the whole file in blocks of ``chunk_size`` bytes."""
+        self.stored.seek(0)
+        return self.stored.chunks(chunk_size or BLOCK)
+
+
+def open_stored(open_: Callable[[BinaryMode], DbFileIO], mode: str) -> DbFileIO:
+    """Open by a storage's rules: ``w`` empties the file, ``x`` is refused."""
+    parsed = parse_mode(mode)
+    if parsed.kind == "x":
+        message = f"mode {mode!r} cannot be used with a stored name: save() makes a new file and its name"
+        raise ValueError(message)
+    file = open_(parsed.name)
+    if parsed.kind == "w":
+        try:
+            file.truncate(0)
+        except BaseException:
+            file.close()
+            raise
+    return file
+
+
+def upload_of(name: object, declared_type: object = None, max_length: int | None = None) -> catalogue.Upload:
+    """Return what the catalogue is to keep of a file saved under ``name``; without one, it has any extension."""
+    original = original_name_of(name)
+    extension = None if name is None else make_name(1, name)[1:]
+    return catalogue.Upload(extension, original, content_type_of(original, declared_type), max_length)

@@ -1,0 +1,163 @@
+"""How content becomes a large object: one statement where it is small, a transaction of its own where it is not."""
+
+import hashlib
+import itertools
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Final, LiteralString, Self
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from typing_extensions import Buffer
+
+from pg_lo_storage import catalogue
+from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.databases.atomic_blocks import atomic
+from pg_lo_storage.drivers import AccessMode, queries
+from pg_lo_storage.drivers.values import BLOCK, byte_view, kept
+
+__all__ = ["PART", "SMALL", "in_blocks", "save", "save_catalogued"]
+
+SMALL: Final = BLOCK
+"""Up to so many bytes are saved, and served, by one statement."""
+
+PART: Final = 2 * BLOCK
+"""Bytes of a large file that are sent at a time: more gains nothing, and takes memory."""
+
+# Rows up to about this size the server does not compress.
+_NEVER_COMPRESSED: Final = 2000
+
+
+def save(database: DatabaseDriver, blocks: Iterator[Buffer]) -> int:
+    """Make an object of the blocks and return its oid."""
+    first, rest = _first_and_all(blocks)
+    if rest is None:
+        make = _make(first)
+        is_plain = make == queries.MAKE or database.sql is None
+        return database.from_bytes(first) if is_plain else database.perform(queries.from_bytes(first, make))
+    with atomic(database.alias), _compressed(database):
+        return _save_large(database, rest)
+
+
+def save_catalogued(database: DatabaseDriver, blocks: Iterator[Buffer], upload: catalogue.Upload) -> tuple[int, str]:
+    """Make an object of the blocks, with its entry; return the oid and the extension that the entry has."""
+    first, rest = _first_and_all(blocks)
+    if rest is None:
+        return catalogue.save(database, upload, first, hashlib.sha256(first).hexdigest(), make=_make(first))
+    with atomic(database.alias), _Digest() as digest:
+        with _compressed(database):
+            loid = _save_large(database, digest.of(rest))
+        return loid, catalogue.add(database, loid, upload, size=digest.size, sha256=digest.hexdigest())
+
+
+def _first_and_all(blocks: Iterator[Buffer]) -> tuple[bytes | memoryview, Iterator[Buffer] | None]:
+    """Return the first block, and all of them where that is not all of a small file."""
+    first = kept(next(blocks, b""))
+    second = next(blocks, None)
+    if second is not None:
+        return first, itertools.chain((first, second), blocks)
+    return first, None if len(first) <= SMALL else iter((first,))
+
+
+def _save_large(database: DatabaseDriver, blocks: Iterable[Buffer]) -> int:
+    bytearray(queries.WARM_UP)  # here as at the server: memory that was freed is then kept for the next block
+    loid = database.create()
+    # To read as well, for the backend to be warmed up.
+    large_object = database.open(loid, AccessMode.READ_WRITE)
+    large_object.write_all(blocks)
+    large_object.close()
+    return loid
+
+
+def in_blocks(chunks: Iterable[Buffer | str]) -> Iterator[Buffer]:
+    """Yield the same bytes in blocks of at most PART, that are worth a statement each but for the last.
+
+    What is large is not copied. A block is valid until the next is asked for.
+    """
+    gathered = bytearray()
+    for chunk in chunks:
+        view = byte_view(chunk.encode() if isinstance(chunk, str) else chunk)
+        if len(view) < BLOCK:
+            gathered += view
+            if len(gathered) < PART:
+                continue
+            view = memoryview(bytes(gathered))
+            gathered = bytearray()
+        elif gathered:
+            yield bytes(gathered)
+            gathered = bytearray()
+        for start in range(0, len(view), PART):
+            yield view[start : start + PART]
+    if gathered:
+        yield bytes(gathered)
+
+
+# Blocks that wait for their digest.
+_MOST_PENDING: Final = 4
+
+
+class _Digest:
+    """The sha256 of blocks that pass by, found in a thread while the server writes them."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+        self._thread = ThreadPoolExecutor(1, "pg_lo_storage digest")
+        self._pending: deque[Future[None]] = deque()
+        self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._thread.shutdown()
+
+    def of(self, blocks: Iterable[Buffer]) -> Iterator[Buffer]:
+        """Yield the blocks."""
+        for block in blocks:
+            data = kept(block)
+            self.size += len(data)
+            try:
+                self._pending.append(self._thread.submit(self._sha256.update, data))
+            except RuntimeError:  # the interpreter is ending: there are no more threads
+                self._wait(0)
+                self._sha256.update(data)
+            self._wait(_MOST_PENDING)
+            yield data
+
+    def hexdigest(self) -> str:
+        """Return the digest of all blocks."""
+        self._wait(0)
+        return self._sha256.hexdigest()
+
+    def _wait(self, pending: int) -> None:
+        while len(self._pending) > pending:
+            self._pending.popleft().result()
+
+
+@contextmanager
+def _compressed(database: DatabaseDriver) -> Generator[None]:
+    if not _compresses_fast():
+        yield
+        return
+    before = database.perform(queries.compress_fast())
+    yield
+    # Where that failed, the savepoint's end sets it back.
+    database.perform(queries.compress_by(before))
+
+
+def _make(data: bytes | memoryview) -> LiteralString:
+    is_fast = len(data) > _NEVER_COMPRESSED and _compresses_fast()
+    return queries.MAKE_FAST if is_fast else queries.MAKE
+
+
+def _compresses_fast() -> bool:
+    method: object = getattr(settings, "PG_LO_STORAGE_TOAST_COMPRESSION", "lz4")
+    if method not in {"lz4", None}:
+        message = (
+            f"PG_LO_STORAGE_TOAST_COMPRESSION is {method!r}: set it to 'lz4', for lz4 where the server has it, or to"
+            " None, for what default_toast_compression says"
+        )
+        raise ImproperlyConfigured(message)
+    return method is not None

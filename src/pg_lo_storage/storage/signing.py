@@ -1,0 +1,81 @@
+"""URLs that carry the right to read one file, for a while.
+
+The signature is Django's, by ``SECRET_KEY`` and its fallbacks. It is bound to the storage's ``base_url`` and database,
+the name, the moment it expires, and whether the file is a download.
+"""
+
+import json
+import re
+import time
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from django.core.signing import BadSignature, Signer
+
+__all__ = ["PARAMETER", "Grant", "read_signature", "signed_url"]
+
+PARAMETER: Final = "signature"
+"""The query parameter."""
+
+_SALT: Final = "pg_lo_storage.storage.signing"
+_DISPOSITIONS: Final[dict[str, bool | None]] = {"": None, "a": True, "i": False}
+
+_QUERY: Final = re.compile(rf"{PARAMETER}=([1-9][0-9]{{0,18}})\.([ai]?)\.([A-Za-z0-9_-]+)")
+
+
+class Grant(NamedTuple):
+    """What a valid signature says beside the name."""
+
+    as_attachment: bool | None
+    seconds_left: int
+
+
+def signed_url(
+    url: str,
+    name: str,
+    *,
+    base_url: str,
+    alias: str,
+    max_age: float | timedelta,
+    as_attachment: bool | None = None,
+) -> str:
+    """Return ``url``, which has no query, with a signature for the file that expires after ``max_age`` seconds.
+
+    It may do so up to a tenth earlier, or up to a second: for so long all URLs of a file are the same, and browsers
+    cache what it serves.
+
+    :raises ValueError: ``max_age`` is not positive.
+    """
+    seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+    if seconds <= 0:
+        message = f"max_age={max_age!r} is in the past: give the seconds, or a timedelta, that a URL is to be valid for"
+        raise ValueError(message)
+    step = max(seconds / 10, 1)
+    expires = int((time.time() + seconds) // step * step)
+    disposition = next(letter for letter, value in _DISPOSITIONS.items() if value is as_attachment)
+    _, _, signature = _signer().sign(_claim(name, base_url, alias, expires, disposition)).rpartition(":")
+    return f"{url}?{PARAMETER}={expires}.{disposition}.{signature}"
+
+
+def read_signature(query: str, name: str, *, base_url: str, alias: str) -> Grant | None:
+    """Return what a URL's ``query`` grants for ``name``; ``None`` where it is not valid, or not any more.
+
+    It counts only as :func:`signed_url` writes it, without anything else in it: one right has one URL.
+    """
+    if (match := _QUERY.fullmatch(query)) is None:
+        return None
+    expires, disposition, signature = int(match[1]), match[2], match[3]
+    try:
+        _signer().unsign(f"{_claim(name, base_url, alias, expires, disposition)}:{signature}")
+    except BadSignature:
+        return None
+    left = expires - time.time()
+    return Grant(_DISPOSITIONS[disposition], int(left)) if left > 0 else None
+
+
+def _signer() -> Signer:
+    return Signer(salt=_SALT)
+
+
+def _claim(name: str, base_url: str, alias: str, expires: int, disposition: str) -> str:
+    return json.dumps([base_url, alias, name, expires, disposition])

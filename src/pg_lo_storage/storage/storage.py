@@ -1,0 +1,328 @@
+"""The storage that keeps large objects by name, and finds them again.
+
+Storage API: https://docs.djangoproject.com/en/stable/ref/files/storage/
+"""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, cast
+from urllib.parse import quote
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files import File
+from django.utils.deconstruct import deconstructible
+from django.utils.functional import LazyObject
+from django.utils.timezone import get_default_timezone, make_naive
+from typing_extensions import override
+
+from pg_lo_storage import catalogue
+from pg_lo_storage.aio.cancellation import completed
+from pg_lo_storage.catalogue import Entry, Found
+from pg_lo_storage.databases import DatabaseDriver, LargeObjectStorage, db_for_read, db_for_write
+from pg_lo_storage.databases.references import reaches
+from pg_lo_storage.drivers.base import MAX_SIZE
+from pg_lo_storage.io.modes import BinaryMode
+from pg_lo_storage.names import MAX_OID, extension_of, make_name, parse_name
+from pg_lo_storage.signals import announce_unlinked, file_unlinked
+from pg_lo_storage.storage import lookup, saving
+from pg_lo_storage.storage.async_files import AsyncDbFile
+from pg_lo_storage.storage.files import DbFile, DbFileIO, open_stored, upload_of
+from pg_lo_storage.storage.lookup import Located, oid_of, require_catalogue, require_own_name
+from pg_lo_storage.storage.saving import PART, SMALL
+from pg_lo_storage.storage.signing import signed_url
+
+if TYPE_CHECKING:
+    from typing import IO
+
+    _BinaryFile = File[bytes]
+    _LazyStorage = LazyObject["DbFileStorage"]
+else:
+    _BinaryFile = File
+    _LazyStorage = LazyObject
+
+__all__ = [
+    "AsyncDbFile",
+    "DbFile",
+    "DbFileIO",
+    "DbFileStorage",
+    "Entry",
+    "db_file_storage",
+    "db_for_read",
+    "db_for_write",
+]
+
+
+@deconstructible(path="pg_lo_storage.storage.DbFileStorage")
+class DbFileStorage(LargeObjectStorage):
+    """Files as large objects, each by the name ``<loid>.<original extension>``.
+
+    ``base_url`` is where the view that serves them is mounted (default: ``MEDIA_URL``); ``alias`` replaces the
+    settings' read and write databases. A name of any other form names no file.
+
+    With ``signed`` a URL carries the right to read its file for ``max_age`` seconds, by
+    :func:`pg_lo_storage.views.db_serve_signed`.
+    """
+
+    __module__ = "pg_lo_storage.storage"
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        alias: str | None = None,
+        *,
+        signed: bool = False,
+        max_age: float | timedelta = 3600,
+    ) -> None:
+        self._base_url = base_url
+        self._alias = alias
+        self._signed = signed
+        self._max_age = max_age
+
+    @property
+    def base_url(self) -> str | None:
+        """Where the files' URLs begin, with a slash at its end."""
+        base_url: str | None = settings.MEDIA_URL if self._base_url is None else self._base_url
+        return base_url if base_url is None or base_url.endswith("/") else f"{base_url}/"
+
+    @property
+    @override
+    def write_alias(self) -> str:
+        """The database that files are saved, changed and deleted on."""
+        return db_for_write(self._alias)
+
+    @override
+    def save(
+        self,
+        name: str | None,
+        content: "File[bytes] | File[str] | IO[bytes] | IO[str]",  # Django's File is IO to its stubs only
+        max_length: int | None = None,
+    ) -> str:
+        """Store ``content`` as a new object and return its name, all or nothing; text is encoded as UTF-8.
+
+        Up to 256 KB take one statement, more a transaction, or a savepoint where one is open.
+
+        :raises SuspiciousFileOperation: ``max_length`` characters cannot hold the name of every object.
+        """
+        if max_length is not None and max_length < len(str(MAX_OID)):
+            message = f"max_length={max_length} cannot hold a stored name: use {len(str(MAX_OID))} or, better, 100"
+            raise SuspiciousFileOperation(message)
+        if name is None:
+            name = cast("str | None", getattr(content, "name", None))
+        if not hasattr(content, "chunks"):
+            content = File(cast("IO[bytes]", content), name)
+        database = DatabaseDriver(self.write_alias)
+        blocks = saving.in_blocks(_chunks(cast("_BinaryFile", content)))
+        if not catalogue.is_installed():
+            return make_name(saving.save(database, blocks), name, max_length=max_length)
+        upload = upload_of(name or "", getattr(content, "content_type", None), max_length)
+        loid, extension = saving.save_catalogued(database, blocks, upload)
+        return f"{loid}{extension}"
+
+    @override
+    def open(self, name: str, mode: str = "rb") -> DbFile:
+        """Open a stored file; ``w`` truncates it, other than with :class:`DbFileIO`.
+
+        :raises FileNotFoundError: there is no such file, whatever the mode.
+        :raises ValueError: a text mode, or ``x``: only :meth:`save` makes a name.
+        """
+        return self._open(name, mode)
+
+    def _open(self, name: str, mode: str = "rb") -> DbFile:
+        loid = oid_of(name)
+
+        def open_(binary: BinaryMode) -> DbFileIO:
+            if binary == "rb":
+                return DbFileIO.of_found(lambda: self.find(name, SMALL), name, self._alias)
+            require_own_name(DatabaseDriver(self.write_alias), name)
+            return DbFileIO(loid, binary, name, self._alias)
+
+        return DbFile(open_stored(open_, mode), name)
+
+    @override
+    def delete(self, name: str) -> None:
+        """Delete the file in the current transaction; does nothing where there is none."""
+        if (loid := parse_name(name)) is None:
+            return
+        database = DatabaseDriver(self.write_alias)
+        announcing, entry = file_unlinked.has_listeners(), None
+        if catalogue.is_installed():
+            entry = catalogue.find(database, loid, extension_of(name)) if announcing else None
+            is_gone = catalogue.remove(database, loid, extension_of(name))
+        else:
+            is_gone = reaches(database.alias, name, loid) and database.unlink(loid)
+        if is_gone and announcing:
+            announce_unlinked(self.write_alias, name, entry)
+
+    @override
+    def exists(self, name: str) -> bool:
+        """Tell whether there is such a file."""
+        return lookup.exists(self._databases(), name)
+
+    @override
+    def size(self, name: str) -> int:
+        """Return the file's size in bytes."""
+        return self.locate(name)[1]
+
+    @override
+    def get_created_time(self, name: str) -> datetime:
+        """Return when the file was saved, as the catalogue has it."""
+        return _in_settings_zone(self.entry(name).created_at)
+
+    @override
+    def get_modified_time(self, name: str) -> datetime:
+        """Return when the file was saved, or last written to in place, as the catalogue has it."""
+        return _in_settings_zone(self.entry(name).modified_at)
+
+    @override
+    def listdir(self, path: str) -> tuple[list[str], list[str]]:
+        """Return no folders and the names of all catalogued files, for ``""``, the only folder there is."""
+        if path.strip("./"):
+            message = f"there is no folder {path!r}: all files are in {''!r}"
+            raise FileNotFoundError(message)
+        require_catalogue()
+        return [], catalogue.names(DatabaseDriver(db_for_read(self._alias)))
+
+    def entry(self, name: str) -> Entry:
+        """Return what the catalogue says of the file.
+
+        :raises FileNotFoundError: there is no such file.
+        :raises NotImplementedError: as Django's storages do for what they cannot tell; there is no catalogue.
+        """
+        return lookup.entry(self._databases(), name)
+
+    def entries(self, names: Iterable[str]) -> dict[str, Entry]:
+        """Return what the catalogue says of those of the names that are files, in one query a database."""
+        return lookup.entries(self._databases(), names)
+
+    def verify(self, name: str) -> bool | None:
+        """Tell whether the stored bytes are those that were saved, by their sha256; reads the whole file.
+
+        ``None`` where the catalogue has no digest: after a write in place, or of an adopted file.
+
+        :raises FileNotFoundError: there is no such file.
+        """
+        require_catalogue()
+        while True:
+            (database, _, entry), _ = self.locate(name)
+            if entry is None or entry.sha256 is None:
+                return None
+            digest = hashlib.sha256()
+            # Of another version, which somebody has made meanwhile, the digest is another one.
+            if catalogue.stream_version(database, entry, 0, MAX_SIZE, digest.update):
+                return digest.hexdigest() == entry.sha256
+
+    @override
+    def url(self, name: str | None) -> str:
+        """Return the URL of the file below ``base_url``, which it never leaves, whatever the name."""
+        return self.signed_url(name or "") if self._signed else self._unsigned_url(name)
+
+    def signed_url(
+        self, name: str, *, max_age: float | timedelta | None = None, as_attachment: bool | None = None
+    ) -> str:
+        """Return the URL with the right to read the file for ``max_age`` seconds, by default the storage's.
+
+        ``as_attachment`` says whether the view offers it for download or shows it, whatever it does by default.
+        """
+        return signed_url(
+            self._unsigned_url(name),
+            name,
+            base_url=self.base_url or "",
+            alias=self.write_alias,
+            max_age=self._max_age if max_age is None else max_age,
+            as_attachment=as_attachment,
+        )
+
+    def _unsigned_url(self, name: str | None) -> str:
+        if self.base_url is None:
+            message = "This file is not accessible via a URL: set MEDIA_URL, or pass base_url to DbFileStorage."
+            raise ValueError(message)
+        # "." and ".." mean something to a browser in any encoding.
+        segment = name if name and name.strip(".") else ""
+        return self.base_url + quote(segment, safe="", errors="replace")
+
+    @override
+    def generate_filename(self, filename: str | os.PathLike[str]) -> str:
+        """Return ``filename`` as it is: only its extension is kept."""
+        return os.fspath(filename)
+
+    @override
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        """Return ``name`` as it is: every save makes a new object."""
+        return name
+
+    async def asave(
+        self,
+        name: str | None,
+        content: "File[bytes] | File[str] | IO[bytes] | IO[str]",
+        max_length: int | None = None,
+    ) -> str:
+        """:meth:`save`, awaited; where it is cancelled the file is deleted again."""
+        # The thread goes on to its end, cancelled or not, and nobody else would know the name.
+        saved, cancellation = await completed(sync_to_async(self.save)(name, content, max_length), patience=None)
+        if cancellation is not None:
+            with contextlib.suppress(Exception):
+                await completed(self.adelete(saved), patience=None)
+            raise cancellation
+        return saved
+
+    async def aopen(self, name: str, mode: str = "rb") -> AsyncDbFile:
+        """:meth:`open`, awaited; the file's methods are awaited too."""
+        file, cancellation = await completed(sync_to_async(self.open)(name, mode), patience=None)
+        if cancellation is not None:
+            with contextlib.suppress(Exception):
+                await completed(sync_to_async(file.close)(), patience=None)
+            raise cancellation
+        return AsyncDbFile(file)
+
+    async def adelete(self, name: str) -> None:
+        """:meth:`delete`, awaited."""
+        await sync_to_async(self.delete)(name)
+
+    async def aexists(self, name: str) -> bool:
+        """:meth:`exists`, awaited."""
+        return await sync_to_async(self.exists)(name)
+
+    async def asize(self, name: str) -> int:
+        """:meth:`size`, awaited."""
+        return await sync_to_async(self.size)(name)
+
+    def is_valid_name(self, name: str) -> bool:
+        """Tell whether ``name`` has the form of a stored name; no query."""
+        return parse_name(name) is not None
+
+    def find(self, name: str, whole: int, start: int = 0) -> Found:
+        """Find the file and read all of up to ``whole`` bytes, or else the first ``start`` bytes, in one statement."""
+        return lookup.find(self._databases(), name, whole, start)
+
+    def locate(self, name: str) -> tuple[Located, int]:
+        """Return where the file is and its size in bytes, in one statement."""
+        return lookup.locate(self._databases(), name)
+
+    def _databases(self) -> list[DatabaseDriver]:
+        aliases = dict.fromkeys((db_for_read(self._alias), self.write_alias))
+        return [DatabaseDriver(alias) for alias in aliases]
+
+
+def _chunks(content: "_BinaryFile") -> Iterable[bytes]:
+    # In blocks that need not be put together, unless its class has ways of its own.
+    return content.chunks(PART) if getattr(type(content), "chunks", None) is _BinaryFile.chunks else content.chunks()
+
+
+class DefaultDbFileStorage(_LazyStorage):
+    """Makes :data:`db_file_storage` when it is first used: settings may not be there at import."""
+
+    def _setup(self) -> None:
+        self._wrapped = DbFileStorage()
+
+
+db_file_storage: DbFileStorage = cast("DbFileStorage", DefaultDbFileStorage())
+"""The default storage, on the settings' databases and ``MEDIA_URL``."""
+
+
+def _in_settings_zone(moment: datetime) -> datetime:
+    return moment if settings.USE_TZ else make_naive(moment, get_default_timezone())

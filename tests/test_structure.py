@@ -1,0 +1,80 @@
+"""Where things stand: imports run down the layers, no two files import each other, and classes tell their door."""
+
+import ast
+import importlib
+import inspect
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from tests.test_public_api import documented
+
+pytestmark = pytest.mark.once
+
+PACKAGE = "pg_lo_storage"
+SOURCE = Path(__file__).parents[1] / "src" / PACKAGE
+# Each imports only what stands in a line below its own, or is of its own package.
+LAYERS = [
+    {"__main__", "admin", "apps", "fields"},
+    {"checks", "views", "management", "operations"},
+    {"lifecycle", "serving", "testing", "contrib"},
+    {"storage", "transfer"},
+    {"aio", "catalogue"},
+    {"io", "databases", "migrations"},
+    {"drivers", "models"},
+    {"exceptions", "names", "signals"},
+]
+DEPTH = {part: depth for depth, parts in enumerate(LAYERS) for part in parts}
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in sorted(SOURCE.rglob("*.py"))}
+
+
+def imported_by(path: Path) -> set[str]:
+    """Return our modules that a file imports anywhere, for its types only, or in a function."""
+    found = set[str]()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: imports are absolute"
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else str(node.module) for name in names}
+    return (found & set(MODULES)) - {module_of(path)}
+
+
+IMPORTS = {module: imported_by(path) for module, path in MODULES.items()}
+
+
+def part_of(module: str) -> str:
+    return module.split(".")[1]
+
+
+def test_each_part_has_its_layer() -> None:
+    assert {part_of(module) for module in MODULES if module != PACKAGE} == set(DEPTH)
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module != PACKAGE])
+def test_imports_run_down_only(module: str) -> None:
+    part = part_of(module)
+    others = {part_of(other) for other in IMPORTS[module]} - {part}
+    assert {other for other in others if DEPTH[other] <= DEPTH[part]} == set()
+
+
+def test_no_two_files_import_each_other() -> None:
+    list(TopologicalSorter(IMPORTS).static_order())
+
+
+@pytest.mark.parametrize("door", documented())
+def test_a_public_class_tells_its_door(door: str) -> None:
+    module = importlib.import_module(door)
+    public = {name: getattr(module, name) for name in module.__all__}
+    told = {name: value.__module__ for name, value in public.items() if inspect.isclass(value)}
+    doors = {name: {other for other, names in documented().items() if name in names} for name in told}
+    assert {name: where for name, where in told.items() if where not in doors[name]} == {}
