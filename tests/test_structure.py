@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from tests.test_public_api import documented
 pytestmark = pytest.mark.once
 
 PACKAGE = "pg_lo_storage"
-SOURCE = Path(__file__).parents[1] / "src" / PACKAGE
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / PACKAGE
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 # Each imports only what stands in a line below its own, or is of its own package.
 LAYERS = [
     {"__main__", "admin", "apps", "fields"},
@@ -78,3 +81,20 @@ def test_a_public_class_tells_its_door(door: str) -> None:
     told = {name: value.__module__ for name, value in public.items() if inspect.isclass(value)}
     doors = {name: {other for other, names in documented().items() if name in names} for name in told}
     assert {name: where for name, where in told.items() if where not in doors[name]} == {}
+
+
+def test_the_architecture_shows_these_layers() -> None:
+    table = ARCHITECTURE.partition("## The layers")[2].partition("Three rules")[0]
+    lines = [line for line in table.splitlines() if line.startswith("| `")]
+    shown = [{name.rstrip("/") for name in re.findall(r"`([a-z_]+/?)`", line.split("|")[1])} for line in lines]
+    assert shown == LAYERS
+
+
+def test_the_architecture_names_files_that_are_there() -> None:
+    folder, missing = "", set[str]()
+    for name in re.findall(r"`((?:[a-z_]+/)*[a-z0-9_]+(?:\.py|/))`", ARCHITECTURE):
+        folder = name.rpartition("/")[0] or folder
+        places = (SOURCE / name, SOURCE / folder / name, ROOT / name)
+        if not any(place.exists() for place in places):
+            missing.add(name)
+    assert missing == set()
