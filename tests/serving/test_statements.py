@@ -10,6 +10,7 @@ from django.http import HttpResponseBase
 from django.test import RequestFactory
 
 from pg_lo_storage import catalogue as catalogue_module
+from pg_lo_storage.catalogue import finding
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.storage import DbFileIO, DbFileStorage
 from pg_lo_storage.storage.saving import SMALL
@@ -51,7 +52,7 @@ def _without_reading(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(DatabaseDriver, "get_start", read)
     monkeypatch.setattr(DatabaseDriver, "stream", read)
-    monkeypatch.setattr(catalogue_module, "stream_version", read)
+    monkeypatch.setattr(finding, "stream_version", read)
     monkeypatch.setattr(catalogue_module, "read", read)
 
 

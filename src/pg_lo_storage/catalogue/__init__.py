@@ -1,22 +1,16 @@
 """Catalogued files: the table that says what each is, in use where ``"pg_lo_storage"`` is in ``INSTALLED_APPS``."""
 
 from pg_lo_storage.catalogue.entries import Entry, Upload, is_installed
+from pg_lo_storage.catalogue.finding import Found, find, find_all, locate, names, read, stream_version
 from pg_lo_storage.catalogue.queries import (
     UNLINK_GONE,
-    Found,
     add,
     as_array,
-    find,
-    find_all,
-    find_sized,
     hold,
     lock,
     mark_written,
-    names,
-    read,
     remove,
     save,
-    stream_version,
     unlink,
 )
 
@@ -29,9 +23,9 @@ __all__ = [
     "as_array",
     "find",
     "find_all",
-    "find_sized",
     "hold",
     "is_installed",
+    "locate",
     "lock",
     "mark_written",
     "names",

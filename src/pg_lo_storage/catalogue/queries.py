@@ -1,64 +1,16 @@
-"""The SQL of catalogued files: each has a row in ``pg_lo_storage_file``, written in the object's own transaction.
-
-Statements join
-``pg_largeobject_metadata``, so that an object which somebody unlinked behind the catalogue is a missing file, and
-aborts nothing.
-"""
+"""The SQL that changes what is catalogued: each file has a row, written in the object's own transaction."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import Final, LiteralString, cast
 
 from typing_extensions import Buffer
 
-from pg_lo_storage.catalogue.entries import Entry, Upload
-from pg_lo_storage.catalogue.whole import NOT_REMEMBERED, REMEMBER, WRITER, Remembered, new_token, remembered
+from pg_lo_storage.catalogue.entries import Upload
 from pg_lo_storage.databases import DatabaseDriver
-from pg_lo_storage.drivers.base import Sink
-from pg_lo_storage.drivers.queries import (
-    MEASURED,
-    START,
-    STREAM,
-    STREAM_END,
-    STREAM_OPENED,
-    WARM_UP,
-    stream_params,
-)
-from pg_lo_storage.drivers.values import BLOCK, as_bytes, byte_view
+from pg_lo_storage.drivers.values import byte_view
 
-__all__ = [
-    "UNLINK_GONE",
-    "Found",
-    "add",
-    "as_array",
-    "find",
-    "find_all",
-    "find_sized",
-    "hold",
-    "lock",
-    "mark_written",
-    "names",
-    "read",
-    "remove",
-    "save",
-    "stream_version",
-    "unlink",
-]
+__all__ = ["UNLINK_GONE", "add", "as_array", "hold", "lock", "mark_written", "remove", "save", "unlink"]
 
-# Drivers give and take integers, strings and bytea. xmin is the version: every change of the row, whoever makes it,
-# moves it.
-_COLUMNS: Final = (
-    "f.loid::int8, f.extension, f.original_name, f.content_type, f.size, f.sha256,"
-    " (extract(epoch from f.created_at) * 1000000)::int8, (extract(epoch from f.modified_at) * 1000000)::int8,"
-    " f.xmin::text"
-)
-_SIZE: Final = (
-    "(select lo_lseek64(fd, 0, 2) + lo_close(fd) from (select lo_open(m.oid, 262144) as fd offset 0) as opened)"
-)
-_FROM: Final = " from pg_lo_storage_file as f join pg_largeobject_metadata as m on m.oid = f.loid"
-_NAMED: Final = " where f.loid = %s::oid and coalesce(f.extension = %s::text, true)"
-_FOUND: Final = _FROM + _NAMED
-_AMONG: Final = " where f.loid = any(%s::text::oid[])"
 # An object that was made just now cannot be the one that an older row of its oid was about.
 _ENTER: Final = (
     "insert into pg_lo_storage_file"
@@ -113,89 +65,6 @@ def add(
     params = (loid, upload.extension if is_short else "", upload.original_name, upload.content_type, size, sha256)
     [(_, extension)] = database.run(query, params, oid=loid, writing=True)
     return cast("str", extension)
-
-
-def find(database: DatabaseDriver, loid: int, extension: str) -> Entry | None:
-    """Return the entry of the file that is so named, ``None`` where there is none."""
-    query: LiteralString = "select " + _COLUMNS + _FOUND
-    rows = database.run(query, (loid, extension), oid=loid)
-    return Entry.of(rows[0]) if rows else None
-
-
-def find_all(database: DatabaseDriver, loids: Collection[int]) -> dict[int, Entry]:
-    """Return the entries of those of the objects that are files, by oid."""
-    query: LiteralString = "select " + _COLUMNS + _FROM + _AMONG
-    entries = (Entry.of(row) for row in database.run(query, (as_array(loids),)))
-    return {entry.loid: entry for entry in entries}
-
-
-def find_sized(database: DatabaseDriver, loid: int, extension: str) -> tuple[Entry, int] | None:
-    """Return the entry and the size in bytes of the file that is so named."""
-    query: LiteralString = "select " + _COLUMNS + ", coalesce(f.size, " + _SIZE + ")" + _FOUND
-    rows = database.run(query, (loid, extension), oid=loid)
-    return (Entry.of(rows[0][:-1]), cast("int", rows[0][-1])) if rows else None
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A file as it is found; ``start`` is all of a small one.
-
-    Without the catalogue ``entry`` is ``None``. ``remembered`` is what an atomic block's end is known by.
-    """
-
-    database: DatabaseDriver
-    loid: int
-    size: int
-    start: bytes
-    entry: Entry | None = None
-    remembered: Remembered = NOT_REMEMBERED
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether ``start`` is all of it."""
-        return len(self.start) == self.size
-
-
-def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start: int) -> Found | None:
-    """Return the file that is so named, all of up to ``whole`` bytes, of a larger one ``start`` bytes."""
-    query: LiteralString = (
-        "select measured.size, "
-        + START
-        + ", "
-        + REMEMBER
-        + ", case when age(f.xmin) <= 0 then "
-        + WRITER
-        + " end, "
-        + _COLUMNS
-        + _FROM
-        + ","
-        + MEASURED
-        + _NAMED
-    )
-    token = new_token(database)
-    rows = database.run(query, (whole, start, token, token, BLOCK, WARM_UP, loid, extension), oid=loid)
-    if not rows:
-        return None
-    size, data, *rest = rows[0]
-    entry, about = Entry.of(tuple(rest[3:])), remembered(token, rest[:3])
-    return Found(database, loid, cast("int", size), as_bytes(data), entry, about)
-
-
-def stream_version(database: DatabaseDriver, entry: Entry, offset: int, size: int, sink: Sink) -> bool:
-    """Hand ``size`` bytes at ``offset`` to ``sink``, in one statement.
-
-    ``False``, and nothing, where the file is not the version any more that ``entry`` tells.
-    """
-    query: LiteralString = (
-        STREAM
-        + _FROM
-        + ", lateral"
-        + STREAM_OPENED
-        + " where f.loid = %s::oid and f.xmin::text = %s::text"
-        + STREAM_END
-    )
-    params = (*stream_params(offset, size, BLOCK), entry.loid, entry.version)
-    return bool(database.run_streaming(query, params, sink, oid=entry.loid))
 
 
 def mark_written(database: DatabaseDriver, loid: int) -> bool:
@@ -255,10 +124,3 @@ def unlink(database: DatabaseDriver, loids: Collection[int]) -> None:
 def as_array(loids: Iterable[int]) -> str:
     """Return the oids as one parameter: drivers take integers and strings."""
     return "{" + ",".join(map(str, loids)) + "}"
-
-
-def names(database: DatabaseDriver) -> list[str]:
-    """Return the name of each file, in the order of their oids."""
-    query: LiteralString = "select f.loid::text || coalesce(f.extension, '')" + _FROM + " order by f.loid"
-    rows = database.run(query, ())
-    return [cast("str", name) for (name,) in rows]

@@ -11,12 +11,12 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from typing_extensions import override
 
+from pg_lo_storage.catalogue import Found
 from pg_lo_storage.drivers.base import MAX_BLOCK
 from pg_lo_storage.drivers.values import BATCH
 from pg_lo_storage.serving.batches import in_batches
 from pg_lo_storage.serving.ranges import Piece
 from pg_lo_storage.serving.readers import READERS, needs_own_connection, release_connections, release_pooled_connections
-from pg_lo_storage.serving.representation import Representation
 
 __all__ = ["DbFileResponse", "WholeResponse"]
 
@@ -66,13 +66,13 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
 
     def __init__(
         self,
-        representation: Representation,
+        found: Found,
         pieces: Iterable[Piece],
         *,
         status: int = 200,
         headers: Mapping[str, str],
     ) -> None:
-        self._representation = representation
+        self._found = found
         self._pieces = pieces
         self._most = BATCH
         self._body = self._read_here()
@@ -94,7 +94,7 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
 
     def _read_here(self) -> Iterator[bytes]:
         for batch in in_batches(self._pieces, self._most):
-            blocks = [batch] if isinstance(batch, bytes) else self._representation.read(batch)
+            blocks = [batch] if isinstance(batch, bytes) else self._found.read(batch)
             release_pooled_connections()
             yield from _given_away(blocks)
 
@@ -109,12 +109,12 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
                 if isinstance(batch, bytes):
                     yield batch
                 else:
-                    read = functools.partial(self._representation.read, batch)
+                    read = functools.partial(self._found.read, batch)
                     for block in _given_away(await asyncio.wrap_future(READERS.submit(read))):
                         yield block
 
     def _is_bound(self) -> bool:
-        if needs_own_connection(self._representation.alias):
+        if needs_own_connection(self._found.database.alias):
             return True
         release_connections()
         return False

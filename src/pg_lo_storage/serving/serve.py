@@ -1,5 +1,6 @@
 """What a request for a stored file is answered, of RFC 9110."""
 
+import dataclasses
 import itertools
 from collections.abc import Mapping
 from typing import Final
@@ -7,6 +8,7 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, HttpResponseNotFound
 from django.utils.http import http_date
 
+from pg_lo_storage.catalogue import Found
 from pg_lo_storage.catalogue.content_types import UNKNOWN
 from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound, LargeObjectPermissionDenied
@@ -14,7 +16,6 @@ from pg_lo_storage.serving import conditions
 from pg_lo_storage.serving.conditions import Validators
 from pg_lo_storage.serving.presentation import NO_STORE, Presentation
 from pg_lo_storage.serving.ranges import Piece, coalesce, content_range, multipart, parse_ranges
-from pg_lo_storage.serving.representation import Representation, find, find_with_start
 from pg_lo_storage.serving.responses import DbFileResponse, WholeResponse
 from pg_lo_storage.storage import DbFileStorage
 from pg_lo_storage.storage.saving import SMALL
@@ -23,6 +24,8 @@ __all__ = ["METHODS", "not_found", "respond"]
 
 METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
+# Bytes of a large file that are sent first: a backend that is new takes long for more.
+_START: Final = 64 * 1024
 # Of a file that others change all the time: then the client is asked to come back.
 _ATTEMPTS: Final = 3
 # RFC 9110, 15.4.5.
@@ -53,12 +56,12 @@ def not_found() -> HttpResponseNotFound:
 
 def _respond(request: HttpRequest, name: str, storage: DbFileStorage, presentation: Presentation) -> HttpResponseBase:
     if request.method == "GET" and not any(header in request.headers for header in conditions.CONDITIONAL):
-        representation, start = find_with_start(storage, name)
+        found = storage.find(name, SMALL, _START)
     else:
-        representation, start = find(storage, name), b""
-    entry, size = representation.located.entry, representation.size
-    validators = Validators.of(entry)
-    headers = _headers(request, name, presentation, representation, validators)
+        found = storage.locate(name)
+    start, size = found.start, found.size
+    validators = Validators.of(found.entry)
+    headers = _headers(request, name, presentation, found, validators)
     if (status := conditions.evaluate(request, validators)) is not None:
         kept = {header: value for header, value in headers.items() if header.lower() in _NOT_MODIFIED}
         return _without_content(status, kept)
@@ -70,28 +73,27 @@ def _respond(request: HttpRequest, name: str, storage: DbFileStorage, presentati
         if request.method == "HEAD":
             return WholeResponse(b"", headers=headers)
         if size <= SMALL:
-            whole = start if len(start) == size else b"".join(representation.read(range(size)))
+            whole = start if found.is_whole else b"".join(found.read(range(size)))
             return WholeResponse(whole, headers=headers)
-        return _stream(representation, [range(len(start), size)], 200, headers, start)
+        return _stream(found, [range(len(start), size)], 200, headers, start)
     if not wanted:
         headers = {header: headers[header] for header in ("Accept-Ranges", "Cache-Control") if header in headers}
         return _without_content(416, headers | {"Content-Range": f"bytes */{size}"})
-    return _respond_in_part(representation, coalesce(wanted), headers)
+    return _respond_in_part(found, coalesce(wanted), headers)
 
 
 def _headers(
     request: HttpRequest,
     name: str,
     presentation: Presentation,
-    representation: Representation,
+    found: Found,
     validators: Validators,
 ) -> dict[str, str]:
-    entry = representation.located.entry
-    headers = presentation.headers_of(name, entry) | {"Accept-Ranges": "bytes"}
+    headers = presentation.headers_of(name, found.entry) | {"Accept-Ranges": "bytes"}
     optional = {
         "ETag": validators.etag,
         "Last-Modified": None if validators.last_modified is None else http_date(validators.last_modified),
-        "Repr-Digest": conditions.repr_digest(request, entry),
+        "Repr-Digest": conditions.repr_digest(request, found.entry),
     }
     if getattr(getattr(request, "session", None), "accessed", False):
         headers["Vary"] = "Cookie"  # it decided, as far as anybody can tell
@@ -111,19 +113,19 @@ def _without_content(status: int, headers: dict[str, str]) -> HttpResponse:
     return response
 
 
-def _respond_in_part(representation: Representation, wanted: list[range], headers: dict[str, str]) -> HttpResponseBase:
+def _respond_in_part(found: Found, wanted: list[range], headers: dict[str, str]) -> HttpResponseBase:
     if len(wanted) == 1:
         pieces: list[Piece] = [*wanted]
-        headers["Content-Range"] = content_range(wanted[0], representation.size)
+        headers["Content-Range"] = content_range(wanted[0], found.size)
     else:
         content_type = headers.get("Content-Type", UNKNOWN)
-        headers["Content-Type"], pieces = multipart(wanted, representation.size, content_type)
+        headers["Content-Type"], pieces = multipart(wanted, found.size, content_type)
     headers["Content-Length"] = str(sum(map(len, pieces)))
-    return _stream(representation, pieces, 206, headers)
+    return _stream(found, pieces, 206, headers)
 
 
 def _stream(
-    representation: Representation, pieces: list[Piece], status: int, headers: dict[str, str], start: bytes = b""
+    found: Found, pieces: list[Piece], status: int, headers: dict[str, str], start: bytes = b""
 ) -> DbFileResponse:
     rest = iter(pieces)
     first: list[Piece] = [start] if start else []
@@ -133,6 +135,8 @@ def _stream(
         if isinstance(piece, bytes):
             first.append(piece)
         else:
-            [start] = representation.read(piece[:BLOCK])
+            [start] = found.read(piece[:BLOCK])
             first += [start, piece[BLOCK:]]
-    return DbFileResponse(representation, itertools.chain(first, rest), status=status, headers=headers)
+    # What was read with it is not to stay in memory for as long as a slow client reads.
+    without_start = dataclasses.replace(found, start=b"")
+    return DbFileResponse(without_start, itertools.chain(first, rest), status=status, headers=headers)

@@ -1,7 +1,7 @@
 """Finding a file by its name: in the first of some databases that has it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import LiteralString, NamedTuple, TypeAlias, TypeVar
+from typing import LiteralString, TypeAlias, TypeVar
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import Entry, Found
@@ -12,7 +12,6 @@ from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.names import extension_of, parse_name
 
 __all__ = [
-    "Located",
     "entries",
     "entry",
     "exists",
@@ -28,14 +27,6 @@ _T = TypeVar("_T")
 
 Databases: TypeAlias = Sequence[DatabaseDriver]
 """Where it may be: that for reading, and, since a replica may not have it yet, that for writing."""
-
-
-class Located(NamedTuple):
-    """Where a file is; ``entry`` is ``None`` without the catalogue."""
-
-    database: DatabaseDriver
-    loid: int
-    entry: Entry | None
 
 
 def oid_of(name: object) -> int:
@@ -91,15 +82,14 @@ def _uncatalogued(database: DatabaseDriver, loid: int, whole: int, start: int) -
     return Found(database, loid, size, data, remembered=remembered(token, known))
 
 
-def locate(databases: Databases, name: str) -> tuple[Located, int]:
-    """Return where the file is and its size in bytes, in one statement."""
+def locate(databases: Databases, name: str) -> Found:
+    """Find the file, and its size in bytes, in one statement that reads nothing of it."""
     loid = oid_of(name)
 
-    def measure(database: DatabaseDriver) -> tuple[Located, int]:
+    def measure(database: DatabaseDriver) -> Found:
         if not catalogue.is_installed():
-            return Located(database, loid, None), database.size(loid)
-        found, size = _known(catalogue.find_sized(database, loid, extension_of(name)), name)
-        return Located(database, loid, found), size
+            return Found(database, loid, database.size(loid))
+        return _known(catalogue.locate(database, loid, extension_of(name)), name)
 
     return _first(databases, measure)
 

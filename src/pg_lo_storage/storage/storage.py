@@ -32,7 +32,7 @@ from pg_lo_storage.signals import announce_unlinked, file_unlinked
 from pg_lo_storage.storage import lookup, saving
 from pg_lo_storage.storage.async_files import AsyncDbFile
 from pg_lo_storage.storage.files import DbFile, DbFileIO, open_stored, upload_of
-from pg_lo_storage.storage.lookup import Located, oid_of, require_catalogue, require_own_name
+from pg_lo_storage.storage.lookup import oid_of, require_catalogue, require_own_name
 from pg_lo_storage.storage.saving import PART, SMALL
 from pg_lo_storage.storage.signing import signed_url
 
@@ -166,7 +166,7 @@ class DbFileStorage(LargeObjectStorage):
     @override
     def size(self, name: str) -> int:
         """Return the file's size in bytes."""
-        return self.locate(name)[1]
+        return self.locate(name).size
 
     @override
     def get_created_time(self, name: str) -> datetime:
@@ -208,12 +208,13 @@ class DbFileStorage(LargeObjectStorage):
         """
         require_catalogue()
         while True:
-            (database, _, entry), _ = self.locate(name)
+            found = self.locate(name)
+            entry = found.entry
             if entry is None or entry.sha256 is None:
                 return None
             digest = hashlib.sha256()
             # Of another version, which somebody has made meanwhile, the digest is another one.
-            if catalogue.stream_version(database, entry, 0, MAX_SIZE, digest.update):
+            if catalogue.stream_version(found.database, entry, 0, MAX_SIZE, digest.update):
                 return digest.hexdigest() == entry.sha256
 
     @override
@@ -299,8 +300,8 @@ class DbFileStorage(LargeObjectStorage):
         """Find the file and read all of up to ``whole`` bytes, or else the first ``start`` bytes, in one statement."""
         return lookup.find(self._databases(), name, whole, start)
 
-    def locate(self, name: str) -> tuple[Located, int]:
-        """Return where the file is and its size in bytes, in one statement."""
+    def locate(self, name: str) -> Found:
+        """Find the file, and its size in bytes, in one statement that reads nothing of it."""
         return lookup.locate(self._databases(), name)
 
     def _databases(self) -> list[DatabaseDriver]:
