@@ -890,6 +890,8 @@ class World:
             return refusable or any(kind in STRICT or kind is Receipt for kind in self.kinds)
         if isinstance(error, REFUSALS):
             return refusable
+        if isinstance(error, AttributeError):  # Django 6, of an instance whose row it deleted
+            return refusable and "Cannot retrieve deferred field" in str(error)
         return fails and isinstance(error, Stop)
 
     def _compare(
