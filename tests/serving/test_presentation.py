@@ -114,6 +114,14 @@ def test_a_file_without_a_name_is_offered_under_its_stored_one() -> None:
     assert offered(serve(name, download_name="\n\x00")) == ("attachment", name)
 
 
+def test_what_stands_in_for_a_name_that_cannot_be_seen_hides_nothing_either(catalogue: bool) -> None:
+    name = db_file_storage.save("", ContentFile(b"data"))
+    if catalogue:
+        StoredFile.objects.update(extension=None)
+    typed = f"{loid_of(name)}.\u202efdp.exe"
+    assert offered(serve(typed, download_name="\n\x00")) == ("attachment", f"{loid_of(name)}.fdp.exe")
+
+
 @pytest.mark.parametrize(("original", "by_default"), [("a.pdf", "inline"), ("a.zip", "attachment")])
 def test_whether_to_show_or_download_can_be_said(original: str, by_default: str) -> None:
     name = db_file_storage.save(original, ContentFile(b"data"))

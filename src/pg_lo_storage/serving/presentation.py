@@ -81,7 +81,8 @@ class Presentation:
         match = _ONE_TYPE.fullmatch(content_type.strip())
         essence = match[1].lower() if match else ""
         as_attachment = not self._is_inline(essence) if self.as_attachment is None else self.as_attachment
-        shown_name = _printable(self.download_name or (entry and entry.original_name) or name) or name
+        names = (self.download_name or "", entry.original_name if entry else "", name)
+        shown_name = next(shown for each in names if (shown := _printable(each)))
         headers = {
             "Content-Type": content_type,
             "Content-Disposition": content_disposition_header(as_attachment, shown_name) or "inline",
