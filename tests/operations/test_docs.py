@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import migrations
+from django.db import IntegrityError, migrations, models
 
 from pg_lo_storage.operations import ManageLargeObjects
 from tests.operations.support import Project, files, make_file, names, run, value
@@ -27,7 +27,7 @@ def migration(snippet: str) -> migrations.Migration:
 
 
 def test_migrations() -> None:
-    manage, owned, guard = snippets()
+    manage, owned, same, guard = snippets()
     project = Project(label="invoices")
     project.table("Invoice", {"data": names()})
     project.apply(*migration(manage).operations, *migration(guard).operations)
@@ -38,3 +38,7 @@ def test_migrations() -> None:
     assert files() == set()
     operation = eval(owned, {"ManageLargeObjects": ManageLargeObjects})
     assert operation.owner == "files"
+    project.table("Bill", {"data": names(), "tenant": models.IntegerField()}, db_table="bill")
+    project.apply(eval(same.replace("invoice", "bill"), {"ManageLargeObjects": ManageLargeObjects}))
+    with pytest.raises(IntegrityError, match="a row with another tenant names"):
+        run("insert into bill (data, tenant) values ('4000000000.txt', 1)")

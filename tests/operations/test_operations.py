@@ -1,6 +1,6 @@
 """The operations as migrations have them: written, applied again, reversed, squashed, shown."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -24,6 +24,7 @@ WRITTEN: list[tuple[Operation, dict[str, Any]]] = [
     (MANAGE, {}),
     (ManageLargeObjects("Invoice", "data", truncate="unlink"), {}),
     (ManageLargeObjects("Invoice", "data", owner="files", truncate="keep"), {"owner": "files", "truncate": "keep"}),
+    (ManageLargeObjects("Invoice", "data", same=["tenant_id"]), {"same": ("tenant_id",)}),
     (GUARD, {}),
 ]
 
@@ -50,6 +51,12 @@ def test_they_say_what_they_do() -> None:
 def test_truncate_is_one_of_two() -> None:
     with pytest.raises(ValueError, match='"unlink" or "keep"'):
         ManageLargeObjects("invoice", "data", truncate="drop")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] # what is refused
+
+
+@pytest.mark.parametrize("same", [(), "tenant", ("data",), ("tenant", "data")])
+def test_same_is_a_tuple_of_other_fields(same: Sequence[str]) -> None:
+    with pytest.raises(ValueError, match="same is a tuple of other fields' names, not "):
+        ManageLargeObjects("invoice", "data", same=same)
 
 
 @pytest.mark.parametrize("operation", [MANAGE, GUARD])
@@ -144,6 +151,11 @@ def test_options_are_changed_by_applying_again(invoice: Project) -> None:
     invoice.apply(MANAGE)
     assert trigger_names("invoice") == with_truncate
     assert "pg_lo_storage_guard_as_app" not in ours()
+    before = state_of_the_database()
+    invoice.apply(ManageLargeObjects("invoice", "data", same=("scan",)))
+    assert state_of_the_database() != before
+    invoice.apply(MANAGE)
+    assert state_of_the_database() == before
 
 
 def test_truncate_may_keep_large_objects(invoice: Project) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.db import migrations
+from django.db import IntegrityError, migrations, models
 
 from example.cluster import Server
 from pg_lo_storage.operations import GuardFromVacuum, ManageLargeObjects
@@ -44,16 +44,16 @@ def restored(server: Server, tool: Tool, tmp_path: Path, has_catalogue: bool) ->
 
 @pytest.fixture
 def invoice(committed: Project, has_catalogue: bool) -> None:
-    committed.table("Invoice", {"before": names(), "data": names()})
+    committed.table("Invoice", {"before": names(), "data": names(), "tenant": models.IntegerField(null=True)})
     committed.table("Copy", {"file": names()})
     # The numbers of columns are others after a dump.
     committed.apply(migrations.RemoveField("invoice", "before"))
-    owner = "app" if has_catalogue else None  # which needs it
-    committed.apply(ManageLargeObjects("invoice", "data", owner=owner), GuardFromVacuum("invoice", "data"))
+    owner, same = ("app", ("tenant",)) if has_catalogue else (None, None)  # which need it
+    committed.apply(ManageLargeObjects("invoice", "data", owner=owner, same=same), GuardFromVacuum("invoice", "data"))
 
 
 @pytest.mark.usefixtures("invoice")
-def test_a_dump_restores_files_names_and_guards(restored: Callable[[], None]) -> None:
+def test_a_dump_restores_files_names_and_guards(restored: Callable[[], None], has_catalogue: bool) -> None:
     name, shared = make_file(), make_file()
     run("insert into invoice (data) values (%s), (%s)", [name, shared])
     run("insert into copy (file) values (%s)", [shared])
@@ -61,6 +61,9 @@ def test_a_dump_restores_files_names_and_guards(restored: Callable[[], None]) ->
     assert {found for (found,) in run("select data from invoice")} == {name, shared}
     assert files() == loids(name, shared)
     assert {str(loid) for (loid,) in run("select pg_lo_storage_data from invoice")} == loids(name, shared)
+    if has_catalogue:
+        with pytest.raises(IntegrityError, match="a row with another tenant names"):
+            run("insert into invoice (data, tenant) values (%s, 1)", [name])
     run("delete from invoice")
     assert files() == loids(shared)
     run("update copy set file = ''")  # not managed: its file stays

@@ -3,15 +3,20 @@
 import contextlib
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import Error, ProgrammingError, connection, transaction
+from django.conf import settings
+from django.db import Error, OperationalError, ProgrammingError, connection, transaction
+from django.test import override_settings
 
+from pg_lo_storage.lifecycle.sharing import release
 from pg_lo_storage.operations import (
     GuardFromVacuum,
     ManageLargeObjects,
+    guard_column,
+    trigger_claims,
     trigger_functions,
     trigger_guard,
     trigger_scripts,
@@ -21,7 +26,7 @@ from tests.fixtures.connections import INSTALLED, Connect, RawConnection
 from tests.operations.support import Project, files, loids, make_file, names, run, value
 
 MANAGE = ManageLargeObjects("invoice", "data")
-HELPERS = ["columns", "existing", "kept", "settle", "truncating", "guard"]
+HELPERS = ["claim", "columns", "existing", "kept", "same", "settle", "truncating", "guard"]
 
 
 @pytest.fixture
@@ -79,11 +84,12 @@ def test_nobody_else_may_execute_a_function(project: Project, catalogue_table: b
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("catalogue_table", [False], indirect=True)
-def test_an_owner_needs_the_catalogue(project: Project, catalogue_table: bool) -> None:
+@pytest.mark.parametrize("options", [{"owner": "app"}, {"same": ("scan",)}])
+def test_an_owner_or_same_needs_the_catalogue(project: Project, catalogue_table: bool, options: dict[str, Any]) -> None:
     assert not catalogue_table
-    project.table("Invoice", {"data": names()})
+    project.table("Invoice", {"data": names(), "scan": names()})
     with pytest.raises(Error, match=r"need the catalogue of stored files\nHINT:"), transaction.atomic():
-        project.apply(ManageLargeObjects("invoice", "data", owner="app"))
+        project.apply(ManageLargeObjects("invoice", "data", **options))
 
 
 FORGE = """
@@ -149,6 +155,39 @@ def test_truncate_unlinks_only_what_was_in_the_table(
     assert left >= loids(other, orphan)
 
 
+def delete_by_sql(name: str) -> None:
+    assert name
+    run("delete from invoice")
+
+
+def delete_as_a_field_does(name: str) -> None:
+    run("alter table invoice disable trigger user")
+    with transaction.atomic():
+        run("delete from invoice")
+        release("default", [name])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("delete", [delete_by_sql, delete_as_a_field_does])
+def test_advisory_locks_of_others_hold_up_deletes_without_the_catalogue_alone(
+    committed: Project, stranger: RawConnection, has_catalogue: bool, delete: Callable[[str], None]
+) -> None:
+    committed.apply(MANAGE)
+    name = make_file()
+    run("insert into invoice (data) values (%s)", [name])
+    execute(stranger, f"select pg_advisory_lock(1886154612, ({loids(name).pop()} - 2147483648)::int4)")
+    run("set lock_timeout = '100ms'")
+    apps = [app for app in settings.INSTALLED_APPS if has_catalogue or app != "pg_lo_storage"]
+    with override_settings(INSTALLED_APPS=apps):
+        if not has_catalogue:
+            with pytest.raises(OperationalError, match="canceling statement due to lock timeout"):
+                delete(name)
+            assert (value("select data from invoice"), files()) == (name, loids(name))
+            execute(stranger, "select pg_advisory_unlock_all()")
+        delete(name)
+    assert (value("select count(*) from invoice"), files()) == (0, set())
+
+
 TYPES = {
     "an enum": "create type kind as enum ('1')",
     "a composite type": "create type kind as (a text)",
@@ -200,8 +239,9 @@ OPERANDS = '{text,name,oid,int2,int4,int8,bool,"char",oid[],text[],anycompatible
 
 def mentioned() -> set[str]:
     """Return every word that stands before a parenthesis in the SQL of the triggers and of their scripts."""
-    sources = [*trigger_functions.FUNCTIONS, trigger_guard.GUARD]
-    sources += [text for text in vars(trigger_scripts).values() if isinstance(text, str)]
+    sources = [*trigger_functions.FUNCTIONS, *trigger_claims.CLAIMS, trigger_guard.GUARD]
+    for scripts in (trigger_scripts, guard_column):
+        sources += [text for text in vars(scripts).values() if isinstance(text, str)]
     return {word for source in sources for word in re.findall(r"\b([a-z_0-9]+)\(", source)}
 
 

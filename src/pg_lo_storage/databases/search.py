@@ -6,19 +6,25 @@ from typing import Final, NamedTuple, cast
 
 from django.db import connections
 
-__all__ = ["LITERAL_OIDS", "READABLE", "Cell", "FileColumn", "named_on", "names_on"]
+__all__ = ["LITERAL_OIDS", "READABLE", "Cell", "FileColumn", "named_on", "names_on", "readable"]
 
 logger: Final = logging.getLogger("pg_lo_storage")
 
 # More than these are looked for in one pass over the table, fewer by an index where the column has one.
 _FEW: Final = 20
 
-READABLE: Final = (
-    "r.relkind operator(pg_catalog.=) any('{r,p}'::pg_catalog.\"char\"[])"
-    " and a.attgenerated operator(pg_catalog.<>) 'v'::pg_catalog.\"char\" and a.atttypid operator(pg_catalog.=)"
-    " any('{pg_catalog.text,pg_catalog.varchar,pg_catalog.bpchar,pg_catalog.name,pg_catalog.oid,pg_catalog.int4,"
-    "pg_catalog.int8}'::pg_catalog.regtype[]::pg_catalog.oid[])"
-)
+
+def readable(*types: str) -> str:
+    """Return SQL that tells whether column ``a`` of relation ``r`` is a table's own, of one of PostgreSQL's types."""
+    listed = ",".join(f"pg_catalog.{name}" for name in types)
+    return (
+        "r.relkind operator(pg_catalog.=) any('{r,p}'::pg_catalog.\"char\"[])"
+        " and a.attgenerated operator(pg_catalog.<>) 'v'::pg_catalog.\"char\" and a.atttypid operator(pg_catalog.=)"
+        f" any('{{{listed}}}'::pg_catalog.regtype[]::pg_catalog.oid[])"
+    )
+
+
+READABLE: Final = readable("text", "varchar", "bpchar", "name", "oid", "int4", "int8")
 """SQL that tells whether reading column ``a`` of relation ``r`` as text runs nobody's code but PostgreSQL's own.
 
 A view's rule, a virtual column's expression, and another type's output or cast are their owners'.

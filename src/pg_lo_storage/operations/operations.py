@@ -1,6 +1,6 @@
 """Migration operations: guards in the database for the large objects that a column names; see docs/database.md."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Final, Literal, cast
 
 from django.apps import AppConfig
@@ -101,7 +101,11 @@ class ManageLargeObjects(_ColumnOperation):
     catalogue; without it these are the rights of who changes the rows. ``truncate="keep"`` leaves what
     ``TRUNCATE`` empties a table of. Applied again it brings older triggers up to date.
 
-    :raises ValueError: when it runs, where the field is no file field, or its files are no large objects.
+    ``same`` are fields of the model, such as a tenant's: a row may name only a file that there is, and that no row with
+    other values there names. It needs the catalogue.
+
+    :raises ValueError: of the arguments; and when it runs, where the field is no file field, its files are no large
+        objects, or one of ``same`` is no other column of its table.
     """
 
     __module__ = "pg_lo_storage.operations"
@@ -113,12 +117,16 @@ class ManageLargeObjects(_ColumnOperation):
         *,
         owner: str | None = None,
         truncate: Literal["unlink", "keep"] = "unlink",
+        same: Sequence[str] | None = None,
     ) -> None:
         super().__init__(model_name, field_name)
         if truncate not in {"unlink", "keep"}:
             raise ValueError(f'truncate is "unlink" or "keep", not {truncate!r}')
+        if same is not None and (isinstance(same, str) or not same or field_name in same):
+            raise ValueError(f"same is a tuple of other fields' names, not {same!r}")
         self.owner = owner
         self.truncate = truncate
+        self.same = None if same is None else tuple(same)
 
     @override
     def deconstruct(self) -> tuple[str, list[str], dict[str, object]]:
@@ -127,6 +135,8 @@ class ManageLargeObjects(_ColumnOperation):
             kwargs["owner"] = self.owner
         if self.truncate != "unlink":
             kwargs["truncate"] = self.truncate
+        if self.same is not None:
+            kwargs["same"] = self.same
         return name, args, kwargs
 
     @override
@@ -147,11 +157,27 @@ class ManageLargeObjects(_ColumnOperation):
         to_state: ProjectState,
     ) -> None:
         def script(quote: triggers.Quote, table: str, column: str) -> str:
-            truncate = self.truncate == "unlink"
-            return triggers.install(quote, table, column, owner=self.owner, truncate=truncate)
+            truncate, same = self.truncate == "unlink", self._same_columns(app_label, to_state)
+            return triggers.install(quote, table, column, owner=self.owner, truncate=truncate, same=same)
 
         if self._run(app_label, schema_editor, to_state, script):
             _list_columns(schema_editor, cast("Apps", to_state.apps))
+            if self.same is not None:
+                self._run(app_label, schema_editor, to_state, triggers.claim)
+
+    def _same_columns(self, app_label: str, state: ProjectState) -> list[str]:
+        """Return the columns of ``same``, in the table that has the names."""
+        meta = cast("Apps", state.apps).get_model(app_label, self.model_name)._meta
+        own = meta.get_field(self.field_name)
+        columns: list[str] = []
+        for name in self.same or ():
+            field = next((field for field in meta.concrete_fields if field == meta.get_field(name)), own)
+            if field.column == own.column or field.model._meta.db_table != own.model._meta.db_table:
+                raise ValueError(
+                    f"{app_label}.{self.model_name}.{name} is no other column of the table that has {self.field_name}"
+                )
+            columns.append(cast("str", field.column))
+        return columns
 
     @override
     def database_backwards(

@@ -35,6 +35,11 @@ _ROOM: Final = """if @count@ > current_setting('max_locks_per_transaction')::int
                 ' ManageLargeObjects(..., truncate="keep").';
     end if;"""
 
+# Few are looked for by an index where the column has one, many in one pass over the table.
+_NAMING: Final = """case when cardinality(loids) > 20 then format('split_part(%s, ''.'', 1) = any($1)', source)
+            else (select string_agg(format('%1$s = %2$L or %1$s ~>=~ %3$L and %1$s ~<~ %4$L', source,
+                loid, loid || '.', loid || '/'), ' or ') from unnest(loids) as loid) end"""
+
 # STABLE: sees what the statement that calls it sees. A statement's AFTER trigger that is STABLE sees the files that
 # there were when the statement began.
 _EXISTING: Final = """
@@ -198,13 +203,9 @@ begin
             return;
         end if;
         kept := kept || reference.defaults::oid[];
-        -- Few are looked for by an index where the column has one, many in one pass over the table.
         source := format('%I::text', reference.name) || reference.collation;
         selects := selects || format('select split_part(%s, ''.'', 1) from %s where %s', source,
-            reference.relation, case when cardinality(loids) > 20
-            then format('split_part(%s, ''.'', 1) = any($1)', source)
-            else (select string_agg(format('%1$s = %2$L or %1$s ~>=~ %3$L and %1$s ~<~ %4$L', source,
-                loid, loid || '.', loid || '/'), ' or ') from unnest(loids) as loid) end);
+            reference.relation, @naming@);
     end loop;
     loids := array(select loid from unnest(loids) as loid where loid <> all(kept)
         and loid::text <> all(string_to_array(coalesce(current_setting('@expected@', true), ''), ' ')));
@@ -241,6 +242,7 @@ PARTS: Final = {
     "readable": READABLE,
     "literal_oids": LITERAL_OIDS,
     "valid": _VALID,
+    "naming": _NAMING,
     "room": _room("(case when catalogue is null then 2 else 1 end) * cardinality(files)", "files"),
     "room_to_name": _room("cardinality(loids)", "loids"),
     "room_to_lock": _room("2 * cardinality(loids)", "loids"),

@@ -17,7 +17,9 @@ declare
     catalogue regclass;
     attribute name;
     namesake name;
+    key text;
     given text[];
+    claimed text[];
     named text[];
     gone text[];
     replaced text[];
@@ -40,6 +42,11 @@ begin
             hint = 'Apply pg_lo_storage.operations.ManageLargeObjects to the column again, in a migration.';
     end if;
     if not is_readable then
+        if tg_nargs > 3 and tg_op in ('INSERT', 'UPDATE') then
+            raise datatype_mismatch using
+                message = format('column %I of table %s has same=(...), and is of no type of text',
+                    attribute, relation);
+        end if;
         raise warning 'large objects of column % of table % were kept: it is of no type of text', attribute, relation;
         return null;
     end if;
@@ -68,7 +75,8 @@ begin
         named := case tg_op when 'INSERT' then given end;
         gone := case tg_op when 'DELETE' then given end;
     end if;
-    if named is null and gone is null and replaced is null and tg_op <> 'TRUNCATE' then
+    if named is null and gone is null and replaced is null and tg_op <> 'TRUNCATE'
+        and (tg_nargs = 3 or tg_op = 'DELETE') then
         return null;
     end if;
     select p.pronamespace, c.oid into place, catalogue
@@ -91,6 +99,22 @@ begin
             execute format('select %s.pg_lo_storage_truncating($1, $2, $3, $4, $5)', place)
                 into gone using tg_relid::regclass, attribute, catalogue,
                 format('pg_lo_storage_truncated_%s_%s', tg_relid, tg_argv[0])::name, tg_when = 'AFTER';
+        end if;
+        if tg_nargs > 3 and tg_op in ('INSERT', 'UPDATE') then
+            claimed := '{}';
+            execute format('select key from %s.pg_lo_storage_same($1, $2)'
+                ' where relation = $2 and attribute = $3 and is_readable', place)
+                into key using place, relation, attribute;
+            if key is not null then
+                execute format($sql$select array_agg(distinct name) from (
+                        select %1$I::text collate "C" as name, %2$s from pg_lo_new$sql$ || case when tg_op = 'UPDATE'
+                        then ' except select %1$I::text collate "C", %2$s from pg_lo_old' else '' end
+                        || $sql$) as changed where @valid@$sql$, attribute, key) into claimed;
+            end if;
+            if claimed is not null then
+                execute format('select %s.pg_lo_storage_claim($1, $2, $3, $4, $5)', place)
+                    using place, catalogue, relation, attribute, claimed;
+            end if;
         end if;
         if named is not null then
             execute format('select %s.pg_lo_storage_existing($1, $2)', place) into named using named, catalogue;

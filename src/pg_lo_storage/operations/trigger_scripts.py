@@ -5,9 +5,10 @@ Values are SQL literals.
 
 from typing import Final
 
+from pg_lo_storage.operations.trigger_claims import ALIKE
 from pg_lo_storage.operations.trigger_functions import fill
 
-__all__ = ["ADD_GUARD_COLUMN", "INSTALL", "LIST_COLUMNS", "REFRESH", "REMOVE", "REMOVE_GUARD_COLUMN"]
+__all__ = ["CLAIM", "FRAGMENTS", "INSTALL", "LIST_COLUMNS", "REFRESH", "REMOVE"]
 
 # Whatever the session's search path holds: names are looked up in it before, and by names of pg_catalog alone.
 _BEGIN: Final = """perform pg_catalog.set_config('standard_conforming_strings', 'on', true);
@@ -71,6 +72,8 @@ declare
     place pg_catalog.regnamespace;
     places pg_catalog.oid[];
     owner constant pg_catalog.text := @owner@;
+    same constant pg_catalog.text[] := @same@;
+    alike pg_catalog.int2[];
     definition pg_catalog.text;
     member pg_catalog.record;
     number pg_catalog.int2;
@@ -79,10 +82,11 @@ begin
     if target is null then
         raise undefined_table using message = format('table %s does not exist', @table@);
     end if;
-    if owner is not null and catalogue is null then
+    if (owner is not null or same is not null) and catalogue is null then
         raise object_not_in_prerequisite_state using
-            message = format('triggers with owner=%L need the catalogue of stored files', owner),
-            hint = 'Without it every large object of that role is a file to whoever may write its number into a row.'
+            message = format('triggers with %s need the catalogue of stored files',
+                coalesce(format('owner=%L', owner), 'same=(...)')),
+            hint = 'Without it every large object of their role is a file to whoever may write its number into a row.'
                 ' Add "pg_lo_storage" to INSTALLED_APPS, and ("pg_lo_storage", "0001_initial") to the migration''s'
                 ' dependencies.';
     end if;
@@ -119,10 +123,19 @@ begin
         if number is null then
             raise undefined_column using message = format('table %s has no column %I', @table@, @column@);
         end if;
+        alike := array(select (select a.attnum from pg_attribute as a join pg_class as r on r.oid = a.attrelid
+                where a.attrelid = member.root and a.attname = wanted.name and not a.attisdropped and @alike@)
+            from unnest(same) with ordinality as wanted (name, n) order by n);
+        if array_position(alike, null) is not null then
+            raise undefined_column using
+                message = format('table %s has no column %I of text, integers, uuid or boolean, for same=(...)',
+                    member.relation, same[array_position(alike, null)]);
+        end if;
         for item in select * from unnest(@names@, @events@) as wanted (name, event) loop
             execute format('create or replace trigger %I ' || item.event
-                || ' for each statement execute function %s.%I(%L, %L, %L)',
-                item.name, member.relation, place, @guard@, number, member.root, @column@);
+                || ' for each statement execute function %s.%I(%L, %L, %L'
+                || case when same is null then ')' else ', %L, %L)' end,
+                item.name, member.relation, place, @guard@, number, member.root, @column@, alike, same);
         end loop;
         for item in @triggers@ or @lost@) loop
             if item.name <> all(@names@) then
@@ -132,6 +145,22 @@ begin
         end loop;
     end loop;
     @drop_unused@
+    @end@
+end
+"""
+
+_CLAIM: Final = """
+declare
+    @declare@
+    @target@
+begin
+    @begin@
+    for item in select pronamespace::regnamespace as place from pg_proc
+        where proname = 'pg_lo_storage_claim' and pronamespace = @place@
+    loop
+        execute format('select %s.pg_lo_storage_claim($1, $2, $3, $4, null)', item.place)
+            using item.place, catalogue, coalesce(pg_partition_root(target), target), @column@::name;
+    end loop;
     @end@
 end
 """
@@ -164,20 +193,30 @@ declare
     @declare@
 begin
     @begin@
-    for item in select pg_get_triggerdef(t.oid) as definition, root.oid as root, a.attnum, a.attname
+    for item in select pg_get_triggerdef(t.oid) as definition, array[a.attnum::text, root.oid::text, a.attname::text]
+            || case when t.tgnargs > 3 then array[alike.numbers::text, alike.names::text] else '{}' end as args
         from pg_trigger as t join pg_proc as p on p.oid = t.tgfoid
         cross join lateral (select coalesce(pg_partition_root(t.tgrelid), t.tgrelid)::oid) as root (oid)
-        cross join lateral (select string_to_array(encode(t.tgargs, 'escape'), E'\\000')) as args (of)
+        cross join lateral (select case when starts_with(p.proname, @prefix@) then array(
+            select convert_from(decode(arg, 'escape'), getdatabaseencoding())
+            from string_to_table(encode(t.tgargs, 'escape'), E'\\000') with ordinality as args (arg, n)
+            where n <= t.tgnargs order by n) end) as args (of)
         join pg_attribute as a on a.attrelid = root.oid and not a.attisdropped and
-            case when of[2] = root.oid::text then a.attnum = of[1]::int2
-            else encode(convert_to(a.attname::text, getdatabaseencoding()), 'escape') = of[3] end
+            case when of[2] = root.oid::text then a.attnum = of[1]::int2 else a.attname = of[3] end
+        cross join lateral (
+            select array_agg(a.attnum order by n) as numbers, array_agg(a.attname::text order by n) as names
+            from unnest(of[4]::int2[], of[5]::text[]) with ordinality as wanted (number, name, n)
+            left join pg_attribute as a on a.attrelid = root.oid and not a.attisdropped and
+                case when of[2] = root.oid::text then a.attnum = wanted.number else a.attname = wanted.name end
+        ) as alike
         where starts_with(p.proname, @prefix@) and p.pronamespace = any(searched) and not t.tgisinternal
-        and (of[2] <> root.oid::text
-            or of[3] <> encode(convert_to(a.attname::text, getdatabaseencoding()), 'escape'))
+        and array_position(alike.numbers, null) is null and of <> array[a.attnum::text, root.oid::text, a.attname::text]
+            || case when t.tgnargs > 3 then array[alike.numbers::text, alike.names::text] else '{}' end
     loop
         execute regexp_replace('CREATE OR REPLACE' || substr(item.definition, length('CREATE') + 1),
-            E'\\(''[0-9]+'', ''[0-9]+'', .*\\)$', replace(
-                format('(%L, %L, %L)', item.attnum, item.root, item.attname), E'\\', E'\\\\'));
+            E'\\(''[0-9]+'', ''[0-9]+'', .*\\)$', replace((
+                select format('(%s)', string_agg(quote_literal(arg), ', ' order by n))
+                from unnest(item.args) with ordinality as args (arg, n)), E'\\', E'\\\\'));
     end loop;
     @end@
 end
@@ -239,51 +278,7 @@ begin
 end
 """
 
-_GUARD_COLUMNS: Final = r"""select distinct a.attname as name from pg_catalog.pg_depend as d
-        left join pg_catalog.pg_attrdef as value
-            on d.classid = 'pg_attrdef'::regclass and value.oid = d.objid
-        join pg_attribute as a on a.attrelid = d.refobjid and a.attnum = coalesce(value.adnum, d.objsubid)
-        where d.refclassid = 'pg_class'::regclass and d.refobjid = target
-        and d.refobjsubid = (select attnum from pg_attribute
-            where attrelid = target and attname = @column@ and not attisdropped)
-        and (d.classid = 'pg_attrdef'::regclass
-            or d.classid = 'pg_class'::regclass and d.objid = d.refobjid)
-        and a.attgenerated = 's' and a.atttypid = 'oid'::regtype and starts_with(a.attname, 'pg_lo_storage_')"""
-
-_ADD_GUARD_COLUMN: Final = r"""
-declare
-    @declare@
-    @target@
-begin
-    @begin@
-    if target is null then
-        raise undefined_table using message = format('table %s does not exist', @table@);
-    end if;
-    if not exists (@guard_columns@) then
-        execute format($sql$alter table %s add column %I oid generated always as (
-            case when split_part(%I::text collate "C", '.', 1) ~ '^[1-9][0-9]{0,9}$' then
-                case when split_part(%3$I::text collate "C", '.', 1)::int8 <= 4294967295 then
-                    split_part(%3$I::text collate "C", '.', 1)::int8::oid end end) stored$sql$,
-            target, @name@, @column@);
-    end if;
-    @end@
-end
-"""
-
-_REMOVE_GUARD_COLUMN: Final = """
-declare
-    @declare@
-    @target@
-begin
-    @begin@
-    for item in @guard_columns@ loop
-        execute format('alter table %s drop column %I', target, item.name);
-    end loop;
-    @end@
-end
-"""
-
-_FRAGMENTS: Final = {
+FRAGMENTS: Final = {
     "declare": _DECLARE,
     "target": _TARGET,
     "begin": _BEGIN,
@@ -294,12 +289,12 @@ _FRAGMENTS: Final = {
     "triggers": _TRIGGERS,
     "lost": _LOST,
     "drop_unused": _DROP_UNUSED,
-    "guard_columns": _GUARD_COLUMNS,
+    "alike": ALIKE,
 }
+"""What every script may have in it."""
 
-INSTALL: Final = fill(_INSTALL, _FRAGMENTS)
-REMOVE: Final = fill(_REMOVE, _FRAGMENTS)
-REFRESH: Final = fill(_REFRESH, _FRAGMENTS)
-LIST_COLUMNS: Final = fill(_LIST_COLUMNS, _FRAGMENTS)
-ADD_GUARD_COLUMN: Final = fill(_ADD_GUARD_COLUMN, _FRAGMENTS)
-REMOVE_GUARD_COLUMN: Final = fill(_REMOVE_GUARD_COLUMN, _FRAGMENTS)
+INSTALL: Final = fill(_INSTALL, FRAGMENTS)
+CLAIM: Final = fill(_CLAIM, FRAGMENTS)
+REMOVE: Final = fill(_REMOVE, FRAGMENTS)
+REFRESH: Final = fill(_REFRESH, FRAGMENTS)
+LIST_COLUMNS: Final = fill(_LIST_COLUMNS, FRAGMENTS)

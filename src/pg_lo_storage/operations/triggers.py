@@ -5,14 +5,16 @@ What they have to know of the database they find there when they run, so that ``
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from pg_lo_storage.operations import trigger_scripts as scripts
+from pg_lo_storage.operations.guard_column import ADD_GUARD_COLUMN, REMOVE_GUARD_COLUMN
+from pg_lo_storage.operations.trigger_claims import CLAIMS
 from pg_lo_storage.operations.trigger_functions import FUNCTIONS, PREFIX, fill
 from pg_lo_storage.operations.trigger_guard import GUARD
 
-__all__ = ["Quote", "add_guard_column", "install", "list_columns", "refresh", "remove", "remove_guard_column"]
+__all__ = ["Quote", "add_guard_column", "claim", "install", "list_columns", "refresh", "remove", "remove_guard_column"]
 
 Quote = Callable[[str], str]
 """Makes an SQL literal of a string."""
@@ -23,12 +25,19 @@ _EVENTS: Final = {
     "updated": "after update on %s referencing old table as pg_lo_old new table as pg_lo_new",
     "deleted": "after delete on %s referencing old table as pg_lo_old",
 }
-_HELPERS: Final = [f"pg_lo_storage_{name}" for name in ("columns", "existing", "kept", "settle", "truncating")]
+_HELPERS: Final = [
+    f"pg_lo_storage_{name}" for name in ("columns", "existing", "kept", "settle", "truncating", "same", "claim")
+]
 _TRUNCATE_EVENTS: Final = {"truncating": "before truncate on %s", "truncated": "after truncate on %s"}
 
 
-def install(quote: Quote, table: str, column: str, *, owner: str | None, truncate: bool) -> str:
-    """Return the script that makes the triggers for a column, or brings them up to date; ``table`` is quoted."""
+def install(
+    quote: Quote, table: str, column: str, *, owner: str | None, truncate: bool, same: Sequence[str] = ()
+) -> str:
+    """Return the script that makes the triggers for a column, or brings them up to date; ``table`` is quoted.
+
+    ``same`` are the columns in which rows with the same file are alike.
+    """
     events = _EVENTS | _TRUNCATE_EVENTS if truncate else _EVENTS
     guard = PREFIX if owner is None else _identifier(f"{PREFIX}_as_", owner)
     function = GUARD.replace("@guard@", guard).replace("@security@", "invoker" if owner is None else "definer")
@@ -39,7 +48,8 @@ def install(quote: Quote, table: str, column: str, *, owner: str | None, truncat
         column=column,
         guard=guard,
         owner=owner,
-        definitions=[*FUNCTIONS, function],
+        definitions=[*FUNCTIONS, *CLAIMS, function],
+        same=list(same) or None,
         names=[_trigger(event, column) for event in events],
         events=list(events.values()),
         all_names=[_trigger(event, column) for event in _EVENTS | _TRUNCATE_EVENTS],
@@ -50,6 +60,11 @@ def remove(quote: Quote, table: str, column: str) -> str:
     """Return the script that drops a column's triggers, and the functions that no trigger uses any more."""
     names = [_trigger(event, column) for event in _EVENTS | _TRUNCATE_EVENTS]
     return _script(scripts.REMOVE, quote, table=table, column=column, all_names=names)
+
+
+def claim(quote: Quote, table: str, column: str) -> str:
+    """Return the script that refuses rows which are there already, and name a file that is not theirs alone."""
+    return _script(scripts.CLAIM, quote, table=table, column=column)
 
 
 def list_columns(quote: Quote, columns: Iterable[tuple[str, str]], kept: Iterable[str]) -> str:
@@ -69,14 +84,12 @@ def refresh(quote: Quote) -> str:
 
 def add_guard_column(quote: Quote, table: str, column: str) -> str:
     """Return the script that adds the generated column with the oids that a column names."""
-    return _script(
-        scripts.ADD_GUARD_COLUMN, quote, table=table, column=column, name=_identifier("pg_lo_storage_", column)
-    )
+    return _script(ADD_GUARD_COLUMN, quote, table=table, column=column, name=_identifier("pg_lo_storage_", column))
 
 
 def remove_guard_column(quote: Quote, table: str, column: str) -> str:
     """Return the script that drops it."""
-    return _script(scripts.REMOVE_GUARD_COLUMN, quote, table=table, column=column)
+    return _script(REMOVE_GUARD_COLUMN, quote, table=table, column=column)
 
 
 def _trigger(event: str, column: str) -> str:
