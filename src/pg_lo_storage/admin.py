@@ -201,7 +201,7 @@ class StoredFileAdmin(_ModelAdmin):
             return []
         with connections[alias].cursor() as cursor:
             cursor.execute(qualified(" union all ".join(selects)), [loid, f"{loid}.", f"{loid}/"] * len(selects))
-            rows = cast("list[tuple[int, str | None]]", cursor.fetchall())
+            rows = [(int(number), cast("str | None", key)) for number, key in cursor.fetchall()]
         keys: dict[type[models.Model], set[str]] = {fields[number].model: set() for number, _ in rows}
         for number, key in rows:
             keys[fields[number].model].update(() if key is None else (key,))
@@ -263,4 +263,4 @@ def _readable_fields(alias: str) -> "list[FileField]":
             ),
             (tables, [field.column for field in fields], [field.model._meta.pk.column for field in fields]),
         )
-        return [fields[number - 1] for (number,) in cursor.fetchall()]
+        return [fields[int(number) - 1] for (number,) in cursor.fetchall()]

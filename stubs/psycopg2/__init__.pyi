@@ -2,12 +2,20 @@
 
 from psycopg2 import extensions as extensions
 from psycopg2.extensions import Binary as Binary
-from psycopg2.extensions import Diagnostics, connection, cursor
+from psycopg2.extensions import (
+    Diagnostics,
+    _TypeCaster,  # pyright: ignore[reportPrivateUsage]  has no public name at run time either
+    connection,
+    cursor,
+)
 from typing_extensions import TypeVar, disjoint_base
 
 _Connection = TypeVar("_Connection", bound=connection, default=connection)
 
 __version__: str
+
+BINARY: _TypeCaster
+ROWID: _TypeCaster
 
 def connect(
     dsn: str | None = None,

@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Final, Generic, Literal, Self, TypeAlias, overload
+from typing import Final, Generic, Literal, Protocol, Self, TypeAlias, overload
 
 from _typeshed import SupportsRead, SupportsWrite
 from psycopg2 import Error
@@ -37,12 +37,37 @@ _CopyFile: TypeAlias = SupportsRead[bytes] | SupportsRead[str] | SupportsWrite[b
 _Content = TypeVar("_Content", bytes, str)
 _Cursor = TypeVar("_Cursor", bound=cursor, default=cursor)
 
+class _TypeCaster(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def values(self) -> tuple[int, ...]: ...
+    def __call__(self, value: str | None, cursor: cursor | None, /) -> object: ...
+
+BOOLEAN: _TypeCaster
+BYTES: _TypeCaster
+INTEGER: _TypeCaster
+LONGINTEGER: _TypeCaster
+UNICODE: _TypeCaster
+
+encodings: dict[str, str]
+
+def new_type(values: tuple[int, ...], name: str, castobj: Callable[[str | None, cursor], object]) -> _TypeCaster: ...
+def register_type(type: _TypeCaster, conn_or_curs: connection | cursor | None = None, /) -> None: ...
 def get_wait_callback() -> _WaitCallback | None: ...
 def set_wait_callback(callback: _WaitCallback | None, /) -> None: ...
 
 @disjoint_base
 class Binary:
     def __init__(self, data: Buffer, /) -> None: ...
+
+@disjoint_base
+class Int:
+    def __init__(self, value: int, /) -> None: ...
+
+@disjoint_base
+class QuotedString:
+    def __init__(self, text: str | bytes, /) -> None: ...
 
 @disjoint_base
 class Column:

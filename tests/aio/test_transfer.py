@@ -2,10 +2,12 @@
 
 import asyncio
 import threading
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import IO, Literal, LiteralString
+from typing import IO, Any, Literal, LiteralString
 
+import psycopg
 import pytest
 
 import pg_lo_storage
@@ -256,3 +258,48 @@ async def test_an_import_that_is_cancelled_while_its_file_is_opened_closes_it(
         await connection.commit()
         assert opened[0].closed
         assert large_objects() == set()
+
+
+@pytest.mark.parametrize("read", ["load", "file in autocommit", "file"])
+@asynchronous
+async def test_what_is_large_neither_holds_up_the_event_loop_nor_takes_its_size_twice(
+    server: Server, monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
+    size, batch = 40 << 20, 4 << 20
+    turns, turns_at_answer, goes_on = 0, 0, True
+    execute = psycopg.AsyncCursor.execute
+
+    async def answered(*args: Any, **kwargs: Any) -> Any:
+        nonlocal turns_at_answer
+        try:
+            return await execute(*args, **kwargs)
+        finally:
+            turns_at_answer = turns
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while goes_on:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with connected(server.dsn(), autocommit=read != "file") as (connection, _):
+        oid = await pg_lo_storage.save(connection, bytes(size))
+        monkeypatch.setattr(psycopg.AsyncCursor, "execute", answered)
+        other = asyncio.create_task(take_turns())
+        tracemalloc.start()
+        try:
+            if read == "load":
+                assert len(await pg_lo_storage.load(connection, oid)) == size
+            else:
+                async with pg_lo_storage.open(connection, oid) as file:
+                    start = await file.read(10)
+                    content = await file.read()
+                    if read == "file in autocommit":  # where all has come with one answer
+                        assert turns - turns_at_answer >= size // batch
+                    assert len(start) + len(content) == size
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            goes_on = False
+            await other
+    assert peak < 1.5 * size

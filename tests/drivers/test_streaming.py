@@ -1,7 +1,10 @@
 """Large reads whose blocks are handed on while the server sends: what a sink is given, and what is left behind."""
 
+import importlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, LiteralString
 
 import pytest
 from typing_extensions import Buffer
@@ -10,7 +13,7 @@ from pg_lo_storage.drivers import AccessMode, LargeObjectDriver, get_driver
 from pg_lo_storage.drivers.base import StreamingDriver, StreamingLargeObject
 from pg_lo_storage.drivers.bulk import stream, stream_descriptor
 from pg_lo_storage.exceptions import LargeObjectNotFound, StaleLargeObject
-from tests.drivers.support import is_aborted
+from tests.drivers.support import READ, READ_WRITE, is_aborted
 from tests.fixtures.connections import Connect, RawConnection, run
 from tests.fixtures.proxy import Wire
 
@@ -162,3 +165,42 @@ def test_a_driver_without_it_is_asked_block_by_block(driver: LargeObjectDriver, 
     plain: LargeObjectDriver = Plain(driver)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  of which get() is used
     blocks = collected(lambda sink: stream(plain, oid, 0, size, sink, block=BLOCK))
     assert b"".join(blocks) == DATA[:size]
+
+
+def _in_a_pipeline(connection: Any) -> AbstractContextManager[object]:
+    context: AbstractContextManager[object] = connection.pipeline()
+    return context
+
+
+@contextmanager
+def _waiting_by_a_callback(_connection: object) -> Generator[None]:
+    extensions, extras = (importlib.import_module(f"psycopg2.{name}") for name in ("extensions", "extras"))
+    before = extensions.get_wait_callback()
+    extensions.set_wait_callback(extras.wait_select)
+    try:
+        yield
+    finally:
+        extensions.set_wait_callback(before)
+
+
+@pytest.mark.parametrize("mode", [READ, READ_WRITE])
+def test_where_a_driver_cannot_stream_little_is_in_memory_at_a_time(
+    connect: Connect, driver_name: str, monkeypatch: pytest.MonkeyPatch, mode: AccessMode
+) -> None:
+    connection = connect()
+    driver: Any = get_driver(connection)
+    descriptor = driver.open(driver.from_bytes(DATA * 30), mode)
+    execute, received = driver.execute, [0]
+
+    def receiving(query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        rows: list[tuple[Any, ...]] = execute(query, params)
+        received.append(sum(len(value) for row in rows for value in row if not isinstance(value, int | str)))
+        return rows
+
+    monkeypatch.setattr(driver, "execute", receiving)
+    with _in_a_pipeline(connection) if driver_name == "psycopg" else _waiting_by_a_callback(connection):
+        content = io.BytesIO()
+        assert stream_descriptor(descriptor, 2**40, content.write) == len(DATA) * 30
+    assert content.getvalue() == DATA * 30
+    assert sum(received) == len(DATA) * 30
+    assert max(received) <= 4 * KB * KB

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client, RequestFactory
 
 from example.cluster import Server
@@ -25,6 +25,7 @@ from tests.drivers.support import execute
 from tests.fixtures.connections import INSTALLED, RawConnection, open_connection
 from tests.hostile.ours import Ours, ours
 from tests.hostile.overloads import SCHEMA, create_overloads, functions_in, operators_in
+from tests.hostile.registrations import register
 from tests.hostile.uses import use_fsspec
 from tests.invoices.models import Invoice
 from tests.operations.support import Project, make_file, names, run
@@ -204,3 +205,12 @@ def test_no_overload_is_called(has_catalogue: bool, superuser: RawConnection, se
             use_all(found, has_catalogue)
         report = dict(plain_database(f"{server.dsn()} options='-c search_path=public{after.replace(' ', '')}'"))
         assert report["role is superuser"] == "no"
+
+
+def test_adapters_that_are_registered_do_not_matter(has_catalogue: bool) -> None:
+    with ours() as found:
+        # What Django itself can do with.
+        register(connection.connection, ["bytea", "int8", "oid"], [bytes, bytearray, memoryview])
+        use_storage()
+        use_rows(has_catalogue)
+        use_commands(found, has_catalogue)

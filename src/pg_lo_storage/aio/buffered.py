@@ -1,8 +1,10 @@
 """A large object with a position and a read-ahead buffer: what an asynchronous file does once arguments are checked."""
 
+import io
 import os
 from typing import TYPE_CHECKING
 
+from pg_lo_storage.aio.gathering import read_into, write_all
 from pg_lo_storage.aio.sql import AsyncSQLDriver
 from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE
 from pg_lo_storage.drivers.values import BLOCK
@@ -41,8 +43,7 @@ class AsyncBufferedLargeObject(ReadAhead):
         parts: list[bytes] = []
         while size:
             if not self.buffered and size > MAX_BLOCK and not self.is_at_end:
-                parts.append(await self._read_through(size))
-                break
+                return await self._read_through(size, b"".join(parts))
             # After a part the end is told by the next read.
             if not self.buffered and ((parts and self.is_at_end) or not await self.fill(size)):
                 break
@@ -52,11 +53,11 @@ class AsyncBufferedLargeObject(ReadAhead):
 
     async def read_rest(self) -> bytes:
         """Return all up to the end, which is asked of the server where it was not read yet."""
-        parts = self.take_all()
+        taken = b"".join(self.take_all())
         # A descriptor is asked in any case: it may be stale.
-        if self.descriptor is not None or not self.at_known_end():
-            parts.append(await self._read_through(MAX_SIZE - self.position))
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        if self.descriptor is None and self.at_known_end():
+            return taken
+        return await self._read_through(MAX_SIZE - self.position, taken)
 
     async def end(self) -> int:
         """Return the object's size, as the server has it now; the position stays."""
@@ -84,20 +85,18 @@ class AsyncBufferedLargeObject(ReadAhead):
         self._descriptor_position = self.position + sum(map(len, blocks))
         return blocks
 
-    async def _read_through(self, size: int) -> bytes:
-        """Return ``size`` bytes past the buffer, fewer only at the end."""
+    async def _read_through(self, size: int, taken: bytes) -> bytes:
+        """Return ``size`` bytes past the buffer, fewer only at the end, after those that were ``taken`` from it."""
         self.drop()
-        parts: list[bytes] = []
+        content = io.BytesIO()  # which gives its buffer away without a copy
+        content.write(taken)
         if self.descriptor is None:
-            parts = await self._get(size, BLOCK)
+            await write_all(content, await self._get(size, BLOCK))
         else:
             await self._place(self.descriptor)
-            parts = [block async for block in self.descriptor.chunks(BLOCK, size // BLOCK)]
-            if size % BLOCK and len(parts) == size // BLOCK:
-                parts.append(await self.descriptor.read(size % BLOCK))
-        read = b"".join(parts)
-        self._placed(self.position + len(read))
-        return read
+            await read_into(content, self.descriptor, size)
+        self._placed(self.position + content.tell() - len(taken))
+        return content.getvalue()
 
     async def _get(self, size: int, block: int) -> list[bytes]:
         """Return the next ``size`` bytes, fewer at the end, of one statement where the driver can."""

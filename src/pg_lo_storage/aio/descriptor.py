@@ -1,15 +1,17 @@
 """A descriptor of the current transaction, driven by the server's SQL functions and awaited."""
 
+import io
 import operator
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Protocol, TypeVar
 
 from typing_extensions import Buffer
 
+from pg_lo_storage.aio.gathering import read_into
 from pg_lo_storage.drivers.base import MAX_BLOCK, AccessMode
 from pg_lo_storage.drivers.guarded import IN_FAILED_TRANSACTION, GuardedDescriptor, rows_of_batch
 from pg_lo_storage.drivers.queries import Statement
-from pg_lo_storage.drivers.values import BLOCK, byte_view, check_offset
+from pg_lo_storage.drivers.values import byte_view, check_offset
 from pg_lo_storage.exceptions import LargeObjectTooLarge
 
 __all__ = ["AsyncSQLLargeObject"]
@@ -52,11 +54,9 @@ class AsyncSQLLargeObject:
         """See :meth:`AsyncLargeObject.read`."""
         if size <= MAX_BLOCK:
             return (await self._perform(self._descriptor.read(size, 1)))[0]
-        whole, rest = divmod(size, BLOCK)
-        parts = [block async for block in self.chunks(BLOCK, whole)]
-        if len(parts) == whole and len(parts[-1]) == BLOCK:
-            parts.append(await self.read(rest))
-        return b"".join(parts)
+        content = io.BytesIO()
+        await read_into(content, self, size)
+        return content.getvalue()
 
     async def chunks(self, size: int, count: int | None = None) -> AsyncIterator[bytes]:
         """See :meth:`AsyncLargeObject.chunks`."""

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, LiteralString, TypeAlias
 
 import psycopg
+from psycopg.adapt import AdaptersMap
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
-from psycopg.types.numeric import Int8
 from typing_extensions import override
 
 from pg_lo_storage.aio.cancellation import stopped_when_cancelled
+from pg_lo_storage.aio.gathering import TURN
 from pg_lo_storage.aio.sql import AsyncSQLDriver
 from pg_lo_storage.drivers.psycopg3_pipeline import sending
+from pg_lo_storage.drivers.psycopg3_values import ADAPTERS, bound
 from pg_lo_storage.drivers.queries import Rows
 
 if TYPE_CHECKING:
@@ -58,13 +60,18 @@ class Psycopg3AsyncDriver(AsyncSQLDriver):
         return await stopped_when_cancelled(self._execute(cursor, query, params), stop, self._connection.pgconn.finish)
 
     async def _execute(self, cursor: "_Cursor", query: LiteralString, params: Sequence[object]) -> Rows:
-        # One type for all integers, or each size of value would be prepared as a statement of its own.
-        values = [Int8(value) if type(value) is int else value for value in params]
         async with cursor:
-            await cursor.execute(query, values, binary=True)
+            await cursor.execute(query, bound(params), binary=True)
             if self._connection.pgconn.pipeline_status:
                 await self._synchronise()
-            return await cursor.fetchall() if cursor.description else []
+            cursor.running = False
+            rows: Rows = []
+            while cursor.description:
+                rows += (some := await cursor.fetchmany(TURN))
+                if len(some) < TURN:
+                    break
+                await asyncio.sleep(0)
+            return rows
 
     async def _synchronise(self) -> None:
         async with self._connection.lock:
@@ -98,9 +105,17 @@ class Psycopg3AsyncDriver(AsyncSQLDriver):
 
 
 class _Cursor(psycopg.AsyncCursor[_Row]):
-    """A cursor that tells whether its statement is the one to be cancelled on the connection."""
+    """A plain cursor that adapts values as psycopg does by default.
+
+    It tells whether its statement is the one to be cancelled on the connection.
+    """
 
     running = False
+
+    @property
+    @override
+    def adapters(self) -> AdaptersMap:
+        return ADAPTERS
 
     @override
     def _start_query(self, query: "Query | None" = None) -> "PQGen[None]":

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Collection, Iterator
-from typing import Final, LiteralString, NamedTuple, cast
+from typing import Final, LiteralString, NamedTuple, SupportsInt, cast
 
 from django.core import checks
 from django.db import Error, NotSupportedError, connections, transaction
@@ -230,7 +230,8 @@ def _columns(alias: str) -> list[Found]:
     params = [[quote(column.table) for column in columns], [column.column for column in columns]]
     found = _ask(alias, _COLUMNS, params)
     return [
-        Found(columns[cast("int", row[0]) - 1], *cast("tuple[bool, bool, list[str], bool]", row[1:])) for row in found
+        Found(columns[int(cast("SupportsInt", row[0])) - 1], *cast("tuple[bool, bool, list[str], bool]", row[1:]))
+        for row in found
     ]
 
 

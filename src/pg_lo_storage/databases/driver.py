@@ -179,6 +179,12 @@ class DatabaseDriver:
         )
         return statement.result(rows)
 
+    @property
+    def is_streaming(self) -> bool:
+        """See :attr:`SQLDriver.is_streaming`; ``False`` of other drivers."""
+        with self._session() as driver:
+            return isinstance(driver, SQLDriver) and driver.is_streaming
+
     def run_streaming(self, query: LiteralString, params: Sequence[object], sink: Sink, *, oid: int) -> int:
         """Run SQL whose rows are one bytea each, hand them to ``sink``, and return their number; as :meth:`run`."""
         with self._session() as driver:

@@ -140,7 +140,7 @@ def _existing(alias: str, columns: list[FileColumn]) -> list[Found]:
     )
     with connections[alias].cursor() as cursor:
         cursor.execute(query, ([quote(table) for table, _ in columns], [column for _, column in columns]))
-        return [Found(columns[n - 1], *facts) for n, *facts in cursor.fetchall()]
+        return [Found(columns[int(n) - 1], *facts) for n, *facts in cursor.fetchall()]
 
 
 def _naming(name: str, loids: Collection[int]) -> tuple[str, list[object]]:

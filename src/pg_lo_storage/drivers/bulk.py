@@ -10,7 +10,7 @@ from pg_lo_storage.drivers.base import (
     StreamingDriver,
     StreamingLargeObject,
 )
-from pg_lo_storage.drivers.values import BLOCK, byte_view
+from pg_lo_storage.drivers.values import BLOCK
 
 __all__ = ["Counting", "blocks_of", "stream", "stream_descriptor"]
 
@@ -24,7 +24,7 @@ class Counting:
 
     def __call__(self, block: Buffer) -> None:
         """Take a block."""
-        size = len(byte_view(block))
+        size = memoryview(block).nbytes
         if size:
             self.total += size
             self._sink(block)

@@ -11,7 +11,7 @@ from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE, AccessMode, Sink
 from pg_lo_storage.drivers.bulk import Counting
 from pg_lo_storage.drivers.guarded import GUARD, IN_FAILED_TRANSACTION, GuardedDescriptor, rows_of_batch
 from pg_lo_storage.drivers.queries import Rows, Statement
-from pg_lo_storage.drivers.values import BLOCK, byte_view, check_block, check_offset, kept
+from pg_lo_storage.drivers.values import BATCH, BLOCK, byte_view, check_block, check_offset, kept
 from pg_lo_storage.exceptions import LargeObjectTooLarge, StaleLargeObject
 
 __all__ = ["GUARD", "SQLLargeObject"]
@@ -36,6 +36,11 @@ class RunsStatements(Protocol):
     @property
     def autocommit(self) -> bool:
         """See :attr:`SQLDriver.autocommit`."""
+        ...
+
+    @property
+    def is_streaming(self) -> bool:
+        """See :attr:`SQLDriver.is_streaming`."""
         ...
 
     def sqlstate(self, error: Exception, /) -> str | None:
@@ -87,8 +92,9 @@ class SQLLargeObject:
         counting = Counting(sink)
         done = 0
         while done < size:
-            step = min(size - done, _STEP)
             self.check_usable()
+            # Rows that are not handed on one by one are in memory all at once.
+            step = min(size - done, BATCH if size <= BATCH or not self._driver.is_streaming else _STEP)
             self._driver.perform_streaming(self._statements.stream(step, BLOCK), counting)
             done += step
             if counting.total < done:

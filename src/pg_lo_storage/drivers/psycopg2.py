@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode, Sink
 from pg_lo_storage.drivers.descriptor import SQLLargeObject
+from pg_lo_storage.drivers.psycopg2_values import Cursor, quotable
 from pg_lo_storage.drivers.sql import SQLDriver
 from pg_lo_storage.exceptions import DriverNotFound, LargeObjectConflict
 
@@ -72,17 +73,24 @@ class Psycopg2Driver(SQLDriver):
 
     @override
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with lock_of(self._connection), self._connection.cursor(cursor_factory=ext.cursor) as cursor:
-            cursor.execute(query, params)
+        with lock_of(self._connection), self._connection.cursor(cursor_factory=Cursor) as cursor:
+            cursor.execute(query, quotable(self._connection, params))
             return cursor.fetchall() if cursor.description else []
+
+    @property
+    @override
+    def is_streaming(self) -> bool:
+        return ext.get_wait_callback() is None  # which COPY does without
 
     @override
     def execute_streaming(self, query: LiteralString, params: Sequence[object], sink: Sink) -> int:
-        if ext.get_wait_callback() is not None:  # which COPY does without
+        if not self.is_streaming:
             return super().execute_streaming(query, params, sink)
         rows = CopiedRows(sink)
-        with lock_of(self._connection), self._connection.cursor(cursor_factory=ext.cursor) as cursor:
-            copy = b"copy (" + cursor.mogrify(query, params) + b") to stdout (format binary)"
+        with lock_of(self._connection), self._connection.cursor(cursor_factory=Cursor) as cursor:
+            copy = (
+                b"copy (" + cursor.mogrify(query, quotable(self._connection, params)) + b") to stdout (format binary)"
+            )
             try:
                 cursor.copy_expert(copy, rows)
             except psycopg2.DatabaseError as error:

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, LiteralString
 
 import psycopg
+from psycopg.adapt import AdaptersMap
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
-from psycopg.types.numeric import Int8
 from typing_extensions import override
 
 from pg_lo_storage.drivers.base import Sink
 from pg_lo_storage.drivers.psycopg3_pipeline import can_pipeline, in_pipeline, run_all, sending, stream_rows
+from pg_lo_storage.drivers.psycopg3_values import ADAPTERS, bound
 from pg_lo_storage.drivers.queries import Rows
 from pg_lo_storage.drivers.sql import SQLDriver
 
@@ -39,8 +40,8 @@ class Psycopg3Driver(SQLDriver):
     @override
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
         self._check_idle()
-        with psycopg.Cursor(self._connection, row_factory=tuple_row) as cursor:
-            cursor.execute(query, _values(params), binary=True)
+        with _Cursor(self._connection, row_factory=tuple_row) as cursor:
+            cursor.execute(query, bound(params), binary=True)
             if in_pipeline(self._connection):
                 self._synchronise()
             return cursor.fetchall() if cursor.description else []
@@ -50,14 +51,19 @@ class Psycopg3Driver(SQLDriver):
         if len(statements) == 1 or not can_pipeline(self._connection):
             return super().execute_all(statements)
         self._check_idle()
-        return run_all(self._connection, [(query, _values(params)) for query, params in statements])
+        return run_all(self._connection, [(query, bound(params)) for query, params in statements])
+
+    @property
+    @override
+    def is_streaming(self) -> bool:
+        return can_pipeline(self._connection)
 
     @override
     def execute_streaming(self, query: LiteralString, params: Sequence[object], sink: Sink) -> int:
         if not can_pipeline(self._connection):
             return super().execute_streaming(query, params, sink)
         self._check_idle()
-        return stream_rows(self._connection, query, _values(params), sink)
+        return stream_rows(self._connection, query, bound(params), sink)
 
     def _check_idle(self) -> None:
         if self._connection.lock.locked() and _is_inside_a_query_of(self._connection):
@@ -92,9 +98,13 @@ class Psycopg3Driver(SQLDriver):
         return self._connection.autocommit
 
 
-def _values(params: Sequence[object]) -> list[object]:
-    # One type for all integers, or each size of value would be prepared as a statement of its own.
-    return [Int8(value) if type(value) is int else value for value in params]
+class _Cursor(psycopg.Cursor[tuple[object, ...]]):
+    """A plain cursor that adapts values as psycopg does by default."""
+
+    @property
+    @override
+    def adapters(self) -> AdaptersMap:
+        return ADAPTERS
 
 
 def _is_inside_a_query_of(connection: psycopg.Connection[object]) -> bool:

@@ -15,6 +15,7 @@ from psycopg.pq import ConnStatus, ExecStatus, Format
 from psycopg.waiting import Ready, Wait
 
 from pg_lo_storage.drivers.base import Sink
+from pg_lo_storage.drivers.psycopg3_values import Context
 from pg_lo_storage.drivers.queries import Rows
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def run_all(
     connection: "psycopg.Connection[object]", statements: Sequence[tuple[LiteralString, Sequence[object]]]
 ) -> list[Rows]:
     """Run statements without a wait between them, and return the rows of each."""
-    transformer = Transformer(connection)
+    transformer = Transformer(Context(connection))
     results: list[Rows] = []
 
     def take(result: "PGresult") -> None:
@@ -134,7 +135,7 @@ def _pipeline(
 def _send(connection: "psycopg.Connection[object]", query: LiteralString, params: Sequence[object]) -> None:
     first, *rest = query.split("%s")
     text = first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
-    transformer = Transformer(connection)
+    transformer = Transformer(Context(connection))
     values = transformer.dump_sequence(params, [PyFormat.AUTO] * len(params))
     connection.pgconn.send_query_params(
         text.replace("%%", "%").encode(),

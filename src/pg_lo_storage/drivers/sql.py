@@ -36,10 +36,15 @@ class SQLDriver(abc.ABC):
         """Run some statements in turn, as one :meth:`execute` each; to be overridden where they need not wait."""
         return [self.execute(query, params) for query, params in statements]
 
+    @property
+    def is_streaming(self) -> bool:
+        """Whether :meth:`execute_streaming` hands a row on before the next has come, as things are now."""
+        return False
+
     def execute_streaming(self, query: LiteralString, params: Sequence[object], sink: Sink) -> int:
         """Run a statement whose rows are one bytea each, hand them to ``sink``, which never raises; count them.
 
-        To be overridden where a row can be handed on before the next has come.
+        To be overridden together with :attr:`is_streaming`.
         """
         rows = self.execute(query, params)
         for (value,) in rows:

@@ -229,4 +229,4 @@ def _uses_on(alias: str, columns: Sequence[NameColumn]) -> Generator[_Use]:
         cursor.execute(qualified(query))
         while rows := cursor.fetchmany(BATCH):
             for stem, name, n, count_of_rows in rows:
-                yield _Use(stem, name, columns[n], count_of_rows)
+                yield _Use(stem, name, columns[int(n)], int(count_of_rows))

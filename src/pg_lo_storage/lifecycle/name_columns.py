@@ -6,7 +6,7 @@ noted in the comment of the catalogue's table, which lives exactly as long as th
 
 import json
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, SupportsInt, TypeAlias, cast
 
 from django.apps import apps
 from django.db import connections, models, router
@@ -96,7 +96,8 @@ def has_names(column: NameColumn) -> bool:
 
 def count_names(column: NameColumn) -> int:
     """Return how many rows of the column have a name."""
-    return cast("int", _ask(column.alias, f"select count(*) from ({names_of(column)}) as names"))  # noqa: S608 -- quoted
+    counted = _ask(column.alias, f"select count(*) from ({names_of(column)}) as names")  # noqa: S608 -- quoted
+    return int(cast("SupportsInt", counted))
 
 
 def settled_columns(alias: str) -> set[NameColumn]:

@@ -26,6 +26,7 @@ from pg_lo_storage.catalogue import Entry, Found
 from pg_lo_storage.databases import DatabaseDriver, LargeObjectStorage, db_for_read, db_for_write
 from pg_lo_storage.databases.references import reaches
 from pg_lo_storage.drivers.base import MAX_SIZE
+from pg_lo_storage.drivers.values import BATCH
 from pg_lo_storage.io.modes import BinaryMode
 from pg_lo_storage.names import MAX_OID, extension_of, make_name, parse_name
 from pg_lo_storage.signals import announce_unlinked, file_unlinked
@@ -209,12 +210,16 @@ class DbFileStorage(LargeObjectStorage):
         require_catalogue()
         while True:
             found = self.locate(name)
-            entry = found.entry
+            database, entry = found.database, found.entry
             if entry is None or entry.sha256 is None:
                 return None
             digest = hashlib.sha256()
+            step = MAX_SIZE if database.is_streaming else BATCH
             # Of another version, which somebody has made meanwhile, the digest is another one.
-            if catalogue.stream_version(found.database, entry, 0, MAX_SIZE, digest.update):
+            if all(
+                catalogue.stream_version(database, entry, start, step, digest.update)
+                for start in range(0, found.size or 1, step)
+            ):
                 return digest.hexdigest() == entry.sha256
 
     @override

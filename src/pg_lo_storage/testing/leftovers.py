@@ -76,7 +76,7 @@ def _usable() -> Iterator[tuple[str, BaseDatabaseWrapper]]:
 def _oids(connection: BaseDatabaseWrapper) -> set[int]:
     with connection.cursor() as cursor:
         cursor.execute(qualified("select oid::int8 from pg_largeobject_metadata"))
-        return {oid for (oid,) in cursor.fetchall()}
+        return {int(oid) for (oid,) in cursor.fetchall()}
 
 
 def _named() -> Iterator[int]:

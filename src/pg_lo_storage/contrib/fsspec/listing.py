@@ -10,6 +10,7 @@ from typing import Final, LiteralString, NamedTuple, cast
 from pg_lo_storage.contrib.fsspec.sessions import sql_of
 from pg_lo_storage.drivers.base import LargeObjectDriver, SQLExecutor
 from pg_lo_storage.drivers.qualified import qualified
+from pg_lo_storage.drivers.values import as_bytes
 
 __all__ = ["Listed", "forget", "list_objects", "remove", "times"]
 
@@ -23,9 +24,12 @@ _SIZE: Final = (
     " then (select lo_lseek64(fd, 0, 2) + lo_close(fd) from (select lo_open(m.oid, 262144) as fd offset 0) as opened)"
     " end"
 )
-_UNKNOWN: Final = ", '' from pg_largeobject_metadata as m"
+_UNKNOWN: Final = ", ''::bytea from pg_largeobject_metadata as m"
+# Not as text, which the client's encoding may have no letters for.
 _CATALOGUED: Final = (
-    ", coalesce(f.extension, '') from pg_largeobject_metadata as m left join pg_lo_storage_file as f on f.loid = m.oid"
+    ", convert_to(coalesce(f.extension, ''), case when getdatabaseencoding() = 'SQL_ASCII'::name then 'SQL_ASCII'::name"
+    " else 'UTF8'::name end)"
+    " from pg_largeobject_metadata as m left join pg_lo_storage_file as f on f.loid = m.oid"
 )
 
 
@@ -45,7 +49,7 @@ def list_objects(driver: LargeObjectDriver, *, sizes: bool) -> Iterator[Listed]:
     columns: LiteralString = _CATALOGUED if catalogued else _UNKNOWN
     query: LiteralString = "select m.oid::int8, " + size + columns + " order by m.oid"
     for oid, length, extension in sql.execute(qualified(query)):
-        yield Listed(cast("int", oid), cast("str", extension), cast("int | None", length))
+        yield Listed(cast("int", oid), as_bytes(extension).decode(errors="replace"), cast("int | None", length))
 
 
 def times(driver: LargeObjectDriver, oid: int) -> tuple[datetime, datetime] | None:

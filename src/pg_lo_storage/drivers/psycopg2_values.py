@@ -1,0 +1,57 @@
+"""How psycopg2 writes and reads the values of this package's statements, whatever its user has registered for them."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import psycopg2
+from psycopg2 import extensions as ext
+from typing_extensions import override
+
+__all__ = ["Cursor", "quotable"]
+
+
+def _unencoded(text: str) -> ext.QuotedString:
+    return ext.QuotedString(text.encode())
+
+
+_VOID: Final = ext.new_type((2278,), "VOID", lambda _value, _cursor: None)
+_TYPES: Final = (ext.INTEGER, ext.LONGINTEGER, ext.BOOLEAN, psycopg2.ROWID, psycopg2.BINARY, _VOID)
+_ADAPTERS: Final[dict[type, Callable[..., object]]] = {
+    int: ext.Int,
+    str: ext.QuotedString,
+    bytes: psycopg2.Binary,
+    bytearray: psycopg2.Binary,
+    memoryview: psycopg2.Binary,
+}
+_UNENCODED: Final[dict[type, Callable[..., object]]] = _ADAPTERS | {str: _unencoded}
+
+
+class Cursor(ext.cursor):
+    """A plain cursor that reads integers, oids, booleans, bytea and text as psycopg2 does by default."""
+
+    def __init__(self, connection: ext.connection, name: str | None = None) -> None:
+        super().__init__(connection, name)
+        for each in _TYPES:
+            ext.register_type(each, self)
+        self._is_unencoded = _is_unencoded(connection)
+        ext.register_type(ext.BYTES if self._is_unencoded else ext.UNICODE, self)
+
+    @override
+    def fetchall(self) -> list[tuple[object, ...]]:
+        rows = super().fetchall()
+        return [tuple(map(_decoded, row)) for row in rows] if self._is_unencoded else rows
+
+
+def quotable(connection: ext.connection, params: Sequence[object]) -> list[object]:
+    """Return the parameters in adapters that nobody can replace, those of other types as they are."""
+    adapters = _UNENCODED if _is_unencoded(connection) else _ADAPTERS
+    return [adapters[type(value)](value) if type(value) in adapters else value for value in params]
+
+
+def _is_unencoded(connection: ext.connection) -> bool:
+    """Tell whether text comes as the database has it (SQL_ASCII), of which psycopg2 reads ASCII only."""
+    return ext.encodings.get(connection.encoding) == "ascii"
+
+
+def _decoded(value: object) -> object:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value

@@ -1,0 +1,50 @@
+"""How psycopg 3 writes and reads the values of this package's statements, whatever its user has registered for them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from psycopg.adapt import AdaptersMap
+from psycopg.postgres import register_default_adapters, types
+from psycopg.types.numeric import Int8
+from psycopg.types.string import TextBinaryLoader
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from psycopg import BaseConnection
+    from psycopg.abc import Buffer
+
+__all__ = ["ADAPTERS", "Context", "bound"]
+
+
+class _TextLoader(TextBinaryLoader):
+    """Reads text also where it comes as the database has it (SQL_ASCII), which psycopg leaves in bytes."""
+
+    @override
+    def load(self, data: "Buffer") -> str:
+        text = super().load(data)
+        return text if isinstance(text, str) else text.decode(errors="replace")
+
+
+ADAPTERS: Final = AdaptersMap(types=types)
+"""psycopg's own adapters, before anybody registers one; for the ``adapters`` of a cursor."""
+
+register_default_adapters(ADAPTERS)
+for _type in ("text", "varchar", "bpchar", "name", '"char"'):
+    ADAPTERS.register_loader(_type, _TextLoader)
+
+
+class Context(NamedTuple):
+    """What psycopg adapts values by, where there is no cursor."""
+
+    connection: "BaseConnection[Any]"
+    adapters: AdaptersMap = ADAPTERS
+
+
+def bound(params: Sequence[object]) -> list[object]:
+    """Return the parameters of a statement, all integers of one type.
+
+    Or each size of value would be prepared as a statement of its own.
+    """
+    return [Int8(value) if type(value) is int else value for value in params]
