@@ -1,11 +1,14 @@
 """The models are an app that is installed for the tests of this folder, before tables are made."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 from django.apps import apps
 from django.conf import settings
 from pytest_django import DjangoDbBlocker
+
+from tests.fixtures.catalogue import without_catalogue
 
 
 # After the plugin that sets Django up.
@@ -22,18 +25,39 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("catalogue", [False, True], ids=["bare", "catalogue"], indirect=True)
 
 
+@pytest.fixture(scope="module")
+def catalogue(request: pytest.FixtureRequest) -> Iterator[bool]:
+    """Whether the app is in ``INSTALLED_APPS``; one after the other for a whole module, as the triggers are."""
+    installed: bool = request.param
+    with nullcontext() if installed else without_catalogue():
+        yield installed
+
+
+@pytest.fixture(scope="module", autouse=True)
+def guard(
+    request: pytest.FixtureRequest,
+    catalogue: bool,
+    django_db_setup: None,  # noqa: ARG001 -- the tables
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[str]:
+    """Who looks after the files: the fields, but for tests that choose.
+
+    It stays for all tests of a module that choose the same: to install triggers takes as long as twenty of them.
+    """
+    # Models cannot be imported before Django is set up.
+    from tests.lifecycle.guards import FIELD, guarded
+
+    name: str = getattr(request, "param", FIELD)
+    with django_db_blocker.unblock(), guarded(name, catalogue=catalogue):
+        yield name
+
+
 @pytest.fixture(autouse=True)
-def _tables(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+def _tables(guard: str, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:  # noqa: ARG001 -- it is set up first
     """Let each test run in autocommit, and leave its tables empty: flush() takes as long as a hundred of them."""
     # Models cannot be imported before Django is set up.
     from tests.lifecycle.support import empty_tables
 
-    request.getfixturevalue("django_db_setup")
     with django_db_blocker.unblock():
         yield
         empty_tables()
-
-
-@pytest.fixture(autouse=True)
-def _with_and_without(_tables: None, catalogue: bool) -> None:
-    """Each test of this folder asks for the fixture."""

@@ -16,11 +16,14 @@ from tests.lifecycle.support import file_fields, sql
 FIELD, TRIGGERS, BOTH = GUARDS = ("field", "triggers", "both")
 LABEL: Final = "papers"
 
+EVERY_GUARD: Final = pytest.mark.parametrize("guard", GUARDS, indirect=True)
+"""Of tests in which triggers have a part."""
+
 
 @contextmanager
-def guarded(guard: str, monkeypatch: pytest.MonkeyPatch, *, catalogue: bool) -> Generator[None]:
+def guarded(guard: str, *, catalogue: bool) -> Generator[None]:
     """Have the app's files be looked after in that way, on both databases."""
-    with ExitStack() as stack:
+    with pytest.MonkeyPatch.context() as monkeypatch, ExitStack() as stack:
         if guard == TRIGGERS:
             for field in file_fields():
                 monkeypatch.setattr(field, "cleanup", False, raising=False)

@@ -8,7 +8,7 @@ import pytest
 from django.db import OperationalError, transaction
 
 from pg_lo_storage.exceptions import LargeObjectNotFound
-from tests.lifecycle.guards import BOTH, FIELD, TRIGGERS, guarded
+from tests.lifecycle.guards import EVERY_GUARD
 from tests.lifecycle.papers.models import Paper, Version
 from tests.lifecycle.sessions import Session
 from tests.lifecycle.support import FILES, check, column, entries, named, upload
@@ -18,13 +18,6 @@ from tests.lifecycle.support import FILES, check, column, entries, named, upload
 def other() -> Iterator[Session]:
     with Session() as session:
         yield session
-
-
-@pytest.fixture(params=[FIELD, TRIGGERS, BOTH])
-def guard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, catalogue: bool) -> Iterator[str]:
-    name: str = request.param
-    with guarded(name, monkeypatch, catalogue=catalogue):
-        yield name
 
 
 def replace(row: Paper, content: bytes = b"second") -> None:
@@ -54,7 +47,7 @@ def copy(row: Paper) -> None:
 ACTIONS: tuple[Callable[[Paper], None], ...] = (replace, share, delete, clear, copy)
 
 
-@pytest.mark.usefixtures("guard")
+@EVERY_GUARD
 @pytest.mark.parametrize(
     ("first", "second", "left"),
     [
@@ -85,7 +78,7 @@ def test_the_second_waits_for_the_first(
     check(*left, catalogue=catalogue)
 
 
-@pytest.mark.usefixtures("guard")
+@EVERY_GUARD
 @pytest.mark.parametrize("unlink", [replace, clear, delete])
 @pytest.mark.parametrize("name", [share, copy])
 def test_who_comes_to_name_a_file_that_goes_is_refused(

@@ -1,26 +1,18 @@
 """The shortest of the histories in which a test of random ones found a fault."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.db import transaction
 from django.db.models.signals import post_save
 
 from pg_lo_storage.exceptions import LargeObjectNotFound
-from tests.lifecycle.guards import FIELD, guarded
 from tests.lifecycle.papers.models import Contract, Paper
 from tests.lifecycle.support import check, read, upload
 
 
 class Stop(Exception):
     """What a receiver fails with."""
-
-
-@pytest.fixture(autouse=True)
-def guard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, catalogue: bool) -> Iterator[str]:
-    name: str = getattr(request, "param", FIELD)
-    with guarded(name, monkeypatch, catalogue=catalogue):
-        yield name
 
 
 def test_what_an_instance_was_made_with_is_the_users_still_after_its_save_failed(catalogue: bool) -> None:

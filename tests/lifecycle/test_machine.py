@@ -12,20 +12,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lifecycle.guards import BOTH, FIELD, TRIGGERS, guarded
+from tests.lifecycle.guards import EVERY_GUARD
 from tests.lifecycle.histories import play, random_history, shortest
 from tests.lifecycle.worlds import World
 
 HISTORIES = int(os.environ.get("PG_LO_TEST_HISTORIES", "40"))
 FIRST = int(os.environ.get("PG_LO_TEST_FIRST_HISTORY", "0"))
 FAILURES = int(os.environ.get("PG_LO_TEST_FAILURES", "1"))
-
-
-@pytest.fixture(params=[FIELD, TRIGGERS, BOTH])
-def guard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, catalogue: bool) -> Iterator[str]:
-    name: str = request.param
-    with guarded(name, monkeypatch, catalogue=catalogue):
-        yield name
 
 
 @pytest.fixture
@@ -37,6 +30,7 @@ def world(guard: str, catalogue: bool) -> Iterator[World]:
         world.close()
 
 
+@EVERY_GUARD
 @pytest.mark.timeout(10 * HISTORIES)
 def test_at_every_commit_there_is_what_rows_name(world: World) -> None:
     failures: list[str] = []

@@ -13,7 +13,7 @@ from django.forms import modelform_factory
 
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.lifecycle.known import known
-from tests.lifecycle.guards import FIELD, GUARDS, TRIGGERS, guarded
+from tests.lifecycle.guards import EVERY_GUARD, FIELD, TRIGGERS
 from tests.lifecycle.papers.models import (
     BY_DATABASE,
     CALLED,
@@ -40,17 +40,6 @@ def rolled_back() -> Generator[None]:
     with suppress(Stop), transaction.atomic():
         yield
         raise Stop
-
-
-EVERY_GUARD = pytest.mark.parametrize("guard", GUARDS, indirect=True)
-"""Of tests in which triggers have a part: to install them takes as long as a test of each."""
-
-
-@pytest.fixture(autouse=True)
-def guard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, catalogue: bool) -> Iterator[str]:
-    name: str = getattr(request, "param", FIELD)
-    with guarded(name, monkeypatch, catalogue=catalogue):
-        yield name
 
 
 @pytest.fixture

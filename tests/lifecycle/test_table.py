@@ -1,6 +1,6 @@
 """What is left after what is done to a row, by whom the files are looked after; all asked in SQL."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, models, transaction
 
 from pg_lo_storage.storage import db_file_storage
-from tests.lifecycle.guards import FIELD, GUARDS, guarded
+from tests.lifecycle.guards import EVERY_GUARD, FIELD
 from tests.lifecycle.papers.models import Contract, Draft, Folder, Letter, Paper, Receipt, Remote, Version
 from tests.lifecycle.support import check, empty_tables, sql, upload
 
@@ -459,13 +459,7 @@ if hasattr(models, "DB_CASCADE"):
         folder.delete()
 
 
-@pytest.fixture(params=GUARDS)
-def guard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, catalogue: bool) -> Generator[str]:
-    name: str = request.param
-    with guarded(name, monkeypatch, catalogue=catalogue):
-        yield name
-
-
+@EVERY_GUARD
 def test_files_follow_their_rows(guard: str, catalogue: bool, subtests: pytest.Subtests) -> None:
     for name, case in CASES.items():
         with subtests.test(name):

@@ -6,22 +6,18 @@ import pytest
 from django.db import IntegrityError, OperationalError, transaction
 
 from pg_lo_storage.exceptions import LargeObjectNotFound
-from tests.lifecycle.guards import BOTH, TRIGGERS, guarded
+from tests.lifecycle.guards import BOTH, TRIGGERS
 from tests.lifecycle.papers.models import Paper, Version
 from tests.lifecycle.sessions import Session
 from tests.lifecycle.support import check, upload
+
+pytestmark = pytest.mark.parametrize("guard", [TRIGGERS, BOTH], indirect=True)
 
 
 @pytest.fixture
 def other() -> Iterator[Session]:
     with Session() as session:
         yield session
-
-
-@pytest.fixture(params=[TRIGGERS, BOTH])
-def _guard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, catalogue: bool) -> Iterator[None]:
-    with guarded(request.param, monkeypatch, catalogue=catalogue):
-        yield
 
 
 def by_update(version: Version, name: str) -> None:
@@ -45,7 +41,6 @@ def by_upsert(version: Version, name: str) -> None:
 NAMINGS = [by_update, by_bulk_update, by_bulk_create, by_upsert]
 
 
-@pytest.mark.usefixtures("_guard")
 @pytest.mark.parametrize("naming", NAMINGS)
 def test_who_replaces_the_last_row_waits_for_who_names_its_file(
     naming: Callable[[Version, str], None], other: Session, catalogue: bool
@@ -59,7 +54,6 @@ def test_who_replaces_the_last_row_waits_for_who_names_its_file(
     check(b"first", catalogue=catalogue)
 
 
-@pytest.mark.usefixtures("_guard")
 @pytest.mark.parametrize("naming", NAMINGS)
 def test_who_names_a_file_waits_for_who_replaces_the_last_row(
     naming: Callable[[Version, str], None], other: Session, catalogue: bool
