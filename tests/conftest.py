@@ -1,5 +1,7 @@
 """The fixtures are in ``tests/fixtures``, one module for each of the things that tests ask for."""
 
+import gc
+
 from hypothesis import settings
 
 # The same examples on every machine, however slow.
@@ -17,3 +19,9 @@ pytest_plugins = [
 
 # They run in environments that lack Django or a driver, or have other packages; see tests/run_all.py.
 collect_ignore = ["without_driver", "without_django", "packages"]
+
+
+def pytest_collection_finish() -> None:
+    # What is there for the whole run is not looked through again each time that a test collects garbage.
+    gc.collect()
+    gc.freeze()
