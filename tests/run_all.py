@@ -27,6 +27,9 @@ UV = os.environ.get("UV", "uv")
 DRIVERS = ("psycopg", "psycopg2")
 # What neither the driver nor a version can change is run with the first driver only.
 EVERYWHERE = "not server_tools and not once"
+# Where CI is set, pytest explains the difference of two large values line by line, for minutes; without bytecode on
+# disk each process that a test starts compiles Django and the drivers, which takes longer than all else it does.
+UNSET = {"CI", "PYTHONDONTWRITEBYTECODE"}
 NO_TESTS = 5  # pytest's exit status
 SYSTEM_SERVERS = Path("/usr/lib/postgresql")
 # Python, Django, PostgreSQL, driver: every value at least once on either driver, not the full product.
@@ -75,8 +78,7 @@ class Stage:
         extra = [f"--junit-xml={junit}"] if self.pytest else []
         extra += pytest_arguments if self.pytest and self.takes_arguments else []
         start = time.monotonic()
-        # Where CI is set, pytest explains the difference of two large values line by line, for minutes.
-        variables = {name: value for name, value in os.environ.items() if name != "CI"} | self.environment
+        variables = {name: value for name, value in os.environ.items() if name not in UNSET} | self.environment
         status, output = processes.run([*self.argv, *extra], ROOT, variables, capture=not streaming)
         if not streaming:
             print(f"{title}\n{output.decode(errors='replace')}", flush=True)
