@@ -62,11 +62,13 @@ def import_without(module: str, *blocked: str) -> str:
     return done.stderr
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("module", WITHOUT_DJANGO)
 def test_plain_users_need_neither_django_nor_a_driver(module: str) -> None:
     assert import_without(f"pg_lo_storage.{module}", "django", "psycopg", "psycopg2") == ""
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("module", ["storage", "fields", "lifecycle", "operations", "views", "databases"])
 def test_what_is_for_django_needs_it(module: str) -> None:
     assert import_without(f"pg_lo_storage.{module}") == ""

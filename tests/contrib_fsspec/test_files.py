@@ -124,11 +124,12 @@ def test_truncating(fs: PgLoFileSystem) -> None:
 
 @pytest.mark.parametrize("compression", ["gzip", "bz2", "xz"])
 def test_compression(fs: PgLoFileSystem, compression: str) -> None:
+    data = LARGE[:1_500_000]  # xz takes a second for all of it
     with fs.open("new", "wb", compression=compression) as file:
-        file.write(LARGE)
-    assert fs.cat_file(file.path, 0, 100) != LARGE[:100]
+        file.write(data)
+    assert fs.cat_file(file.path, 0, 100) != data[:100]
     with fs.open(file.path, compression=compression) as stored:
-        assert stored.read() == LARGE
+        assert stored.read() == data
     with fs.open("new.gz", "wb", compression="infer") as file:
         file.write(b"content")
     assert file.path == f"{file.oid}.gz" == fs.last_created

@@ -83,6 +83,7 @@ def test_what_a_test_created_is_unlinked_and_nothing_else(
     assert large_objects() == before
 
 
+@pytest.mark.once
 def test_without_the_fixtures_the_plugin_imports_no_django(tmp_path: Path) -> None:
     test = tmp_path / "test_it.py"
     test.write_text("import sys\ndef test_it(): assert not {'django', 'psycopg', 'psycopg2'} & sys.modules.keys()\n")
