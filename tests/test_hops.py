@@ -101,7 +101,7 @@ def test_a_small_file_is_opened_read_and_closed(around: Around) -> None:
         file.close()
 
     counted = hops(around, read)
-    assert len(counted.calls) <= 131, str(counted)
+    assert len(counted.calls) <= 84, str(counted)
 
 
 @BY_ITSELF_AND_IN_A_TRANSACTION
@@ -113,7 +113,7 @@ def test_a_large_file_is_read(around: Around) -> None:
             with db_file_storage.open(name) as file:
                 hops_of_read.append(Hops(file.read))
     counted = hops_of_read[-1]
-    assert len(counted.calls) <= 120, str(counted)
+    assert len(counted.calls) <= 104, str(counted)
     assert len(counted.most_objects) <= 6, str(counted)
 
 
@@ -133,4 +133,4 @@ def test_a_small_file_is_downloaded() -> None:
         response.close()
 
     counted = hops(nullcontext, download)
-    assert len(counted.calls) <= 96, str(counted)
+    assert len(counted.calls) <= 88, str(counted)

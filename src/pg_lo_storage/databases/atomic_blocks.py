@@ -4,7 +4,7 @@ import contextlib
 import inspect
 from collections.abc import Generator
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from django.db import Error, OperationalError, connections, transaction
 from django.db.transaction import Atomic
@@ -16,21 +16,23 @@ if TYPE_CHECKING:
 
 __all__ = ["atomic", "guarded", "noticing_loss"]
 
+_T = TypeVar("_T")
+
 # libpq's PQTRANS_INERROR and PQTRANS_UNKNOWN, as both drivers give them.
 _ABORTED: Final = 3
 _LOST: Final = 4
 
 
 @contextlib.contextmanager
-def guarded(wrapper: "BaseDatabaseWrapper") -> Generator[None]:
-    """Run the block by Django's rules: its errors, and an atomic block that an error has broken says so.
+def guarded(wrapper: "BaseDatabaseWrapper", used: _T) -> Generator[_T]:
+    """Give what the block is to use, by Django's rules: its errors, and an atomic block that one has broken says so.
 
     Whatever is raised: of what interrupts a query, such as Ctrl-C, only the connection knows what it has aborted.
     """
     wrapper.validate_no_broken_transaction()
     try:
         with wrapper.wrap_database_errors:
-            yield
+            yield used
     except BaseException as error:
         if wrapper.in_atomic_block:
             _mark(wrapper, error)

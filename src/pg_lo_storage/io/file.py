@@ -16,6 +16,7 @@ from pg_lo_storage.drivers.base import MAX_SIZE
 from pg_lo_storage.drivers.values import BLOCK, byte_view
 from pg_lo_storage.exceptions import LargeObjectTooLarge, StaleLargeObject
 from pg_lo_storage.io.buffered import BufferedLargeObject
+from pg_lo_storage.io.lifetime import Lifetime, OfTransaction
 from pg_lo_storage.io.modes import BinaryMode, Mode, parse_mode
 from pg_lo_storage.io.opening import open_large_object
 
@@ -52,19 +53,23 @@ class LargeObjectIO(_Base):
     _abandoned = False
 
     def __init__(self, driver: "LargeObjectDriver", oid: SupportsIndex = 0, mode: BinaryMode = "rb") -> None:
-        parsed = parse_mode(mode)
-        self._set_up(driver, *open_large_object(driver, operator.index(oid), parsed), parsed)
-        if parsed.kind == "a":
-            self._object.moved(self._object.end())
-        self._opened = True
+        self._open(driver, operator.index(oid), parse_mode(mode))
 
-    def _set_up(self, driver: "LargeObjectDriver", oid: int, descriptor: "LargeObject | None", mode: Mode) -> None:
+    def _open(self, driver: "LargeObjectDriver", oid: int, mode: Mode) -> None:
+        oid, descriptor = open_large_object(driver, oid, mode)
+        opened = BufferedLargeObject(driver, oid, descriptor)
+        if mode.kind == "a":
+            opened.moved(opened.end())
+        self._set_up(oid, mode, opened, OfTransaction(driver, oid) if descriptor else Lifetime())
+
+    def _set_up(self, oid: int, mode: Mode, opened: BufferedLargeObject, lifetime: Lifetime) -> None:
         self._mode = mode
-        self._driver = driver
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._oid = oid
-        self._object = BufferedLargeObject(driver, oid, descriptor)
+        self._object = opened
+        self._lifetime = lifetime
+        self._opened = True
 
     @property
     def oid(self) -> int:
@@ -291,16 +296,14 @@ class LargeObjectIO(_Base):
             raise ValueError(message)
 
     def _check(self) -> None:
-        """Raise ValueError where the file is closed, or shows without a query to be stale."""
+        """Raise ValueError where the file is closed, StaleLargeObject where its lifetime is over."""
         self._check_open()
         if self._abandoned:
             return
         if self._pid != os.getpid():
             message = f"large object {self._oid} was opened by another process: open it again in this one"
             raise StaleLargeObject(message, oid=self._oid)
-        if self._object.descriptor is not None and not self._driver.in_transaction:
-            message = f"the transaction that large object {self._oid} was opened in is over: open it again"
-            raise StaleLargeObject(message, oid=self._oid)
+        self._lifetime.check()
 
     def _before_change(self) -> None:
         """Called before what is sent to the server changes the object."""

@@ -1,6 +1,7 @@
 """How a binary file may be opened: the modes of :func:`open`, read once into flags."""
 
-from typing import Literal, NamedTuple, TypeAlias
+import itertools
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 __all__ = ["BinaryMode", "Mode", "parse_mode"]
 
@@ -17,17 +18,15 @@ class Mode(NamedTuple):
     """What a mode allows."""
 
     kind: Literal["r", "w", "a", "x"]
-    updating: bool
+    readable: bool
+    writable: bool
+    name: BinaryMode
+    """The usual spelling: ``rb``, ``rb+``, ``wb``, ..."""
+    reported: BinaryMode
+    """What an open file says its mode is; as CPython's, ``rb+`` where it was ``wb+``.
 
-    @property
-    def readable(self) -> bool:
-        """Whether reading is allowed."""
-        return self.kind == "r" or self.updating
-
-    @property
-    def writable(self) -> bool:
-        """Whether writing is allowed."""
-        return self.kind != "r" or self.updating
+    By what it says libraries such as gzip decide whether to read or to write.
+    """
 
     @property
     def creates(self) -> bool:
@@ -35,23 +34,22 @@ class Mode(NamedTuple):
         return self.kind != "r"
 
     @property
-    def name(self) -> BinaryMode:
-        """The usual spelling: ``rb``, ``rb+``, ``wb``, ..."""
-        names: dict[Literal["r", "w", "a", "x"], tuple[BinaryMode, BinaryMode]] = {
-            "r": ("rb", "rb+"),
-            "w": ("wb", "wb+"),
-            "a": ("ab", "ab+"),
-            "x": ("xb", "xb+"),
-        }
-        return names[self.kind][self.updating]
+    def updating(self) -> bool:
+        """Whether reading and writing are allowed."""
+        return self.readable and self.writable
 
-    @property
-    def reported(self) -> BinaryMode:
-        """What an open file says its mode is; as CPython's, ``rb+`` where it was ``wb+``.
 
-        By what it says libraries such as gzip decide whether to read or to write.
-        """
-        return "rb+" if self.kind == "w" and self.updating else self.name
+_MODES: Final = (
+    Mode("r", readable=True, writable=False, name="rb", reported="rb"),
+    Mode("r", readable=True, writable=True, name="rb+", reported="rb+"),
+    Mode("w", readable=False, writable=True, name="wb", reported="wb"),
+    Mode("w", readable=True, writable=True, name="wb+", reported="rb+"),
+    Mode("a", readable=False, writable=True, name="ab", reported="ab"),
+    Mode("a", readable=True, writable=True, name="ab+", reported="ab+"),
+    Mode("x", readable=False, writable=True, name="xb", reported="xb"),
+    Mode("x", readable=True, writable=True, name="xb+", reported="xb+"),
+)
+_BY_SPELLING: Final = {"".join(letters): mode for mode in _MODES for letters in itertools.permutations(mode.name)}
 
 
 def parse_mode(mode: object) -> Mode:
@@ -59,12 +57,9 @@ def parse_mode(mode: object) -> Mode:
     if not isinstance(mode, str):
         message = f"a mode is a string, not {type(mode).__name__}"
         raise TypeError(message)
-    letters = sorted(mode)
-    for kind in ("r", "w", "a", "x"):
-        for updating, wanted in ((False, ["b", kind]), (True, ["+", "b", kind])):
-            if letters == sorted(wanted):
-                return Mode(kind, updating)
+    if (parsed := _BY_SPELLING.get(mode)) is not None:
+        return parsed
     message = f"invalid mode {mode!r}: one of 'rb', 'wb', 'ab', 'xb', each with '+'"
-    if "b" not in letters:
+    if "b" not in mode:
         message += "; for text, wrap the binary file in io.TextIOWrapper"
     raise ValueError(message)

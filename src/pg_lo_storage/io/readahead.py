@@ -41,7 +41,7 @@ class ReadAhead:
 
     def take(self, size: int) -> bytes:
         """Return up to ``size`` buffered bytes, of one block."""
-        if size <= 0 or not self.buffered:
+        if size <= 0 or not self._blocks or self.position == self._end:
             return b""
         index, start = divmod(self.position - self._start, self._block)
         data = self._blocks[index]

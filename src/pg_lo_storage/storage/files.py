@@ -1,5 +1,6 @@
 """A large object as a file on one of Django's databases, and Django's :class:`File` around it."""
 
+import operator
 import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Self, cast
@@ -8,16 +9,14 @@ from django.core.files import File
 from typing_extensions import override
 
 from pg_lo_storage import catalogue
-from pg_lo_storage.catalogue import whole
 from pg_lo_storage.catalogue.content_types import content_type_of
 from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
 from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound, StaleLargeObject
 from pg_lo_storage.io import LargeObjectIO
-from pg_lo_storage.io.buffered import BufferedLargeObject
 from pg_lo_storage.io.modes import BinaryMode, parse_mode
-from pg_lo_storage.io.opening import open_for_reading
 from pg_lo_storage.names import make_name, original_name_of
+from pg_lo_storage.storage.lifetime import OfAtomicBlock, open_found
 from pg_lo_storage.storage.lookup import require_own_name
 
 if TYPE_CHECKING:
@@ -49,13 +48,6 @@ class DbFileIO(LargeObjectIO):
     reopens: bool = False
     """Whether it is opened again, at its position, where the transaction that it was opened in is over."""
 
-    _marked: object = None
-    # By its name, which may be another's than the object's own.
-    _is_found = False
-    # What was read whole in an atomic block, without a descriptor.
-    _found: "Found | None" = None
-    _find: "Callable[[], Found] | None" = None
-
     def __init__(
         self,
         loid: int = 0,
@@ -65,50 +57,43 @@ class DbFileIO(LargeObjectIO):
         *,
         driver: "LargeObjectDriver | None" = None,
     ) -> None:
+        parsed = parse_mode(mode)
         self._requested_alias = alias
-        writing = parse_mode(mode).writable
-        used = driver or DatabaseDriver((db_for_write if writing else db_for_read)(alias)).of_transaction()
+        used = driver or DatabaseDriver((db_for_write if parsed.writable else db_for_read)(alias)).of_transaction()
         try:
-            super().__init__(used, loid, mode)
+            self._open(used, operator.index(loid), parsed)
         except LargeObjectNotFound:
             fallback = db_for_write(alias)
             if not isinstance(used, DatabaseDriver) or used.alias == fallback:
                 raise
             used = DatabaseDriver(fallback).of_transaction()
-            super().__init__(used, loid, mode)
-        self._database = used if isinstance(used, DatabaseDriver) else None
-        self._marker = self._database.transaction_marker if self._database else None
-        self._name = make_name(self.oid, name) if not loid else name or str(self.oid)
-        if self._database is not None and (not loid or parse_mode(mode).kind == "x") and catalogue.is_installed():
+            self._open(used, operator.index(loid), parsed)
+        if isinstance(used, DatabaseDriver) and self._object.descriptor is not None:
+            self._lifetime = OfAtomicBlock(used, self.oid, self._object)
+        self._is_of(used, name if loid and name else make_name(self.oid, name))
+        if self._database is not None and (not loid or parsed.kind == "x") and catalogue.is_installed():
             catalogue.add(self._database, self.oid, upload_of(name or None))
-            self._marked = self._marker
+            self._changed_in = self._database.transaction_marker
 
     @classmethod
     def of_found(cls, find: "Callable[[], Found]", name: str, alias: str | None) -> Self:
         """Open what is found for reading; a small file, which is here already, asks nothing more of the server."""
         found = find()
+        database = found.database.of_transaction()
         self = cls.__new__(cls)
-        self._find = find
         self._requested_alias = alias
-        self._name = name
-        self._is_found = True
-        self._set_up(found.database, found.loid, None, parse_mode("rb"))
-        self._take(found)
-        self._opened = True
+        self._set_up(found.loid, parse_mode("rb"), *open_found(database, found))
+        self._is_of(database, name, find)
         return self
 
-    def _take(self, found: "Found") -> None:
-        self._database = database = found.database.of_transaction()
-        self._marker = database.transaction_marker
-        self._found = found if found.is_whole and found.remembered.token else None
-        descriptor = None if self._found else open_for_reading(database, found.loid)
-        self._driver = database
-        self._object = BufferedLargeObject(database, found.loid, descriptor)
-        if found.is_whole:
-            self._object.filled_whole(found.start)
-        if self._found:
-            # As by a descriptor, it is read as it was when it was opened.
-            self._object.content = found.start
+    def _is_of(self, driver: "LargeObjectDriver", name: str, find: "Callable[[], Found] | None" = None) -> None:
+        self._driver = driver
+        self._database = driver if isinstance(driver, DatabaseDriver) else None
+        self._name = name
+        # By its name, which may be another's than the object's own.
+        self._find = find
+        # The transaction in which the catalogue was told of a change.
+        self._changed_in = None
 
     @property
     def loid(self) -> int:
@@ -134,60 +119,38 @@ class DbFileIO(LargeObjectIO):
         if self._database is None:
             return DbFileIO(self.oid, mode, self._name, driver=self._driver)
         writing = parse_mode(mode).writable
-        if writing and self._is_found:
+        if writing and self._find is not None:
             require_own_name(DatabaseDriver(db_for_write(self._requested_alias)), self._name)
         alias = self._requested_alias if writing else self._database.alias
         # In another thread's transaction, which only that connection sees.
         is_there = self._database.is_of_another_thread and db_for_write(alias) == self._database.alias
         file = DbFileIO(self.oid, mode, self._name, alias, driver=self._database if is_there else None)
-        file._is_found = self._is_found
+        file._find = self._find
         return file
 
     @override
     def _before_change(self) -> None:
         # Once in each transaction, and again where a savepoint may have taken it back.
-        if self._database is not None and self._marked is not (marker := self._database.transaction_marker):
-            if catalogue.is_installed():
-                is_file = catalogue.mark_written(self._database, self.oid)
-                # What is written to an object that is gone is lost, and lies in wait for the next one of its oid.
-                if not is_file and not self._database.exists(self.oid):
-                    message = f"large object {self.oid} was deleted since it was opened: nothing was written"
-                    raise LargeObjectConflict(message, oid=self.oid)
-            self._marked = marker
+        database = self._database
+        if database is None or (marker := database.transaction_marker) is self._changed_in:
+            return
+        # What is written to an object that is gone is lost, and lies in wait for the next one of its oid.
+        if catalogue.is_installed() and not (catalogue.mark_written(database, self.oid) or database.exists(self.oid)):
+            message = f"large object {self.oid} was deleted since it was opened: nothing was written"
+            raise LargeObjectConflict(message, oid=self.oid)
+        self._changed_in = marker
 
     @override
     def _check(self) -> None:
         try:
             super()._check()
-            self._check_marker()
         except StaleLargeObject:
             if not self.reopens or self._find is None or self._pid != os.getpid():
                 raise
-            position = self._object.position
-            self._take(self._find())
+            position, found = self._object.position, self._find()
+            self._driver = self._database = found.database.of_transaction()
+            self._object, self._lifetime = open_found(self._database, found)
             self._object.seek(position)
-
-    def _check_marker(self) -> None:
-        descriptor, found = self._object.descriptor, self._found
-        if self._database is None or self._abandoned or (descriptor is None and found is None):
-            return
-        marker = self._database.transaction_marker
-        if marker is self._marker:
-            return
-        # A transaction or a savepoint ended since: what is buffered may be of neither. The server knows.
-        if descriptor is not None:
-            self._object.drop()
-            descriptor.tell()
-        elif found is not None and not self._is_open(self._database, found):
-            message = f"the transaction that large object {self.oid} was opened in is over: open it again"
-            raise StaleLargeObject(message, oid=self.oid)
-        self._marker = marker
-
-    def _is_open(self, database: DatabaseDriver, found: "Found") -> bool:
-        state = whole.is_open(database, found.loid, found.remembered, found.entry.version if found.entry else None)
-        if state is None:
-            self._found = None
-        return state is not False
 
 
 class DbFile(_BinaryFile):
@@ -208,7 +171,6 @@ class DbFile(_BinaryFile):
 
     def __init__(self, file: DbFileIO, name: str | None = None) -> None:
         super().__init__(file, name or file.name)
-        self.mode = file.mode
 
     @property
     def stored(self) -> DbFileIO:

@@ -35,8 +35,7 @@ def save(database: DatabaseDriver, blocks: Iterator[Buffer]) -> int:
     first, rest = _first_and_all(blocks)
     if rest is None:
         make = _make(first)
-        is_plain = make == queries.MAKE or database.sql is None
-        return database.from_bytes(first) if is_plain else database.perform(queries.from_bytes(first, make))
+        return database.perform(queries.from_bytes(first, make), lambda driver: driver.from_bytes(first))
     with atomic(database.alias), _compressed(database):
         return _save_large(database, rest)
 

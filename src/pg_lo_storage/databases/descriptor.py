@@ -1,0 +1,95 @@
+"""A descriptor over a connection of Django's, with Django's rules about errors."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from typing_extensions import Buffer
+
+from pg_lo_storage.databases.atomic_blocks import guarded
+from pg_lo_storage.drivers import LargeObject, bulk
+from pg_lo_storage.drivers.base import Sink
+from pg_lo_storage.exceptions import StaleLargeObject
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+__all__ = ["DatabaseLargeObject"]
+
+
+class DatabaseLargeObject:
+    """A descriptor that is used over the connection that opened it, in any thread."""
+
+    def __init__(self, wrapper: "BaseDatabaseWrapper", wrapped: LargeObject) -> None:
+        self._wrapper = wrapper
+        self._wrapped = wrapped
+        self._raw = wrapper.connection
+
+    @property
+    def oid(self) -> int:
+        """See :attr:`LargeObject.oid`."""
+        return self._wrapped.oid
+
+    def read(self, size: int) -> bytes:
+        """See :meth:`LargeObject.read`."""
+        with self._session() as wrapped:
+            return wrapped.read(size)
+
+    def stream(self, size: int, sink: Sink) -> int:
+        """See :meth:`StreamingLargeObject.stream`."""
+        with self._session() as wrapped:
+            return bulk.stream_descriptor(wrapped, size, sink)
+
+    def chunks(self, size: int, count: int | None = None) -> Iterator[bytes]:
+        """See :meth:`LargeObject.chunks`."""
+        blocks = self._wrapped.chunks(size, count)
+        while True:
+            with self._session():
+                block = next(blocks, None)
+            if block is None:
+                return
+            yield block
+
+    def write(self, data: Buffer) -> int:
+        """See :meth:`LargeObject.write`."""
+        with self._session() as wrapped:
+            return wrapped.write(data)
+
+    def write_all(self, blocks: Iterable[Buffer]) -> int:
+        """See :meth:`LargeObject.write_all`."""
+        with self._session() as wrapped:
+            return wrapped.write_all(blocks)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """See :meth:`LargeObject.seek`."""
+        with self._session() as wrapped:
+            return wrapped.seek(offset, whence)
+
+    def tell(self) -> int:
+        """See :meth:`LargeObject.tell`."""
+        with self._session() as wrapped:
+            return wrapped.tell()
+
+    def truncate(self, size: int) -> None:
+        """See :meth:`LargeObject.truncate`."""
+        with self._session() as wrapped:
+            wrapped.truncate(size)
+
+    def close(self) -> None:
+        """See :meth:`LargeObject.close`."""
+        if self._is_connected() and not self._wrapper.needs_rollback:
+            with guarded(self._wrapper, self._wrapped) as wrapped:
+                wrapped.close()
+
+    def _session(self) -> AbstractContextManager[LargeObject]:
+        if not self._is_connected():
+            message = f"the connection that large object {self.oid} was opened on was closed: open it again"
+            raise StaleLargeObject(message, oid=self.oid)
+        return guarded(self._wrapper, self._wrapped)
+
+    def _is_connected(self) -> bool:
+        return self._raw is not None and self._wrapper.connection is self._raw
+
+
+if TYPE_CHECKING:
+    _: type[LargeObject] = DatabaseLargeObject

@@ -1,0 +1,73 @@
+"""Until when files are open on Django's connections, where transactions and savepoints end behind their backs."""
+
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from pg_lo_storage.catalogue import whole
+from pg_lo_storage.drivers import AccessMode
+from pg_lo_storage.io.buffered import BufferedLargeObject
+from pg_lo_storage.io.lifetime import Lifetime, OfTransaction, over
+
+if TYPE_CHECKING:
+    from pg_lo_storage.catalogue import Found
+    from pg_lo_storage.databases import DatabaseDriver
+
+__all__ = ["OfAtomicBlock", "OfRemembered", "open_found"]
+
+
+class OfAtomicBlock(OfTransaction):
+    """That of a descriptor, which ends with a savepoint, too."""
+
+    def __init__(self, database: "DatabaseDriver", oid: int, opened: BufferedLargeObject) -> None:
+        super().__init__(database, oid)
+        self._database = database
+        self._opened = opened
+        self._marker = database.transaction_marker
+
+    @override
+    def check(self) -> None:
+        super().check()
+        descriptor, marker = self._opened.descriptor, self._database.transaction_marker
+        if marker is not self._marker and descriptor is not None:
+            # A transaction or a savepoint ended since: what is buffered may be of neither. The server knows.
+            self._opened.drop()
+            descriptor.tell()
+            self._marker = marker
+
+
+class OfRemembered(Lifetime):
+    """That of a small file that was read whole in an atomic block, without a descriptor."""
+
+    def __init__(self, database: "DatabaseDriver", found: "Found") -> None:
+        self._database = database
+        self._found: Found | None = found
+        self._marker = database.transaction_marker
+
+    @override
+    def check(self) -> None:
+        marker = self._database.transaction_marker
+        if marker is self._marker or (found := self._found) is None:
+            return
+        version = found.entry.version if found.entry else None
+        is_open = whole.is_open(self._database, found.loid, found.remembered, version)
+        if is_open is None:
+            self._found = None  # there is nothing any more that could end it
+        elif not is_open:
+            raise over(found.loid)
+        self._marker = marker
+
+
+def open_found(database: "DatabaseDriver", found: "Found") -> tuple[BufferedLargeObject, Lifetime]:
+    """Open a file that was found on this database for reading, and tell its lifetime."""
+    is_remembered = found.is_whole and found.remembered.token
+    is_in_transaction = database.is_in_or_begins_transaction or database.in_transaction
+    descriptor = None if is_remembered or not is_in_transaction else database.open(found.loid, AccessMode.READ)
+    opened = BufferedLargeObject(database, found.loid, descriptor)
+    if found.is_whole:
+        opened.filled_whole(found.start)
+    if is_remembered:
+        # As by a descriptor, it is read as it was when it was opened.
+        opened.content = found.start
+        return opened, OfRemembered(database, found)
+    return opened, Lifetime() if descriptor is None else OfAtomicBlock(database, found.loid, opened)
