@@ -18,7 +18,7 @@ from pg_lo_storage.serving.conditions import Validators
 from tests.fuzz import checks, corpus
 from tests.fuzz.inputs import DEALT, Deal, Edit, Stored, deals
 
-INPUTS: Final = int(os.environ.get("PG_LO_FUZZ_INPUTS", "60_000"))
+INPUTS: Final = int(os.environ.get("PG_LO_FUZZ_INPUTS", "100_000"))
 SEED: Final = int(os.environ.get("PG_LO_FUZZ_SEED", "0"))
 # Hypothesis remembers all that it drew of one seed.
 DRAWS: Final = 2_000
@@ -68,14 +68,16 @@ def changed_queries() -> list[tuple[object, ...]]:
     return [
         ("12.pdf", "/signed/", [Edit(place, removed, text)], 3600, 60)
         for text in corpus.QUERIES
-        for place in (0, 9, 60, 100)
+        for place in (0, 9, 10, 20, 21, 22, 60, 100)
         for removed in (0, 1)
     ]
 
 
 def make_signed(deal: Deal) -> tuple[object, ...]:
     name, base_url = deal.text(corpus.NAMES), deal.text(["/signed/", "/", "https://example.org/a/"])
-    return name, base_url, deal.changes(deal.choice((1, 2, 3))), deal.size() % 10**6 + 1, deal.size() % 10**6
+    spelled = [Edit(deal.choice(range(80)), deal.choice((0, 1)), deal.choice(corpus.QUERIES))]
+    changes = deal.choice((spelled, deal.changes(deal.choice((1, 2, 3)))))
+    return name, base_url, changes, deal.size() % 10**6 + 1, deal.size() % 10**6
 
 
 PURE: Final[dict[str, Target]] = {
