@@ -12,6 +12,7 @@ from tests.drivers.support import is_aborted
 from tests.fixtures.connections import Connect
 
 psycopg: Any = pytest.importorskip("psycopg")
+pytestmark = pytest.mark.parametrize("driver_name", ["psycopg"], indirect=True)
 
 DATA = bytes(range(256)) * 16_384  # 4 MB
 
