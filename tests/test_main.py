@@ -137,14 +137,14 @@ def test_the_aliases_of_the_settings_and_their_server(
         assert value(section, "role may create large objects") == "yes"
         assert value(section, "role may read pg_largeobject_metadata") == "yes"
     assert value(sections[0], "driver") == "other_driver.Driver"
-    assert value(sections[1], "driver").startswith("pg_lo_storage.drivers.psycopg")
+    assert value(sections[1], "driver").startswith("pg_lo_storage.drivers.Psycopg")
 
 
 def test_a_plain_connection(report: Report, server: Server) -> None:
     printed = report("--dsn", server.dsn())
     assert value(printed, "database by --dsn") == f"over {INSTALLED[0]}"
     assert value(printed, "server").startswith("PostgreSQL 1")
-    assert value(printed, "driver").startswith("pg_lo_storage.drivers.psycopg")
+    assert value(printed, "driver").startswith("pg_lo_storage.drivers.Psycopg")
 
 
 def test_a_superuser_and_a_read_only_session_show(report: Report, server: Server) -> None:

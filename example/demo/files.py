@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 ROOT = Path(__file__).resolve().parents[2]
-DEFAULT = ("README.md", "LICENSE", "uv.lock", "src/pg_lo_storage/storage.py")
+DEFAULT = ("README.md", "LICENSE", "uv.lock", "src/pg_lo_storage/storage/storage.py")
 MB = 1024 * 1024
 LARGE_SIZE = 64 * MB
 

@@ -74,14 +74,15 @@ def django_databases() -> Iterator[Line]:
         databases = importlib.import_module("pg_lo_storage.databases")
         reading, writing = databases.db_for_read(), databases.db_for_write()
         yield "aliases", f"{reading} for reading, {writing} for writing"
-        wrappers = {alias: databases.connections[alias] for alias in (reading, writing)}
+        connections = importlib.import_module("django.db").connections
+        wrappers = {alias: connections[alias] for alias in (reading, writing)}
     except Exception as error:  # noqa: BLE001 -- a project's settings may raise anything
         yield "", _named(error)
         return
     for alias, wrapper in wrappers.items():
         yield f"database {alias!r}", wrapper.vendor
         if wrapper.vendor == "postgresql":
-            yield from _django_database(wrapper, databases.settings)
+            yield from _django_database(wrapper, importlib.import_module("django.conf").settings)
 
 
 def _django_database(wrapper: Any, settings: object) -> Iterator[Line]:

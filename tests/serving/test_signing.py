@@ -71,6 +71,11 @@ def test_whoever_has_the_url_may_read_the_file(name: str) -> None:
     assert serve(sign(name), method="HEAD").status_code == 200
 
 
+@pytest.mark.usefixtures("set_time")
+def test_urls_of_earlier_releases_stay_valid() -> None:
+    assert sign("17.pdf") == "/signed/17.pdf?signature=1800003600..m8kdj7RJpL0f8T0XSjsWK6pXJGXbpytycQ6D-cRRC2M"
+
+
 def refused(response: HttpResponseBase) -> bool:
     return (response.status_code, body(response), "ETag" in response.headers) == (403, b"", False)
 

@@ -20,7 +20,7 @@ ENTRY_POINTS: Final = "pg_lo_storage.drivers"
 _BUILT_IN: Final = {
     "psycopg.Connection": "pg_lo_storage.drivers.psycopg3.Psycopg3Driver",
     "psycopg2.extensions.connection": "pg_lo_storage.drivers.psycopg2.Psycopg2Driver",
-    "pg_lo_storage.testing.memory.connection.InMemoryConnection": "pg_lo_storage.testing.memory.driver.InMemoryDriver",
+    "pg_lo_storage.testing.InMemoryConnection": "pg_lo_storage.testing.memory.driver.InMemoryDriver",
 }
 _DJANGO: Final = {"django.db.backends.base.base.BaseDatabaseWrapper", "django.utils.connection.ConnectionProxy"}
 _registered: dict[str, DriverFactory | str] = {}

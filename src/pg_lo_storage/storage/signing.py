@@ -17,7 +17,8 @@ __all__ = ["PARAMETER", "Grant", "read_signature", "signed_url"]
 PARAMETER: Final = "signature"
 """The query parameter."""
 
-_SALT: Final = "pg_lo_storage.storage.signing"
+# URLs that were signed by earlier releases have it, so it does not follow the file.
+_SALT: Final = "pg_lo_storage.signing"
 _DISPOSITIONS: Final[dict[str, bool | None]] = {"": None, "a": True, "i": False}
 
 _QUERY: Final = re.compile(rf"{PARAMETER}=([1-9][0-9]{{0,18}})\.([ai]?)\.([A-Za-z0-9_-]+)")
