@@ -3,13 +3,17 @@
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from django.db import connection, models
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ModelState, ProjectState
 
+from pg_lo_storage import operations
 from pg_lo_storage.fields import DbFileField
+
+SQL_FILES = Path(operations.__file__).with_name("sql")
 
 
 def run(query: str, params: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:

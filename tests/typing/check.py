@@ -80,12 +80,15 @@ def build(folder: Path) -> Path:
     """Build the wheel and see to what it contains."""
     run(UV, "build", "--wheel", "--out-dir", folder)
     (wheel,) = folder.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    if "pg_lo_storage/py.typed" not in names:
-        raise Failure("the wheel has no py.typed")
-    packages = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
-    if packages != {"pg_lo_storage"} or any(name.endswith(".pyi") for name in names):
-        raise Failure(f"the wheel has more than the package and its types: {names}")
+    files = [entry.filename for entry in zipfile.ZipFile(wheel).infolist() if not entry.is_dir()]
+    names = {name for name in files if ".dist-info/" not in name}
+    source = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*") if path.is_file()}
+    source = {name for name in source if "/__pycache__/" not in name}
+    if names ^ source:
+        raise Failure(f"the wheel has not the package's files, all of them and no more: {sorted(names ^ source)}")
+    kinds = {name.rpartition(".")[2] for name in names}
+    if kinds != {"py", "typed", "sql", "html"}:
+        raise Failure(f"the wheel has files of these kinds: {sorted(kinds)}")
     return wheel
 
 

@@ -8,17 +8,14 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from pg_lo_storage.operations import trigger_scripts as scripts
-from pg_lo_storage.operations.guard_column import ADD_GUARD_COLUMN, REMOVE_GUARD_COLUMN
-from pg_lo_storage.operations.trigger_claims import CLAIMS
-from pg_lo_storage.operations.trigger_functions import FUNCTIONS, PREFIX, fill
-from pg_lo_storage.operations.trigger_guard import GUARD
+from pg_lo_storage.operations import templates
 
 __all__ = ["Quote", "add_guard_column", "claim", "install", "list_columns", "refresh", "remove", "remove_guard_column"]
 
 Quote = Callable[[str], str]
 """Makes an SQL literal of a string."""
 
+_GUARD: Final = "pg_lo_storage_guard"  # how the names of trigger functions begin
 _IDENTIFIER: Final = 63  # bytes of one that PostgreSQL keeps
 _EVENTS: Final = {
     "inserted": "after insert on %s referencing new table as pg_lo_new",
@@ -39,16 +36,19 @@ def install(
     ``same`` are the columns in which rows with the same file are alike.
     """
     events = _EVENTS | _TRUNCATE_EVENTS if truncate else _EVENTS
-    guard = PREFIX if owner is None else _identifier(f"{PREFIX}_as_", owner)
-    function = GUARD.replace("@guard@", guard).replace("@security@", "invoker" if owner is None else "definer")
+    guard = _GUARD if owner is None else _identifier(f"{_GUARD}_as_", owner)
+    *helpers, function = templates.functions()
+    function = templates.fill(function, {"guard": f'"{guard}"'})
+    if owner is not None:
+        function = function.replace("security invoker", "security definer")
     return _script(
-        scripts.INSTALL,
+        "install",
         quote,
         table=table,
         column=column,
         guard=guard,
         owner=owner,
-        definitions=[*FUNCTIONS, *CLAIMS, function],
+        definitions=[*helpers, function],
         same=list(same) or None,
         names=[_trigger(event, column) for event in events],
         events=list(events.values()),
@@ -59,12 +59,12 @@ def install(
 def remove(quote: Quote, table: str, column: str) -> str:
     """Return the script that drops a column's triggers, and the functions that no trigger uses any more."""
     names = [_trigger(event, column) for event in _EVENTS | _TRUNCATE_EVENTS]
-    return _script(scripts.REMOVE, quote, table=table, column=column, all_names=names)
+    return _script("remove", quote, table=table, column=column, all_names=names)
 
 
 def claim(quote: Quote, table: str, column: str) -> str:
     """Return the script that refuses rows which are there already, and name a file that is not theirs alone."""
-    return _script(scripts.CLAIM, quote, table=table, column=column)
+    return _script("claim", quote, table=table, column=column)
 
 
 def list_columns(quote: Quote, columns: Iterable[tuple[str, str]], kept: Iterable[str]) -> str:
@@ -74,22 +74,22 @@ def list_columns(quote: Quote, columns: Iterable[tuple[str, str]], kept: Iterabl
     """
     listed = list(columns)
     tables, names = [table for table, _ in listed], [name for _, name in listed]
-    return _script(scripts.LIST_COLUMNS, quote, tables=tables, columns=names, kept=list(kept))
+    return _script("list_columns", quote, tables=tables, columns=names, kept=list(kept))
 
 
 def refresh(quote: Quote) -> str:
     """Return the script that tells triggers their columns' names of now."""
-    return _script(scripts.REFRESH, quote)
+    return _script("refresh", quote)
 
 
 def add_guard_column(quote: Quote, table: str, column: str) -> str:
     """Return the script that adds the generated column with the oids that a column names."""
-    return _script(ADD_GUARD_COLUMN, quote, table=table, column=column, name=_identifier("pg_lo_storage_", column))
+    return _script("add_guard_column", quote, table=table, column=column, name=_identifier("pg_lo_storage_", column))
 
 
 def remove_guard_column(quote: Quote, table: str, column: str) -> str:
     """Return the script that drops it."""
-    return _script(REMOVE_GUARD_COLUMN, quote, table=table, column=column)
+    return _script("remove_guard_column", quote, table=table, column=column)
 
 
 def _trigger(event: str, column: str) -> str:
@@ -104,16 +104,13 @@ def _identifier(prefix: str, name: str) -> str:
     return prefix + hashlib.sha256(name.encode()).hexdigest()[: _IDENTIFIER - len(prefix)][:32]
 
 
-def _script(template: str, quote: Quote, **values: str | list[str] | None) -> str:
-    literals = {
-        name: _literal(quote, value) for name, value in {"prefix": PREFIX, "helpers": _HELPERS, **values}.items()
-    }
-    # A value may look like a part: they come last, all at once.
-    template = fill(template, literals)
+def _script(file: str, quote: Quote, **values: str | list[str] | None) -> str:
+    literals = {name: _literal(quote, value) for name, value in {"helpers": _HELPERS, **values}.items()}
     tag = "$do$"
-    while tag in template:
+    while any(tag in literal for literal in literals.values()):
         tag = f"${tag[1:-1]}_$"
-    return f"do {tag}{template}{tag}"
+    # A value may look like a part: they come last, all at once.
+    return templates.fill(templates.script(file).replace("$do$", tag), literals)
 
 
 def _literal(quote: Quote, value: str | list[str] | None) -> str:

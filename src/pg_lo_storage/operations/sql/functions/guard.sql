@@ -1,14 +1,8 @@
-"""The trigger function itself; :mod:`.triggers` installs it and its helpers."""
-
-from typing import Final
-
-from pg_lo_storage.operations.trigger_functions import PARTS, fill
-
-__all__ = ["GUARD"]
-
-_GUARD: Final = """
+-- The trigger function itself, which calls the others.
 create or replace function "@schema@"."@guard@"() returns trigger
-language plpgsql stable security @security@ @options@ as $body$
+language plpgsql stable security invoker
+set search_path = pg_catalog, pg_temp set standard_conforming_strings = on set row_security = off
+as $body$
 declare
     relation constant regclass := coalesce(pg_partition_root(tg_relid), tg_relid);
     is_original constant boolean := relation::oid = tg_argv[1]::oid;
@@ -26,7 +20,7 @@ declare
     replacing text[];
 begin
     select max(attname::text) filter (where attnum = tg_argv[0]::int2),
-        max(attname::text) filter (where attname = tg_argv[2]), bool_and(@readable@)
+        max(attname::text) filter (where attname = tg_argv[2]), bool_and("@readable@")
         into attribute, namesake, is_readable
         from pg_attribute as a join pg_class as r on r.oid = a.attrelid
         where attrelid = relation and not attisdropped and (attnum = tg_argv[0]::int2 or attname = tg_argv[2]);
@@ -64,14 +58,14 @@ begin
                 from (select name, bool_or(is_new) as is_new from (
                         select new, true from changed union all select old, false from changed
                     ) as names (name, is_new) where name <> '' group by name having bool_and(is_new) = bool_or(is_new)
-                ) as given where @valid@
+                ) as given where "@valid@"
             ) as sets, (
                 select array_agg(name) as olds, array_agg(new) as news
-                from (select old as name, new from changed where new <> '') as pairs where @valid@
+                from (select old as name, new from changed where new <> '') as pairs where "@valid@"
             ) as pairs$sql$, attribute) into gone, named, replaced, replacing;
     elsif tg_op <> 'TRUNCATE' then
         execute format($sql$select array_agg(name) from (select distinct %I::text collate "C" as name from %s) as names
-            where @valid@$sql$, attribute, case tg_op when 'INSERT' then 'pg_lo_new' else 'pg_lo_old' end) into given;
+            where "@valid@"$sql$, attribute, case tg_op when 'INSERT' then 'pg_lo_new' else 'pg_lo_old' end) into given;
         named := case tg_op when 'INSERT' then given end;
         gone := case tg_op when 'DELETE' then given end;
     end if;
@@ -89,9 +83,9 @@ begin
             message = format('trigger %I of table %s was made after this transaction began',
                 tg_name, tg_relid::regclass);
     end if;
-    if named is not null and current_setting('@expected@', true) <> '' then
-        perform set_config('@expected@', array_to_string(array(
-            select loid from string_to_table(current_setting('@expected@'), ' ') as loid
+    if named is not null and current_setting('pg_lo_storage.expected', true) <> '' then
+        perform set_config('pg_lo_storage.expected', array_to_string(array(
+            select loid from string_to_table(current_setting('pg_lo_storage.expected'), ' ') as loid
             where loid <> all(array(select split_part(name, '.', 1) from unnest(named) as name))), ' '), true);
     end if;
     begin
@@ -109,7 +103,7 @@ begin
                 execute format($sql$select array_agg(distinct name) from (
                         select %1$I::text collate "C" as name, %2$s from pg_lo_new$sql$ || case when tg_op = 'UPDATE'
                         then ' except select %1$I::text collate "C", %2$s from pg_lo_old' else '' end
-                        || $sql$) as changed where @valid@$sql$, attribute, key) into claimed;
+                        || $sql$) as changed where "@valid@"$sql$, attribute, key) into claimed;
             end if;
             if claimed is not null then
                 execute format('select %s.pg_lo_storage_claim($1, $2, $3, $4, $5)', place)
@@ -134,7 +128,4 @@ begin
     end;
     return null;
 end
-$body$"""
-
-GUARD: Final = fill(_GUARD, PARTS).strip()
-"""The trigger function ``"@guard@"``, security ``@security@``."""
+$body$

@@ -1,0 +1,123 @@
+-- Locks as pg_lo_storage.lifecycle.sharing does; each statement has a snapshot of its own, and so sees what was
+-- committed while an earlier one waited.
+create or replace function "@schema@".pg_lo_storage_settle(
+    place regnamespace, catalogue regclass, relation regclass, attribute name,
+    named text[], gone text[], replaced text[], replacing text[], is_truncated boolean
+) returns void language plpgsql volatile
+set search_path = pg_catalog, pg_temp set standard_conforming_strings = on set row_security = off
+as $body$
+declare
+    name_lock constant int4 := 1886154612;
+    loids oid[];
+    held oid[];
+    lost text;
+    misplaced record;
+    reference record;
+    selects text[] := '{}';
+    kept oid[];
+    source text;
+begin
+    if named is not null then
+        loids := array(select distinct split_part(file, '.', 1)::oid as loid from unnest(named) as file order by loid);
+        if catalogue is null then
+            /*@room_to_name@*/
+            perform pg_advisory_xact_lock_shared(name_lock, (loid::int8 - 2147483648)::int4)
+                from unnest(loids) as loid;
+            held := loids;
+        else
+            execute format('select array(select loid from %s where loid = any($1) order by loid for key share)',
+                catalogue) into held using loids;
+        end if;
+        -- pg_describe_object looks past the snapshot, which is an old one in REPEATABLE READ.
+        select string_agg(quote_literal(file), ', ') into lost from unnest(named) as file
+            where split_part(file, '.', 1)::oid <> all(held)
+            or pg_describe_object('pg_largeobject'::regclass, split_part(file, '.', 1)::oid, 0) is null;
+        if lost is not null then
+            raise foreign_key_violation using
+                message = format('column %I of table %s cannot name %s: unlinked by another session',
+                    attribute, relation, lost),
+                hint = 'No row names the file any more. Save it again, and use its new name.';
+        end if;
+    end if;
+    if replaced is not null then
+        execute $sql$with file as materialized (select name
+            from (select distinct unnest($1 || $2) as name) as given
+            join pg_largeobject_metadata as m on m.oid = case when "@valid@" then split_part(name, '.', 1)::oid end$sql$
+            || coalesce(' join ' || catalogue::text || ' as f on f.loid = m.oid'
+                ' and coalesce(f.loid::text || f.extension = name, true)', '')
+            || ') select present, missing from unnest($1, $2) as pair (present, missing)'
+            ' join file on name = present where not exists (select from file where name = missing) limit 1'
+            into misplaced using replaced, replacing;
+        if misplaced is not null then
+            raise foreign_key_violation using
+                message = format('column %I of table %s cannot name %L in the place of %L: there is no such file',
+                    attribute, relation, misplaced.missing, misplaced.present),
+                hint = 'Both stay. Use the name of a file that there is, or NULL or an empty one to give the file up.';
+        end if;
+    end if;
+    -- An earlier snapshot shows none of the references that were committed since.
+    if gone is null or current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+        return;
+    end if;
+    loids := array(select distinct split_part(file, '.', 1)::oid as loid from unnest(gone) as file order by loid);
+    if catalogue is null then
+        loids := array(select m.oid from pg_largeobject_metadata as m where m.oid = any(loids) order by m.oid);
+        /*@room_to_lock@*/
+        perform pg_advisory_xact_lock(name_lock, (loid::int8 - 2147483648)::int4) from unnest(loids) as loid;
+    else
+        execute format('select array(select loid from %s where loid = any($1)'
+            ' and coalesce(loid::text || extension = any($2), true) order by loid for update)', catalogue)
+            into held using loids, gone;
+        if is_truncated then
+            -- They were files when the statement began, which may have emptied the catalogue too.
+            execute format('select $2 || array(select loid from unnest($1) as loid'
+                ' where not exists (select from %s as f where f.loid = loid.loid))', catalogue)
+                into held using loids, held;
+        end if;
+        loids := held;
+    end if;
+    if loids = '{}' then
+        return;
+    end if;
+    execute format('select %s.pg_lo_storage_kept()', place) into kept;
+    for reference in execute format($sql$select a.attrelid::regclass as relation, a.attname as name, "@readable@"
+            as is_readable, "@literal_oids@" as defaults,
+            case when c.collisdeterministic is false then ' collate "C"' else '' end as collation
+        from (
+            select a.attrelid, a.attnum from %1$s.pg_lo_storage_columns() as l
+                join pg_attribute as a on a.attrelid = to_regclass(l.relation) and a.attname = l.attribute
+            union select l.relid, l.attnum from %1$s.pg_lo_storage_columns() as l
+            union select a.attrelid, a.attnum from pg_attribute as a where a.attrelid = $1 and a.attname = $2
+        ) as listed join pg_attribute as a using (attrelid, attnum) join pg_class as r on r.oid = a.attrelid
+        left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
+        left join pg_collation as c on c.oid = a.attcollation
+        where not a.attisdropped$sql$, place) using relation, attribute
+    loop
+        if not reference.is_readable then
+            raise warning 'kept large objects % of table %: to read column % of % is not safe, since it is no plain'
+                ' table''s column of text or numbers', loids, relation, reference.name, reference.relation;
+            return;
+        end if;
+        kept := kept || reference.defaults::oid[];
+        source := format('%I::text', reference.name) || reference.collation;
+        selects := selects || format('select split_part(%s, ''.'', 1) from %s where %s', source,
+            reference.relation, "@naming@");
+    end loop;
+    loids := array(select loid from unnest(loids) as loid where loid <> all(kept)
+        and loid::text <> all(string_to_array(coalesce(current_setting('pg_lo_storage.expected', true), ''), ' ')));
+    if loids = '{}' then
+        return;
+    end if;
+    execute format('select array(select name::oid from (select unnest($1) as name except (%s)) as unnamed)',
+        array_to_string(selects, ' union all ')) into loids using loids::text[];
+    /*@room_to_unlink@*/
+    if catalogue is not null then
+        execute format('delete from %s where loid = any($1)', catalogue) using loids;
+    end if;
+    -- lo_unlink closes the session's own descriptors of the object: their guards are to say so.
+    perform lo_unlink(m.oid), (select count(set_config('pg_lo_storage.fd' || fd, '', true))
+        from string_to_table(current_setting('pg_lo_storage.of' || m.oid, true), ' ') as fd
+        where current_setting('pg_lo_storage.fd' || fd, true) like '%-' || m.oid)
+        from pg_largeobject_metadata as m where m.oid = any(loids) order by m.oid;
+end
+$body$

@@ -1,0 +1,2 @@
+        (select attnum from pg_attribute
+            where attrelid = member.root and attname = "@column@" and not attisdropped)

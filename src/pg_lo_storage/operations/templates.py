@@ -1,0 +1,68 @@
+"""The SQL of the triggers: the files in ``sql/``, which an editor and a linter can read.
+
+In a file ``"@name@"`` stands for an expression, and ``/*@name@*/`` for a query or for statements. What it stands for is
+``sql/parts/name.sql``, or a part that is made here, or else a value, which the caller fills in.
+"""
+
+import functools
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Final
+
+from pg_lo_storage.databases.search import LITERAL_OIDS, READABLE, readable
+
+__all__ = ["fill", "functions", "script"]
+
+_SQL: Final = files(__name__.rpartition(".")[0]) / "sql"
+_MARK: Final = re.compile(r'"@(\w+)@"|/\*@(\w+)@\*/')
+_COMMENT: Final = re.compile(r"\A(?:--.*\n)+")
+
+# How many locks the statement takes, and for which objects.
+_ROOMS: Final = {
+    "room": ("(case when catalogue is null then 2 else 1 end) * cardinality(files)", "files"),
+    "room_to_name": ("cardinality(loids)", "loids"),
+    "room_to_lock": ("2 * cardinality(loids)", "loids"),
+    "room_to_unlink": ("cardinality(loids)", "loids"),
+}
+_PARTS: Final = {
+    "readable": READABLE,
+    "literal_oids": LITERAL_OIDS,
+    # Whether values of column "a" of relation "r" can be compared, as text that nobody's code makes.
+    "alike": readable("text", "varchar", "bpchar", "name", "oid", "int2", "int4", "int8", "uuid", "bool"),
+}
+
+
+def fill(template: str, parts: Mapping[str, str]) -> str:
+    """Return the template with those of its marks replaced that ``parts`` has, in one pass."""
+    return _MARK.sub(lambda mark: parts.get(mark[1] or mark[2], mark[0]), template)
+
+
+@functools.cache
+def functions() -> tuple[str, ...]:
+    """Return the functions that the trigger function calls, and last itself; values are ``schema`` and ``guard``."""
+    names = ("existing", "truncating", "settle", "same", "claim", "guard")
+    return tuple(_whole(f"functions/{name}.sql") for name in names)
+
+
+@functools.cache
+def script(name: str) -> str:
+    """Return one of the ``DO`` statements; the values are literals."""
+    return _whole(f"scripts/{name}.sql")
+
+
+def _whole(path: str) -> str:
+    return fill(_read(_SQL / path), _parts())
+
+
+@functools.cache
+def _parts() -> dict[str, str]:
+    parts = {file.name.removesuffix(".sql"): _read(file) for file in (_SQL / "parts").iterdir()}
+    rooms = {name: fill(parts["room"], {"count": count, "files": of}) for name, (count, of) in _ROOMS.items()}
+    return {**parts, **_PARTS, **rooms}
+
+
+def _read(file: Traversable) -> str:
+    """Return what is in a file, without the comment that it begins with."""
+    return _COMMENT.sub("", file.read_text(encoding="utf-8")).strip()
