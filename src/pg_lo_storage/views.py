@@ -1,6 +1,8 @@
 """Views that serve stored files; who may read them is for the caller to decide, before."""
 
-from collections.abc import Collection, Mapping
+import functools
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from typing import ParamSpec
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponseBase, HttpResponseForbidden
@@ -13,6 +15,19 @@ from pg_lo_storage.storage import DbFileStorage, db_file_storage
 from pg_lo_storage.storage.signing import read_signature
 
 __all__ = ["INLINE_TYPES", "DbFileView", "adb_serve", "db_serve", "db_serve_signed"]
+
+
+_P = ParamSpec("_P")
+
+
+def _awaited(view: Callable[_P, HttpResponseBase]) -> Callable[_P, Coroutine[object, object, HttpResponseBase]]:
+    @functools.wraps(view)
+    async def awaited(*args: _P.args, **kwargs: _P.kwargs) -> HttpResponseBase:
+        return await sync_to_async(view)(*args, **kwargs)
+
+    awaited.__name__ = awaited.__qualname__ = f"a{view.__name__}"
+    awaited.__doc__ = f":func:`{view.__name__}`, awaited."
+    return awaited
 
 
 def db_serve(
@@ -38,21 +53,7 @@ def db_serve(
     return respond(request, filename, storage, presentation)
 
 
-async def adb_serve(
-    request: HttpRequest,
-    filename: str,
-    *,
-    storage: DbFileStorage = db_file_storage,
-    as_attachment: bool | None = None,
-    download_name: str | None = None,
-    content_type: str | None = None,
-    inline_types: Collection[str] = INLINE_TYPES,
-    max_ranges: int = MAX_RANGES,
-    headers: Mapping[str, str | None] | None = None,
-) -> HttpResponseBase:
-    """:func:`db_serve`, awaited."""
-    presentation = Presentation(as_attachment, download_name, content_type, inline_types, max_ranges, headers or {})
-    return await sync_to_async(respond)(request, filename, storage, presentation)
+adb_serve = _awaited(db_serve)
 
 
 def db_serve_signed(

@@ -121,83 +121,80 @@ def spaced(separator: str) -> st.SearchStrategy[str]:
     return st.sampled_from([separator, f" {separator}", f"{separator} ", f"\t{separator} \t"])
 
 
-@st.composite
-def tag_lists(draw: st.DrawFn, etag: str | None) -> tuple[str, Tags]:
+def tag_lists(etag: str | None) -> st.SearchStrategy[tuple[str, Tags]]:
     """Draw the value of If-Match and If-None-Match."""
-    kind = draw(st.sampled_from(["*", "none", "list", "list"]))
-    if kind == "*":
-        return draw(st.sampled_from(["*", " * "])), "*"
-    if kind == "none":
-        return draw(st.sampled_from(["", "abc", "W/", '"', "\x00", "**", "é", ",,,"])), "none"
+    none = ["", "abc", "W/", '"', "\x00", "**", "é", ",,,"]
     known = [etag] if etag else []
-    tags = draw(st.lists(st.tuples(st.booleans(), st.sampled_from([*known, '"other"', '""'])), min_size=1, max_size=3))
-    return draw(spaced(",")).join(("W/" if weak else "") + tag for weak, tag in tags), tags
+    tag = st.tuples(st.booleans(), st.sampled_from([*known, '"other"', '""']))
+
+    def listed(comma: str, tags: list[tuple[bool, str]]) -> tuple[str, Tags]:
+        return comma.join(("W/" if weak else "") + tag for weak, tag in tags), tags
+
+    lists: st.SearchStrategy[tuple[str, Tags]] = st.builds(listed, spaced(","), st.lists(tag, min_size=1, max_size=3))
+    others: list[tuple[str, Tags]] = [("*", "*"), (" * ", "*"), *((text, "none") for text in none)]
+    return lists | st.sampled_from(others)
 
 
-@st.composite
-def dates(draw: st.DrawFn, modified: int | None) -> tuple[str, int | None]:
+def dates(modified: int | None) -> st.SearchStrategy[tuple[str, int | None]]:
     """Draw the value of a header that is a date; ``None`` means that it is none."""
-    if draw(st.integers(0, 3)) == 0:
-        invalid = ["", "yesterday", "Wed, 99 Oct 2015 07:28:00 GMT", "\x00", "9" * 400, "Wed, 21 Oct 2015 07:28:00"]
-        return draw(st.sampled_from(invalid)), None
-    moment = (modified or 1_700_000_000) + draw(st.sampled_from([-DAY, -1, 0, 1, DAY]))
-    return http_date(moment), moment
+    invalid = ["", "yesterday", "Wed, 99 Oct 2015 07:28:00 GMT", "\x00", "9" * 400, "Wed, 21 Oct 2015 07:28:00"]
+    moments = [(modified or 1_700_000_000) + seconds for seconds in (-DAY, -1, 0, 1, DAY)]
+    texts: list[tuple[str, int | None]] = [(http_date(moment), moment) for moment in moments]
+    return st.sampled_from([*texts, *texts, *((text, None) for text in invalid)])
 
 
-@st.composite
-def validators(draw: st.DrawFn, file: File) -> tuple[str, tuple[bool, str] | int | None]:
+def validators(file: File) -> st.SearchStrategy[tuple[str, tuple[bool, str] | int | None]]:
     """Draw the value of If-Range."""
-    if draw(st.booleans()):
-        return draw(dates(file.modified))
-    weak = draw(st.booleans())
-    tag = draw(st.sampled_from([file.etag or '"other"', '"other"']))
-    return ("W/" if weak else "") + tag, (weak, tag)
+    tags = st.tuples(st.booleans(), st.sampled_from([file.etag or '"other"', '"other"']))
+    return dates(file.modified) | tags.map(lambda tag: (("W/" if tag[0] else "") + tag[1], tag))
 
 
-@st.composite
-def ranges(draw: st.DrawFn, size: int) -> tuple[str, Specs]:
+def ranges(size: int) -> st.SearchStrategy[tuple[str, Specs]]:
     """Draw the value of Range."""
-    if draw(st.integers(0, 4)) == 0:
-        ignored = [
-            "",
-            "bytes",
-            "bytes=",
-            "bytes=,",
-            "lines=1-2",
-            "bytes=2-1",
-            "bytes=a-b",
-            "bytes=1-2;",
-            "\x00",
-            "bytes=--",
-        ]
-        return draw(st.sampled_from(ignored)), "ignored"
-    position = st.integers(0, size + 5)
-    specs: list[tuple[int | None, int | None]] = []
-    for _ in range(draw(st.integers(1, 5))):
-        first, length = draw(st.none() | position), draw(st.none() | position)
-        if first is None:
-            specs.append((None, length or 0))
-        else:
-            specs.append((first, None if length is None else first + length))
-    zeros = draw(st.sampled_from(["", "0", "0" * 30]))
-    texts = [f"{'' if a is None else f'{zeros}{a}'}-{'' if b is None else f'{zeros}{b}'}" for a, b in specs]
-    unit = draw(st.sampled_from(["bytes", "Bytes"]))
-    return f"{unit}={draw(spaced(','))}" + draw(spaced(",")).join(texts), specs
+    ignored = [
+        "",
+        "bytes",
+        "bytes=",
+        "bytes=,",
+        "lines=1-2",
+        "bytes=2-1",
+        "bytes=a-b",
+        "bytes=1-2;",
+        "\x00",
+        "bytes=--",
+    ]
+    # Mostly short ones, or several would be one in the end.
+    position, length = st.integers(0, size + 5), st.integers(0, size // 8) | st.integers(0, size + 5)
+    last = st.tuples(st.none(), length)
+    rest = st.tuples(position, st.none())
+    within = st.tuples(position, length).map(lambda drawn: (drawn[0], sum(drawn)))
+    spec: st.SearchStrategy[tuple[int | None, int | None]] = last | rest | within
+
+    def listed(
+        unit: str, before: str, comma: str, zeros: str, specs: list[tuple[int | None, int | None]]
+    ) -> tuple[str, Specs]:
+        texts = ["-".join("" if end is None else f"{zeros}{end}" for end in spec) for spec in specs]
+        return f"{unit}={before}{comma.join(texts)}", specs
+
+    def lists(least: int, most: int) -> st.SearchStrategy[tuple[str, Specs]]:
+        zeros, specs = st.sampled_from(["", "0", "0" * 30]), st.lists(spec, min_size=least, max_size=most)
+        return st.builds(listed, st.sampled_from(["bytes", "Bytes"]), spaced(","), spaced(","), zeros, specs)
+
+    others: list[tuple[str, Specs]] = [(text, "ignored") for text in ignored]
+    return lists(1, 1) | lists(2, 5) | st.sampled_from(others)
 
 
 NOISE: Final = ["accept-encoding", "want-repr-digest", "content-range", "x-forwarded-for", "accept", "te", "expect"]
 
 
-@st.composite
-def requests(draw: st.DrawFn, file: File) -> Asked:
-    """Draw a request for the file."""
-    return Asked(
-        method=draw(st.sampled_from(["GET", "GET", "GET", "HEAD"])),
-        if_match=draw(st.none() | tag_lists(file.etag)),
-        if_none_match=draw(st.none() | tag_lists(file.etag)),
-        if_modified_since=draw(st.none() | dates(file.modified)),
-        if_unmodified_since=draw(st.none() | dates(file.modified)),
-        if_range=draw(st.none() | validators(file)),
-        range=draw(st.none() | ranges(len(file.data))),
-        noise=draw(st.dictionaries(st.sampled_from(NOISE), st.text(max_size=20), max_size=2)),
+def requests(file: File) -> st.SearchStrategy[Asked]:
+    """Draw a request for the file: of ranges, of ranges while the file is the same, or with any preconditions."""
+    none, methods = st.none(), st.sampled_from(["GET", "GET", "GET", "HEAD"])
+    noise = st.dictionaries(st.sampled_from(NOISE), st.text(max_size=20), max_size=2)
+    wanted, is_current = ranges(len(file.data)), validators(file)
+    tags, date = none | tag_lists(file.etag), none | dates(file.modified)
+    in_part = st.builds(Asked, methods, none, none, none, none, none, wanted, noise)
+    resumed = st.builds(Asked, methods, none, none, none, none, is_current, wanted, noise)
+    return (
+        in_part | resumed | st.builds(Asked, methods, tags, tags, date, date, none | is_current, none | wanted, noise)
     )

@@ -18,8 +18,7 @@ from typing_extensions import override
 from pg_lo_storage.storage import db_file_storage
 from pg_lo_storage.views import DbFileView
 from tests.invoices.models import Invoice, Note
-from tests.serving.test_oracle import body
-from tests.storage.support import UNACCEPTABLE_NAMES, loid_of, row_that_names, spelled
+from tests.storage.support import UNACCEPTABLE_NAMES, joined, loid_of, row_that_names, spelled
 
 View = Callable[..., HttpResponseBase]
 
@@ -51,11 +50,11 @@ def test_the_owner_reads_a_file_and_for_all_others_there_is_none(by: str, invoic
     found_by: dict[str, Any] = {by: invoice.data.name if by == "filename" else invoice.pk}
     response = ask(OWNERS, owner, **found_by)
     assert response.status_code == 200
-    assert body(response) == b"0123456789"
+    assert joined(response) == b"0123456789"
     stranger = User.objects.create_superuser("stranger")
     for other in (stranger, None):
         refused = ask(OWNERS, other, **found_by)
-        assert (refused.status_code, body(refused)) == (404, b"")
+        assert (refused.status_code, joined(refused)) == (404, b"")
         assert refused.headers["Cache-Control"] == "no-store"
 
 
@@ -215,7 +214,7 @@ def test_djangos_mixins_come_first(invoice: Invoice, owner: User) -> None:
 def test_methods_are_those_of_serving(method: str, status: int, invoice: Invoice, owner: User) -> None:
     response = ask(OWNERS, owner, method, pk=invoice.pk)
     assert response.status_code == status
-    assert body(response) == b""
+    assert joined(response) == b""
     if method != "HEAD":
         assert {name.strip() for name in response.headers["Allow"].split(",")} == {"GET", "HEAD", "OPTIONS"}
 
@@ -232,7 +231,7 @@ def test_the_arguments_of_db_serve_are_the_views_too(invoice: Invoice, owner: Us
 def test_the_fields_own_storage_is_used(owner: User) -> None:
     made = Invoice.objects.create(owner=owner, via_callable=ContentFile(b"content", name="a.txt"))
     view = DbFileView.as_view(model=Invoice, field="via_callable", owner="owner")
-    assert body(ask(view, owner, pk=made.pk)) == b"content"
+    assert joined(ask(view, owner, pk=made.pk)) == b"content"
 
 
 @pytest.mark.parametrize(

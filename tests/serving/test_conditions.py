@@ -120,8 +120,7 @@ def test_there_is_no_date_in_the_future() -> None:
     ],
 )
 def test_preconditions_are_evaluated_in_the_rfcs_order(headers: dict[str, str], status: int | None) -> None:
-    request = RequestFactory().get("/", headers=headers)
-    assert evaluate(request, Validators('"e"', 1000)) == status
+    assert evaluate(headers, Validators('"e"', 1000)) == status
 
 
 @pytest.mark.parametrize(
@@ -136,7 +135,7 @@ def test_preconditions_are_evaluated_in_the_rfcs_order(headers: dict[str, str], 
     ],
 )
 def test_without_validators_only_the_files_existence_counts(headers: dict[str, str], status: int | None) -> None:
-    assert evaluate(RequestFactory().get("/", headers=headers), Validators()) == status
+    assert evaluate(headers, Validators()) == status
 
 
 @pytest.mark.parametrize(
@@ -156,9 +155,9 @@ def test_without_validators_only_the_files_existence_counts(headers: dict[str, s
     ],
 )
 def test_a_range_counts_for_exactly_the_content_there_is(validator: str, is_date_strong: bool, allowed: bool) -> None:
-    request = RequestFactory().get("/", headers={"if-range": validator})
-    assert allows_range(request, Validators('"e"', 1000, is_date_strong)) == allowed
-    assert not allows_range(request, Validators())
+    headers = {"if-range": validator}
+    assert allows_range(headers, Validators('"e"', 1000, is_date_strong)) == allowed
+    assert not allows_range(headers, Validators())
 
 
 @pytest.mark.parametrize("rewritten", [False, True])

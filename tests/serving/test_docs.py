@@ -13,7 +13,7 @@ from django.urls import URLPattern
 
 from tests.invoices.models import Invoice
 from tests.serving.servers import ROOT
-from tests.serving.test_oracle import body
+from tests.storage.support import joined
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
@@ -52,7 +52,7 @@ def ask(pattern: URLPattern, url: str, user: User | AnonymousUser | None = None)
 
 def test_the_owner_reads_in_one_line(invoice: Invoice, owner: User) -> None:
     [pattern] = ran(0)["urlpatterns"]
-    assert body(ask(pattern, f"/media/{invoice.data.name}", owner)) == b"%PDF-1.7"
+    assert joined(ask(pattern, f"/media/{invoice.data.name}", owner)) == b"%PDF-1.7"
     assert ask(pattern, f"/media/{invoice.data.name}").status_code == 404
 
 
@@ -96,7 +96,7 @@ def test_a_url_carries_the_right_to_read(monkeypatch: pytest.MonkeyPatch) -> Non
     [pattern], links = namespace["urlpatterns"], namespace["links"]
     name = links.save("a.pdf", ContentFile(b"%PDF-1.7"))
     url = links.url(name)
-    assert body(ask(pattern, url)) == b"%PDF-1.7"
+    assert joined(ask(pattern, url)) == b"%PDF-1.7"
     assert ask(pattern, url.partition("?")[0]).status_code == 403
     later = time.time() + 3600
     monkeypatch.setattr(time, "time", lambda: later)

@@ -19,8 +19,7 @@ from pg_lo_storage.models import StoredFile
 from pg_lo_storage.serving.presentation import Presentation
 from pg_lo_storage.storage import DbFileIO, db_file_storage
 from pg_lo_storage.views import INLINE_TYPES, db_serve
-from tests.serving.test_oracle import body
-from tests.storage.support import LARGE, content, loid_of
+from tests.storage.support import LARGE, content, joined, loid_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
@@ -413,6 +412,6 @@ def test_a_type_that_is_removed_is_not_djangos_html(size: int) -> None:
 
 def test_headers_are_replaced_in_any_spelling(name: str) -> None:
     parts = serve(name, headers={"content-type": "text/x-own"}, asked={"range": "bytes=0-1,3-4"})
-    assert body(parts).count(b"Content-Type: text/x-own\r\n") == 2
+    assert joined(parts).count(b"Content-Type: text/x-own\r\n") == 2
     outside = serve(name, headers={"cache-control": "no-store"}, asked={"range": "bytes=99-"})
     assert outside.headers["Cache-Control"] == "no-store"

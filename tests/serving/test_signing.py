@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pg_lo_storage.storage import DbFileStorage
 from pg_lo_storage.storage.signing import PARAMETER, read_signature, signed_url
 from pg_lo_storage.views import db_serve_signed
-from tests.serving.test_oracle import body
+from tests.storage.support import joined
 
 pytestmark = pytest.mark.django_db
 
@@ -66,7 +66,7 @@ def signature_of(url: str) -> str:
 def test_whoever_has_the_url_may_read_the_file(name: str) -> None:
     response = serve(sign(name))
     assert response.status_code == 200
-    assert body(response) == b"0123456789"
+    assert joined(response) == b"0123456789"
     assert response.headers["Referrer-Policy"] == "no-referrer"
     assert serve(sign(name), method="HEAD").status_code == 200
 
@@ -77,7 +77,7 @@ def test_urls_of_earlier_releases_stay_valid() -> None:
 
 
 def refused(response: HttpResponseBase) -> bool:
-    return (response.status_code, body(response), "ETag" in response.headers) == (403, b"", False)
+    return (response.status_code, joined(response), "ETag" in response.headers) == (403, b"", False)
 
 
 def test_without_a_signature_nothing_is_told(name: str) -> None:

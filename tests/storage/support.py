@@ -127,10 +127,18 @@ def make_by_hand(name: str, data: bytes, using: str = "default") -> None:
     enter(name, using)
 
 
+def joined(response: HttpResponseBase) -> bytes:
+    """Return what a server sends to the client.
+
+    The response is not closed: at the end of a request Django would close the connection, and a test's transaction.
+    """
+    return b"".join(cast("Iterable[bytes]", response))
+
+
 def body(response: HttpResponseBase) -> bytes:
     """Return what a server sends to the client, and end the response as a server does."""
     try:
-        return b"".join(cast("Iterable[bytes]", response))
+        return joined(response)
     finally:
         response.close()
 

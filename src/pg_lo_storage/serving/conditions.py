@@ -2,23 +2,25 @@
 
 Django's :func:`get_conditional_response` is not used: it ignores ``If-Range``, takes ``*`` for a miss where there is no
 entity tag, and fails a date that it has nothing to compare with.
+
+A request's headers have their names in lower case, or are Django's, which find them in any.
 """
 
 import base64
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal, Self
 
-from django.http import HttpRequest
 from django.utils.http import parse_etags, parse_http_date_safe
 
 from pg_lo_storage.catalogue import Entry
 
 __all__ = ["CONDITIONAL", "Validators", "allows_range", "evaluate", "repr_digest"]
 
-CONDITIONAL: Final = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "Range")
+CONDITIONAL: Final = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range")
 """Headers that may make an answer without the file's content."""
 
 # A transaction may change a file long after another one did, in the same second by the clock of their writes.
@@ -50,29 +52,29 @@ class Validators:
         return cls(f'"{etag}"', int(moment) if is_sane else None, is_original and is_sane)
 
 
-def evaluate(request: HttpRequest, validators: Validators) -> Literal[304, 412] | None:
+def evaluate(headers: Mapping[str, str], validators: Validators) -> Literal[304, 412] | None:
     """Return the status that the preconditions of a GET or HEAD request lead to, ``None`` to go on."""
     last_modified = validators.last_modified
-    if (if_match := request.headers.get("If-Match")) is not None:
+    if (if_match := headers.get("if-match")) is not None:
         if not _is_listed(if_match, validators.etag):
             return 412
     elif last_modified is not None:
-        limit = parse_http_date_safe(request.headers.get("If-Unmodified-Since", ""))
+        limit = parse_http_date_safe(headers.get("if-unmodified-since", ""))
         if limit is not None and last_modified > limit:
             return 412
-    if (if_none_match := request.headers.get("If-None-Match")) is not None:
+    if (if_none_match := headers.get("if-none-match")) is not None:
         if _is_listed(if_none_match, validators.etag, weakly=True):
             return 304
     elif last_modified is not None:
-        limit = parse_http_date_safe(request.headers.get("If-Modified-Since", ""))
+        limit = parse_http_date_safe(headers.get("if-modified-since", ""))
         if limit is not None and last_modified <= limit:
             return 304
     return None
 
 
-def allows_range(request: HttpRequest, validators: Validators) -> bool:
+def allows_range(headers: Mapping[str, str], validators: Validators) -> bool:
     """Tell whether ``If-Range`` lets a ``Range`` count: there is none, or it names exactly the content there is."""
-    if (validator := request.headers.get("If-Range")) is None:
+    if (validator := headers.get("if-range")) is None:
         return True
     validator = validator.strip(" \t")
     if validator.endswith('"'):
@@ -82,9 +84,9 @@ def allows_range(request: HttpRequest, validators: Validators) -> bool:
     return date is not None and validators.is_date_strong and date == validators.last_modified
 
 
-def repr_digest(request: HttpRequest, entry: Entry | None) -> str | None:
+def repr_digest(headers: Mapping[str, str], entry: Entry | None) -> str | None:
     """Return the value of ``Repr-Digest`` where ``Want-Repr-Digest`` asks for SHA-256, and the catalogue has it."""
-    wanted = request.headers.get("Want-Repr-Digest")
+    wanted = headers.get("want-repr-digest")
     if wanted is None or entry is None or entry.sha256 is None:
         return None
     members = [_WANTED.fullmatch(member) for member in wanted.split(",")]

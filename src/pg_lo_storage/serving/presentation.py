@@ -81,8 +81,8 @@ class Presentation:
         match = _ONE_TYPE.fullmatch(content_type.strip())
         essence = match[1].lower() if match else ""
         as_attachment = not self._is_inline(essence) if self.as_attachment is None else self.as_attachment
-        names = (self.download_name or "", entry.original_name if entry else "", name)
-        shown_name = next(shown for each in names if (shown := _printable(each)))
+        original = (entry.original_name if entry else "") or name
+        shown_name = _printable(self.download_name or original) or _printable(original) or _printable(name)
         headers = {
             "Content-Type": content_type,
             "Content-Disposition": content_disposition_header(as_attachment, shown_name) or "inline",
@@ -96,6 +96,14 @@ class Presentation:
             is_played = not as_attachment and _kind_of(essence) in {"audio/*", "video/*"}
             headers["Content-Security-Policy"] = _PLAYER if is_played else _SANDBOX
         return headers
+
+    def changed(self, headers: dict[str, str]) -> dict[str, str]:
+        """Return the headers with those replaced and removed that the view says, in any spelling."""
+        if not self.headers:
+            return headers
+        spelled = {header.lower(): header for header in headers}
+        changed = {**headers, **{spelled.get(header.lower(), header): value for header, value in self.headers.items()}}
+        return {header: value for header, value in changed.items() if value is not None}
 
     def _is_inline(self, essence: str) -> bool:
         return essence in self.inline_types or _kind_of(essence) in self.inline_types
@@ -112,10 +120,10 @@ def _is_run_by_pages(essence: str) -> bool:
 
 def _printable(name: str) -> str:
     # Neither controls nor what turns the direction of writing, to hide an extension.
-    kept = "".join(
-        character
-        for character in name
-        if character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs"
-    )
+    kept = name if name.isprintable() else "".join(filter(_is_shown, name))
     # Proxies limit a response's headers to some kilobytes.
     return kept if len(kept) <= _LONGEST_NAME else kept[: _LONGEST_NAME - _LONGEST_ENDING] + kept[-_LONGEST_ENDING:]
+
+
+def _is_shown(character: str) -> bool:
+    return character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs"

@@ -2,9 +2,10 @@
 
 import asyncio
 import functools
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.http import HttpResponse, StreamingHttpResponse
@@ -13,21 +14,44 @@ from typing_extensions import override
 
 from pg_lo_storage.catalogue import Found
 from pg_lo_storage.drivers.base import MAX_BLOCK
-from pg_lo_storage.drivers.values import BATCH
+from pg_lo_storage.drivers.values import BATCH, BLOCK
+from pg_lo_storage.serving.answer import Answer
 from pg_lo_storage.serving.batches import in_batches
 from pg_lo_storage.serving.ranges import Piece
 from pg_lo_storage.serving.readers import READERS, needs_own_connection, release_connections, release_pooled_connections
 
-__all__ = ["DbFileResponse", "WholeResponse"]
+__all__ = ["DbFileResponse", "WholeResponse", "response_of"]
+
+_T = TypeVar("_T")
+
+
+def response_of(made: Answer, found: Found) -> HttpResponseBase:
+    """Return the response that sends an answer; its first block is read now.
+
+    :raises LargeObjectNotFound: the file was deleted since it was found: nothing is promised yet.
+    :raises LargeObjectConflict: it was changed.
+    """
+    pieces = list(made.pieces)
+    for place, piece in enumerate(pieces):
+        if isinstance(piece, range):
+            # What was read with it is only there where the whole file is asked for.
+            start = found.start or b"".join(found.read(piece[:BLOCK]))
+            pieces[place : place + 1] = filter(None, (start, piece[len(start) :]))
+            break
+    response: HttpResponseBase
+    # Of a part that is there as a whole, middlewares would make validators for the file.
+    if made.status == 206 or len(pieces) > 1:
+        # What was read with it is not to stay in memory for as long as a slow client reads.
+        response = DbFileResponse(replace(found, start=b""), pieces, status=made.status, headers=made.headers)
+    else:
+        response = WholeResponse(*pieces, status=made.status, headers=made.headers)
+    if "Content-Type" not in made.headers:  # without one Django says text/html
+        del response.headers["Content-Type"]
+    return response
 
 
 class _FileResponse(HttpResponseBase):
-    """What both have in common: no more headers than they are given, and no other content."""
-
-    def _keep_type(self, headers: Mapping[str, str]) -> None:
-        # Without one Django says text/html.
-        if not any(header.lower() == "content-type" for header in headers):
-            del self.headers["Content-Type"]
+    """What both have in common."""
 
     @override
     def has_header(self, header: str) -> bool:
@@ -45,10 +69,6 @@ class _FileResponse(HttpResponseBase):
 class WholeResponse(_FileResponse, HttpResponse):
     """Sends a small file, or of any file the headers only."""
 
-    def __init__(self, content: bytes, *, headers: Mapping[str, str]) -> None:
-        super().__init__(content, headers=dict(headers))
-        self._keep_type(headers)
-
 
 class DbFileResponse(_FileResponse, StreamingHttpResponse):
     """Sends ``pieces``, those that are ranges read from the file when their turn comes, a batch by one statement.
@@ -64,20 +84,12 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
     if TYPE_CHECKING:
         _iterator: object  # Django's, replaced where a middleware replaces the body
 
-    def __init__(
-        self,
-        found: Found,
-        pieces: Iterable[Piece],
-        *,
-        status: int = 200,
-        headers: Mapping[str, str],
-    ) -> None:
+    def __init__(self, found: Found, pieces: list[Piece], *, status: int, headers: Mapping[str, str]) -> None:
         self._found = found
-        self._pieces = pieces
+        self._pieces = _given_away(pieces)
         self._most = BATCH
         self._body = self._read_here()
         super().__init__(self._body, status=status, headers=dict(headers))
-        self._keep_type(headers)
 
     @override
     async def __aiter__(self) -> AsyncGenerator[bytes]:
@@ -109,8 +121,8 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
                 if isinstance(batch, bytes):
                     yield batch
                 else:
-                    read = functools.partial(self._found.read, batch)
-                    for block in _given_away(await asyncio.wrap_future(READERS.submit(read))):
+                    reading = READERS.submit(functools.partial(self._found.read, batch))
+                    for block in _given_away(await asyncio.wrap_future(reading)):
                         yield block
 
     def _is_bound(self) -> bool:
@@ -125,11 +137,11 @@ async def _in_the_requests_thread(blocks: Iterator[bytes]) -> AsyncGenerator[byt
         yield block
 
 
-def _given_away(blocks: list[bytes]) -> Iterator[bytes]:
-    """Yield the blocks, and keep none that the client has."""
-    blocks.reverse()
-    while blocks:
-        yield blocks.pop()
+def _given_away(parts: list[_T]) -> Iterator[_T]:
+    """Yield the parts, and keep none that the client has."""
+    parts.reverse()
+    while parts:
+        yield parts.pop()
 
 
 def _next(blocks: Iterator[bytes]) -> bytes | None:
