@@ -110,13 +110,17 @@ def documented() -> dict[str, list[str]]:
     }
 
 
+def can_be_imported(name: str) -> bool:
+    """Tell of a public name whether its driver is installed, where it needs one."""
+    driver = {"Psycopg3Driver": "psycopg", "Psycopg3AsyncDriver": "psycopg", "Psycopg2Driver": "psycopg2"}.get(name)
+    return driver is None or find_spec(driver) is not None
+
+
 @pytest.mark.parametrize("module", documented())
 def test_what_a_module_exports_is_what_is_documented(module: str) -> None:
     found = importlib.import_module(module)
     assert sorted(documented()[module]) == sorted(found.__all__)
-    missing = {"Psycopg3Driver": "psycopg", "Psycopg3AsyncDriver": "psycopg", "Psycopg2Driver": "psycopg2"}
-    for name in found.__all__:
-        assert not find_spec(missing.get(name, "pg_lo_storage")) or hasattr(found, name)
+    assert all(hasattr(found, name) for name in found.__all__ if can_be_imported(name))
 
 
 def test_every_module_is_documented_or_internal() -> None:
