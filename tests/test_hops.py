@@ -133,4 +133,4 @@ def test_a_small_file_is_downloaded() -> None:
         response.close()
 
     counted = hops(nullcontext, download)
-    assert len(counted.calls) <= 56, str(counted)
+    assert len(counted.calls) <= 54, str(counted)

@@ -84,4 +84,4 @@ def _headers(asked: Asked, entry: Entry | None, validators: Validators, presenta
         headers["Last-Modified"] = http_date(validators.last_modified)
     if (digest := repr_digest(asked.headers, entry)) is not None:
         headers["Repr-Digest"] = digest
-    return presentation.changed(headers)
+    return presentation.changed(headers) if presentation.headers else headers

@@ -80,7 +80,9 @@ class Presentation:
         content_type = self.type_of(name, entry)
         match = _ONE_TYPE.fullmatch(content_type.strip())
         essence = match[1].lower() if match else ""
-        as_attachment = not self._is_inline(essence) if self.as_attachment is None else self.as_attachment
+        as_attachment = self.as_attachment
+        if as_attachment is None:
+            as_attachment = essence not in self.inline_types and _kind_of(essence) not in self.inline_types
         original = (entry.original_name if entry else "") or name
         shown_name = _printable(self.download_name or original) or _printable(original) or _printable(name)
         headers = {
@@ -99,14 +101,9 @@ class Presentation:
 
     def changed(self, headers: dict[str, str]) -> dict[str, str]:
         """Return the headers with those replaced and removed that the view says, in any spelling."""
-        if not self.headers:
-            return headers
         spelled = {header.lower(): header for header in headers}
         changed = {**headers, **{spelled.get(header.lower(), header): value for header, value in self.headers.items()}}
         return {header: value for header, value in changed.items() if value is not None}
-
-    def _is_inline(self, essence: str) -> bool:
-        return essence in self.inline_types or _kind_of(essence) in self.inline_types
 
 
 def _kind_of(essence: str) -> str | None:
