@@ -22,6 +22,13 @@ from pg_lo_storage.lifecycle.saves import cleans, give_up
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import DbFile, DbFileStorage
 
+if TYPE_CHECKING:
+
+    class _ImageFieldFile(ImageFieldFile):  # with what is missing from the stubs
+        def _get_image_dimensions(self) -> tuple[int | None, int | None]: ...
+else:
+    _ImageFieldFile = ImageFieldFile
+
 __all__ = ["DbFieldFile", "DbImageFieldFile", "prefetch_stored_files"]
 
 
@@ -43,7 +50,6 @@ class DbFieldFile(FieldFile):
     if TYPE_CHECKING:  # used as Django's own subclasses use them, and missing from its stubs
         _committed: bool
         name: str | None
-        file: File[bytes]
 
         def _require_file(self) -> None: ...
         def __enter__(self) -> Self: ...
@@ -52,17 +58,16 @@ class DbFieldFile(FieldFile):
         def read(self) -> Callable[..., bytes]:
             """Return the file's bytes."""
             ...
-    else:
 
-        def _get_file(self) -> File:
-            is_new = getattr(self, "_file", None) is None
-            file = super()._get_file()
-            if is_new and isinstance(file, DbFile):
-                # Nobody has opened it who could know when to open it again.
-                file.stored.reopens = True
-            return file
+    def _get_file(self) -> "File[bytes]":
+        is_new = getattr(self, "_file", None) is None
+        file: File[bytes] = FieldFile.file.fget(self)
+        if is_new and isinstance(file, DbFile):
+            # Nobody has opened it who could know when to open it again.
+            file.stored.reopens = True
+        return file
 
-        file = FieldFile.file.getter(_get_file)
+    file: "File[bytes]" = FieldFile.file.getter(_get_file)
 
     @property
     def loid(self) -> int | None:
@@ -195,22 +200,21 @@ class DbFieldFile(FieldFile):
             raise
 
 
-class DbImageFieldFile(DbFieldFile, ImageFieldFile):
+class DbImageFieldFile(DbFieldFile, _ImageFieldFile):
     """The image of one row."""
 
     __module__ = "pg_lo_storage.fields"
 
-    if not TYPE_CHECKING:
-
-        def _get_image_dimensions(self) -> tuple[int | None, int | None]:
-            file = getattr(self, "_file", None)
-            is_own = isinstance(file, DbFile) and file.stored.reopens
-            dimensions = super()._get_image_dimensions()
-            if is_own and file.stored.closed is False and not file.stored.reopens:
-                # It was opened again for them, by nobody who could know of it.
-                file.close()
-                self._file = None
-            return dimensions
+    @override
+    def _get_image_dimensions(self) -> tuple[int | None, int | None]:
+        file: object = getattr(self, "_file", None)
+        own = file if isinstance(file, DbFile) and file.stored.reopens else None
+        dimensions = super()._get_image_dimensions()
+        if own is not None and own.stored.closed is False and not own.stored.reopens:
+            # It was opened again for them, by nobody who could know of it.
+            own.close()
+            vars(self)["_file"] = None
+        return dimensions
 
 
 def prefetch_stored_files(instances: Iterable[models.Model], *fields: str) -> None:

@@ -15,11 +15,6 @@ from django.db import connections, models, transaction
 from django.db.models.fields.files import FieldFile, FileDescriptor, ImageFileDescriptor
 from typing_extensions import override
 
-if TYPE_CHECKING:
-    _Descriptor = FileDescriptor
-else:
-    _Descriptor = object
-
 __all__ = [
     "AS_IT_WAS",
     "Known",
@@ -210,7 +205,7 @@ def loading(what: "models.Model | models.FileField") -> Generator[None]:
         _loading.reset(token)
 
 
-class _Remembering(_Descriptor):
+class _Remembering(FileDescriptor):
     """Remembers what an instance is loaded with; nothing is asked for, and deferred fields stay deferred."""
 
     if TYPE_CHECKING:
