@@ -14,7 +14,7 @@ from django.forms import modelform_factory
 from django.utils.datastructures import MultiValueDict
 
 from pg_lo_storage.exceptions import LargeObjectNotFound
-from pg_lo_storage.lifecycle import saves
+from pg_lo_storage.lifecycle import leaving
 from pg_lo_storage.storage import db_file_storage
 from tests.lifecycle.papers.models import (
     Careful,
@@ -272,7 +272,7 @@ def test_what_fails_on_the_files_database_after_the_commit_is_logged(
         raise OSError("the other database is away")
 
     row = Remote.objects.create(data=upload())
-    monkeypatch.setattr(saves, "release", fail)
+    monkeypatch.setattr(leaving, "release", fail)
     row.delete()
     assert not Remote.objects.exists()
     assert "the other database is away" in caplog.text

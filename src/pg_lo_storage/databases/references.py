@@ -34,6 +34,7 @@ __all__ = [
     "rows_of",
     "stored_fields",
     "stored_fields_of",
+    "stores_large_objects",
     "write_alias_of",
 ]
 
@@ -49,6 +50,11 @@ def write_alias_of(field: "models.FileField") -> str | None:
     return storage.write_alias if isinstance(storage, LargeObjectStorage) else None
 
 
+def stores_large_objects(field: "models.FileField") -> bool:
+    """Tell whether a field's files are large objects."""
+    return isinstance(cast("object", field.storage), LargeObjectStorage)
+
+
 def concrete(model: type[models.Model]) -> type[models.Model]:
     """Return the model itself, of a proxy the one it stands for."""
     return cast("type[models.Model]", model._meta.concrete_model)
@@ -59,7 +65,7 @@ def stored_fields(model: type[models.Model]) -> "list[models.FileField]":
     return [
         field
         for field in concrete(model)._meta.local_concrete_fields
-        if isinstance(field, models.FileField) and write_alias_of(field) is not None
+        if isinstance(field, models.FileField) and stores_large_objects(field)
     ]
 
 
@@ -68,7 +74,7 @@ def stored_fields_of(model: type[models.Model]) -> "list[models.FileField]":
     return [
         field
         for field in model._meta.concrete_fields
-        if isinstance(field, models.FileField) and write_alias_of(field) is not None
+        if isinstance(field, models.FileField) and stores_large_objects(field)
     ]
 
 

@@ -11,7 +11,7 @@ from django.db.models.fields.files import FieldFile, FileDescriptor, ImageFieldF
 from pg_lo_storage.checks import register_checks
 from pg_lo_storage.fields.files import DbFieldFile, DbImageFieldFile
 from pg_lo_storage.fields.following import FollowingField
-from pg_lo_storage.lifecycle.known import RememberingFileDescriptor, RememberingImageFileDescriptor
+from pg_lo_storage.lifecycle.remembering import RememberingFileDescriptor, RememberingImageFileDescriptor
 
 if TYPE_CHECKING:
     from typing import Unpack, overload

@@ -16,9 +16,9 @@ from pg_lo_storage.catalogue import Entry
 from pg_lo_storage.catalogue.content_types import content_type_of
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.atomic_blocks import atomic
-from pg_lo_storage.databases.references import write_alias_of
+from pg_lo_storage.databases.references import stores_large_objects
 from pg_lo_storage.lifecycle.known import AS_IT_WAS, known, learn
-from pg_lo_storage.lifecycle.saves import cleans, give_up
+from pg_lo_storage.lifecycle.leaving import cleans, give_up
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import DbFile, DbFileStorage
 
@@ -146,7 +146,7 @@ class DbFieldFile(FieldFile):
         with self._one_transaction(save):
             super().save(name, content, save=False)
             instance, field = self.instance, self.field
-            if write_alias_of(field) is not None:
+            if stores_large_objects(field):
                 # Should another take its place before the row is saved, no row will ever have named it.
                 learn(instance, field, left=(*known(instance, field).left, cast("str", self.name)))
             if save:
@@ -163,7 +163,7 @@ class DbFieldFile(FieldFile):
         Of a field with ``cleanup`` a file that another row names stays.
         """
         vars(self).setdefault(AS_IT_WAS, (self.name, self._committed))
-        if not self or not cleans(self.field) or write_alias_of(self.field) is None:
+        if not self or not cleans(self.field) or not stores_large_objects(self.field):
             with self._one_transaction(save):
                 super().delete(save)
             return
@@ -183,11 +183,13 @@ class DbFieldFile(FieldFile):
     def _one_transaction(self, save: bool) -> Generator[None]:
         before, storage, memory = (self.name, self._committed), self.storage, known(self.instance, self.field)
         upload = None if self._committed else vars(self).get("_file")
-        dimensions = (getattr(self.field, "width_field", None), getattr(self.field, "height_field", None))
-        attributes = {name: getattr(self.instance, name) for name in dimensions if name}
-        alias = storage.write_alias if isinstance(storage, DbFileStorage) else None
+        attributes: dict[str, object] = {}
+        for dimension in (getattr(self.field, "width_field", None), getattr(self.field, "height_field", None)):
+            if dimension:
+                attributes[dimension] = getattr(self.instance, dimension)
+        alias = storage.write_alias if save and isinstance(storage, DbFileStorage) else None
         try:
-            with atomic(alias) if save and alias else nullcontext():
+            with atomic(alias) if alias else nullcontext():
                 yield
         except BaseException:
             # The instance is as its row again, or saving it later would store the name of what was rolled back.

@@ -15,12 +15,13 @@ from django.db.models.signals import class_prepared, post_init, post_save, pre_s
 from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
-from pg_lo_storage.databases.references import write_alias_of
+from pg_lo_storage.databases.references import stores_large_objects
 from pg_lo_storage.lifecycle.bulk import hold_with_next
 from pg_lo_storage.lifecycle.deletions import follow_deletions
 from pg_lo_storage.lifecycle.known import in_step, is_committed, learn_key
+from pg_lo_storage.lifecycle.methods import follow_rows
 from pg_lo_storage.lifecycle.raw import begin_raw_save, is_saved_raw
-from pg_lo_storage.lifecycle.saves import current_save, finish_save, follow_rows
+from pg_lo_storage.lifecycle.saves import current_save, finish_save
 from pg_lo_storage.lifecycle.statements import before_update
 from pg_lo_storage.names import LONGEST_NAME, parse_name
 from pg_lo_storage.storage import db_file_storage
@@ -72,7 +73,7 @@ class FollowingField(models.FileField):
         """
         length: int | None = vars(self)["max_length"]
         is_enough = length is None or length >= LONGEST_NAME
-        return None if is_enough and write_alias_of(self) is not None else length
+        return None if is_enough and stores_large_objects(self) else length
 
     @max_length.setter
     def max_length(self, length: int | None) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]  # as one
@@ -80,13 +81,13 @@ class FollowingField(models.FileField):
 
     @override
     def formfield(self, **kwargs: Any) -> Any:
-        if write_alias_of(self) is not None:
+        if stores_large_objects(self):
             kwargs.setdefault("max_length", None)
         return super().formfield(**kwargs)
 
     @override
     def generate_filename(self, instance: models.Model, filename: Any) -> str:
-        if write_alias_of(self) is None:
+        if not stores_large_objects(self):
             return super().generate_filename(instance, filename)
         return self.storage.generate_filename(filename)
 
@@ -102,7 +103,7 @@ class FollowingField(models.FileField):
 
     @override
     def pre_save(self, model_instance: models.Model, add: bool) -> object:
-        if write_alias_of(self) is None:
+        if not stores_large_objects(self):
             return super().pre_save(model_instance, add)
         file: object = getattr(model_instance, self.attname)
         if not isinstance(file, FieldFile):
@@ -122,7 +123,7 @@ class FollowingField(models.FileField):
     @override
     def validate(self, value: object, model_instance: models.Model | None) -> None:
         super().validate(value, model_instance)
-        if model_instance is None or write_alias_of(self) is None:
+        if model_instance is None or not stores_large_objects(self):
             return
         if not isinstance(value, FieldFile) or not is_committed(value):
             return
@@ -164,7 +165,7 @@ class FollowingField(models.FileField):
 
     def _hold(self, value: FieldFile | str, connection: BaseDatabaseWrapper) -> None:
         is_saved = isinstance(value, FieldFile) and (current_save(value.instance) or is_saved_raw(value))
-        if not is_saved and write_alias_of(self) is not None:
+        if not is_saved and stores_large_objects(self):
             hold_with_next(connection, self, value)
 
     @override

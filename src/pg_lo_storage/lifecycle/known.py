@@ -4,22 +4,17 @@ It stands in the instance's state, in a dictionary that is replaced and never ch
 and it is pickled with them.
 """
 
-from collections.abc import Generator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from django.db import connections, models, transaction
-from django.db.models.fields.files import FieldFile, FileDescriptor, ImageFileDescriptor
 from typing_extensions import override
 
 __all__ = [
     "AS_IT_WAS",
     "Known",
-    "RememberingFileDescriptor",
-    "RememberingImageFileDescriptor",
     "Scope",
     "in_step",
     "is_committed",
@@ -27,19 +22,17 @@ __all__ = [
     "key_of",
     "known",
     "learn",
+    "learn_first",
     "learn_given",
     "learn_key",
-    "loading",
     "name_of",
 ]
 
 _KEY: Final = "pg_lo_known"
+_ATTNAME: Final = attrgetter("attname")
 
 AS_IT_WAS: Final = "_pg_lo_as_it_was"
 """The attribute of a field's file for its name, and whether it was stored, before it was saved or deleted."""
-
-# The instance, or the field, whose values are being set as the database has them.
-_loading: "ContextVar[models.Model | models.FileField | None]" = ContextVar("_loading", default=None)
 
 
 class Scope:
@@ -111,29 +104,33 @@ class Known:
 
     def leaves(self, using: str) -> tuple[str, ...]:
         """Return the files that no row may come to name, those of before a rollback too."""
-        every = (self,) if self.stands(using) else self.all()
-        return tuple(dict.fromkeys(name for what in every for name in what.left))
+        if not self.past or self.stands(using):
+            return self.left
+        return tuple(dict.fromkeys(name for what in self.all() for name in what.left))
 
 
 _NOTHING: Final = Known()
 
 
-def _state(instance: object) -> dict[str, Any]:
-    # Packages hand a FieldFile stand-ins that are no models, and have no state.
-    state: object = getattr(instance, "_state", None)
-    return {} if state is None else vars(state)
+class _Stateless:
+    """The state of what has none: packages hand a FieldFile stand-ins that are no models."""
 
 
 def known(instance: models.Model, field: "models.FileField") -> Known:
     """Return what is known of the field."""
-    found: dict[str, Known] = _state(instance).get(_KEY, {})
+    found: dict[str, Known] = vars(getattr(instance, "_state", _Stateless)).get(_KEY, {})
     return found.get(field.attname, _NOTHING)
 
 
 def learn(instance: models.Model, field: "models.FileField", what: Known | None = None, **changes: Any) -> None:
     """Know that of the field, or what was known with ``changes``, by the names of :class:`Known`."""
-    state = _state(instance)
+    state = vars(getattr(instance, "_state", _Stateless()))
     state[_KEY] = {**state.get(_KEY, {}), field.attname: what or replace(known(instance, field), **changes)}
+
+
+def learn_first(instance: models.Model, field: "models.FileField", what: Known) -> None:
+    """Know that of the field of an instance that is being made: nobody shares its dictionary yet."""
+    vars(instance._state).setdefault(_KEY, {})[field.attname] = what
 
 
 def key_of(instance: models.Model, field: "models.FileField") -> object:
@@ -141,11 +138,11 @@ def key_of(instance: models.Model, field: "models.FileField") -> object:
 
     Of several columns it is a tuple.
     """
-    # Of a child model it is the parent's.
-    key = [vars(instance).get(column.attname) for column in field.model._meta.pk_fields]
+    # Of a child model it is the parent's. Asked for each instance that is loaded: without a call of Python's own.
+    key = tuple(map(vars(instance).get, map(_ATTNAME, field.model._meta.pk_fields)))
     if None in key:
         return None
-    return key[0] if len(key) == 1 else tuple(key)
+    return key[0] if len(key) == 1 else key
 
 
 def in_step(instance: models.Model, field: "models.FileField", using: str) -> Known | None:
@@ -175,7 +172,7 @@ def learn_given(instance: models.Model) -> None:
 
     Afterwards Django takes it for no new one, whether it was saved as a whole, in part, or failed to be.
     """
-    state = _state(instance)
+    state = vars(instance._state)
     if instance._state.adding and _KEY in state:
         found: dict[str, Known] = state[_KEY]
         state[_KEY] = {name: what if what.is_loaded else replace(what, name=...) for name, what in found.items()}
@@ -184,7 +181,7 @@ def learn_given(instance: models.Model) -> None:
 def learn_key(sender: type[models.Model], instance: models.Model, **_signal: object) -> None:
     """Learn the key of a new instance whose model declares it after a file."""
     fields = {field.attname: field for field in sender._meta.concrete_fields}
-    for attribute, what in _state(instance).get(_KEY, {}).items():
+    for attribute, what in vars(instance._state).get(_KEY, {}).items():
         if what.row is None:
             field = cast("models.FileField", fields[attribute])
             learn(instance, field, row=key_of(instance, field))
@@ -193,71 +190,3 @@ def learn_key(sender: type[models.Model], instance: models.Model, **_signal: obj
 def is_committed(file: object) -> bool:
     """Tell whether a field's file is stored: of an upload that is not, only the content is there."""
     return bool(vars(file).get("_committed"))
-
-
-@contextmanager
-def loading(what: "models.Model | models.FileField") -> Generator[None]:
-    """Take what is set meanwhile, on that instance or of that field, for what the row has."""
-    token = _loading.set(what)
-    try:
-        yield
-    finally:
-        _loading.reset(token)
-
-
-class _Remembering(FileDescriptor):
-    """Remembers what an instance is loaded with; nothing is asked for, and deferred fields stay deferred."""
-
-    if TYPE_CHECKING:
-        field: Any  # a FileField to one base, an ImageField to the other
-
-    @override
-    def __get__(self, instance: models.Model | None, owner: type[models.Model] | None = None) -> Any:
-        if instance is None:
-            return super().__get__(instance, owner)
-        if self.field.attname not in vars(instance):
-            with loading(self.field):
-                super().__get__(instance, owner)
-        value: object = vars(instance)[self.field.attname]
-        if isinstance(value, FieldFile):
-            # A copy of an instance shares its files with it, and has them as they were when it was made.
-            vars(instance)[self.field.attname] = self._own(instance, value, vars(value).get(AS_IT_WAS))
-        return super().__get__(instance, owner)
-
-    @override
-    def __set__(self, instance: models.Model, value: object) -> None:
-        field = self.field
-        if isinstance(value, FieldFile):
-            value = self._own(instance, value)
-        if _loading.get() is instance or _loading.get() is field:
-            left = known(instance, field).leaves(instance._state.db or "")
-            learn(instance, field, Known(name_of(value), key_of(instance, field), is_loaded=True, left=left))
-        elif instance._state.adding and field.attname not in vars(instance) and isinstance(value, str | None):
-            # In __init__. Of a new row too: that the row is there is asked where it matters.
-            # As learn() does, for every instance that is loaded: nobody shares its dictionary yet.
-            vars(instance._state).setdefault(_KEY, {})[field.attname] = Known(value, key_of(instance, field))
-        super().__set__(instance, value)
-
-    def _own(
-        self, instance: models.Model, file: FieldFile, as_it_was: tuple[str | None, bool] | None = None
-    ) -> FieldFile:
-        """Return the file as one of this field of this instance.
-
-        With Django's one object for both, what is saved through one of them is in the other, too, and its next save
-        would have its own file unlinked.
-        """
-        if vars(file).get("instance") is instance and vars(file).get("field") is self.field:
-            return file
-        name, committed = as_it_was or (file.name, is_committed(file))
-        own: FieldFile = self.field.attr_class(instance, self.field, name)
-        if not committed:
-            vars(own).update(_file=vars(file).get("_file"), _committed=False)
-        return own
-
-
-class RememberingFileDescriptor(_Remembering, FileDescriptor):
-    """Django's descriptor, with a memory."""
-
-
-class RememberingImageFileDescriptor(_Remembering, ImageFileDescriptor):
-    """Django's descriptor, with a memory."""

@@ -23,7 +23,7 @@ def begin_raw_save(sender: type[models.Model], instance: models.Model, raw: bool
 
     :raises LargeObjectNotFound: that is what the instance is about to do.
     """
-    no_raw_save(instance)
+    vars(instance._state)[_KEY] = False  # an earlier one may have failed
     if not raw:
         return
     learn_given(instance)

@@ -1,0 +1,55 @@
+"""Files that rows leave: released in the rows' transaction, or after its commit where they are on another database."""
+
+from typing import cast
+
+from django.db import connections, models, transaction
+
+from pg_lo_storage import catalogue
+from pg_lo_storage.databases.references import Cell, FileColumn, reaches, write_alias_of
+from pg_lo_storage.lifecycle.known import known, learn
+from pg_lo_storage.lifecycle.sharing import release
+from pg_lo_storage.names import parse_name
+
+__all__ = ["cleans", "give_up", "release_with"]
+
+
+def release_with(using: str, left: dict[str, set[str]], model: type[models.Model]) -> None:
+    """Release files of each alias in the transaction of rows on ``using``; on another database, after its commit."""
+    for alias, names in left.items():
+        if not names:
+            continue
+
+        def release_them(alias: str = alias, names: set[str] = names) -> None:
+            release(alias, names, model._meta.apps, using=using)
+
+        if alias == using:
+            release_them()
+        else:
+            # The rows are committed: what fails then is logged (by its name, which a partial has not), and an orphan.
+            transaction.on_commit(release_them, using=using, robust=True)
+
+
+def cleans(field: "models.FileField") -> bool:
+    """Tell whether the field has its files unlinked."""
+    return bool(getattr(field, "cleanup", False))
+
+
+def give_up(instance: models.Model, field: "models.FileField", name: str, *, now: bool) -> None:
+    """Release a file that the instance's row names: with the row's next save, or at once, whatever the row says."""
+    if not now:
+        learn(instance, field, left=(*known(instance, field).left, name))
+        return
+    alias = cast("str", write_alias_of(field))
+    loid = parse_name(name)
+    if loid is None or not (catalogue.is_installed() or reaches(alias, name, loid)):
+        return
+    if not hasattr(instance, "_state"):
+        release(alias, [name], field.model._meta.apps)  # a stand-in, which packages clean up with, has no row
+        return
+    using = instance._state.db
+    key = {
+        str(part.column): part.get_db_prep_value(vars(instance).get(part.attname), connections[using or alias])
+        for part in field.model._meta.pk_fields
+    }
+    cell = Cell(FileColumn(field.model._meta.db_table, str(field.column)), key)
+    release(alias, [name], instance._meta.apps, using=using, besides=cell if None not in key.values() else None)

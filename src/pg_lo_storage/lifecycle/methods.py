@@ -1,0 +1,61 @@
+"""The methods of models with file fields that are wrapped: each save is a :class:`.RowSave`."""
+
+from collections.abc import Callable, Iterable
+from functools import partial, wraps
+from typing import Any, Final
+
+from django.db import models, router
+
+from pg_lo_storage.lifecycle.raw import no_raw_save
+from pg_lo_storage.lifecycle.remembering import loading
+from pg_lo_storage.lifecycle.saves import RowSave
+
+__all__ = ["follow_rows"]
+
+# The attribute of a method that has been wrapped: children and proxies inherit it.
+_FOLLOWS: Final = "pg_lo_follows"
+
+
+def follow_rows(model: type[models.Model]) -> None:
+    """Have each save of the model's instances be a :class:`RowSave`, and know what they are refreshed with.
+
+    Those of its children and proxies are, too.
+    """
+    save_original, refresh_original = model.save_base, model.refresh_from_db
+
+    @wraps(save_original)
+    def save_base(  # noqa: PLR0917 -- Django's signature
+        self: models.Model,
+        raw: bool = False,
+        force_insert: bool | tuple[type[models.Model], ...] = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> None:
+        using = using or router.db_for_write(type(self), instance=self)
+        # Django takes any iterable, and goes through it once.
+        update_fields = None if update_fields is None else frozenset(update_fields)
+        save = partial(save_original, self, raw, force_insert, force_update, using, update_fields)
+        if raw:
+            try:
+                save()
+            finally:
+                no_raw_save(self)
+            return
+        with RowSave(self, using, update_fields) as row:
+            save()
+            row.finish()  # where signals are muted nobody else does
+
+    @wraps(refresh_original)
+    def refresh_from_db(self: models.Model, *args: Any, **options: Any) -> None:
+        with loading(self):
+            refresh_original(self, *args, **options)
+
+    _replace(model, save_base)
+    _replace(model, refresh_from_db)
+
+
+def _replace(model: type[models.Model], method: Callable[..., None]) -> None:
+    if not hasattr(getattr(model, method.__name__), _FOLLOWS):
+        vars(method)[_FOLLOWS] = True
+        setattr(model, method.__name__, method)
