@@ -14,7 +14,7 @@ from pg_lo_storage.exceptions import LargeObjectError
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["atomic", "guarded", "noticing_loss"]
+__all__ = ["atomic", "guarded", "notice_loss", "noticing_loss"]
 
 _T = TypeVar("_T")
 
@@ -52,10 +52,15 @@ def noticing_loss(using: str) -> Generator[None]:
     try:
         yield
     except BaseException:
-        wrapper = connections[using]
-        if wrapper.in_atomic_block and _status(wrapper) == _LOST:
-            _mark_lost(wrapper)
+        notice_loss(using)
         raise
+
+
+def notice_loss(using: str) -> None:
+    """Have the end of the outermost atomic block raise, should the connection be lost."""
+    wrapper = connections[using]
+    if wrapper.in_atomic_block and _status(wrapper) == _LOST:
+        _mark_lost(wrapper)
 
 
 def _mark(wrapper: "BaseDatabaseWrapper", error: BaseException) -> None:

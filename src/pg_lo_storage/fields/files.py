@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Self, cast
 
@@ -17,7 +18,7 @@ from pg_lo_storage.catalogue.content_types import content_type_of
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.atomic_blocks import atomic
 from pg_lo_storage.databases.references import stores_large_objects
-from pg_lo_storage.lifecycle.known import AS_IT_WAS, known, learn
+from pg_lo_storage.lifecycle.known import AS_IT_WAS, Known, known, learn
 from pg_lo_storage.lifecycle.leaving import cleans, give_up
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import DbFile, DbFileStorage
@@ -143,12 +144,12 @@ class DbFieldFile(FieldFile):
     def save(self, name: str, content: "File[bytes] | File[str]", save: bool = True) -> None:
         """Store ``content`` and, with ``save``, its row: both or neither."""
         vars(self).setdefault(AS_IT_WAS, (self.name, self._committed))
-        with self._one_transaction(save):
+        with self._one_transaction(save) as memory:
             super().save(name, content, save=False)
             instance, field = self.instance, self.field
             if stores_large_objects(field):
                 # Should another take its place before the row is saved, no row will ever have named it.
-                learn(instance, field, left=(*known(instance, field).left, cast("str", self.name)))
+                learn(instance, field, replace(memory, left=(*memory.left, cast("str", self.name))))
             if save:
                 learn(instance, field, own=self.name)
                 try:
@@ -180,7 +181,8 @@ class DbFieldFile(FieldFile):
                 self.instance.save()
 
     @contextmanager
-    def _one_transaction(self, save: bool) -> Generator[None]:
+    def _one_transaction(self, save: bool) -> Generator[Known]:
+        """Do both or neither; yields what is known of the field before."""
         before, storage, memory = (self.name, self._committed), self.storage, known(self.instance, self.field)
         upload = None if self._committed else vars(self).get("_file")
         attributes: dict[str, object] = {}
@@ -190,7 +192,7 @@ class DbFieldFile(FieldFile):
         alias = storage.write_alias if save and isinstance(storage, DbFileStorage) else None
         try:
             with atomic(alias) if alias else nullcontext():
-                yield
+                yield memory
         except BaseException:
             # The instance is as its row again, or saving it later would store the name of what was rolled back.
             self.name, self._committed = before

@@ -128,8 +128,8 @@ class FollowingField(models.FileField):
         if not isinstance(value, FieldFile) or not is_committed(value):
             return
         using = model_instance._state.db or router.db_for_write(type(model_instance), instance=model_instance)
-        what = in_step(model_instance, self, using)
-        stored = what.name if what and what.name is not ... else None
+        memory = in_step(model_instance, self, using)
+        stored = memory.name if memory and memory.name is not ... else None
         # As it is saved: a name that can be no stored file's is refused only in the place of one that is.
         is_checked = parse_name(value.name) is not None or parse_name(stored) is not None
         if value.name and value.name != stored and is_checked and not value.storage.exists(value.name):

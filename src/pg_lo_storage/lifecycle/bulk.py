@@ -37,9 +37,9 @@ _waiting: "WeakKeyDictionary[BaseDatabaseWrapper, dict[str, _Names]]" = WeakKeyD
 
 
 def hold_with_next(connection: BaseDatabaseWrapper, field: "models.FileField", value: FieldFile | str) -> None:
-    """Hold a file that rows come to name by the connection's next statement, with all others that they come to name.
+    """Hold a file that the connection's next statement makes rows name, together with its other files.
 
-    An empty one is no file: but that the row of its instance has none is known then, as of any other.
+    An empty value names no file. Where it is an instance's, the statement teaches the instance that its row has none.
     """
     if connection not in _waiting:
         before_next_statement(connection, partial(_held, connection))
@@ -54,7 +54,7 @@ def hold_with_next(connection: BaseDatabaseWrapper, field: "models.FileField", v
 @contextmanager
 def _held(connection: BaseDatabaseWrapper, sql: str, params: object) -> Generator[None]:
     waiting = _waiting.pop(connection)
-    # The bulk statement may have failed before it was one; then this is another.
+    # The bulk statement may have failed before it was executed; then this is another one.
     starts = {table: (f"INSERT INTO {table} ", f"UPDATE {table} ") for table in waiting}
     names = next((waiting[table] for table, start in starts.items() if sql.startswith(start)), None)
     if names is None:
@@ -99,7 +99,7 @@ def _said(key: object, name: str | None) -> tuple[object, ...]:
 def _written(
     sql: str, params: Sequence[object], files: Sequence[tuple["models.FileField", FieldFile]]
 ) -> set[tuple[object, ...]]:
-    """Return what a statement of bulk_update() may say of rows: all its parameters that follow on each other."""
+    """Return what a statement of bulk_update() may say of rows: each run of so many parameters."""
     found = set[tuple[object, ...]]()
     if files and " CASE WHEN " in sql.replace("(", " "):
         size = len(files[0][0].model._meta.pk_fields) + 1

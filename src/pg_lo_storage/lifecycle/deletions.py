@@ -32,7 +32,7 @@ class Deletion:
         self._left: defaultdict[str, set[str]] = defaultdict(set)
 
     def expect(self, model: type[models.Model], instance: models.Model, fields: "Iterable[models.FileField]") -> None:
-        """Expect a row of the model's table to be deleted, and know what files the instance leaves besides."""
+        """Expect a row of the model's table to be deleted, and note what files the instance leaves besides."""
         self._going[concrete(model)] += 1
         for field in fields:
             self._left[cast("str", write_alias_of(field))].update(known(instance, field).leaves(self._using))
@@ -40,7 +40,7 @@ class Deletion:
     def execute(self, execute: Execute, sql: str, params: object, context: dict[str, object]) -> object:
         """Execute a statement; where it deletes some of the rows, note what files they name.
 
-        That is not what they named when they were loaded. Asked for by the statement itself it costs none.
+        The rows may name other files than when they were loaded. RETURNING tells, and costs no statement.
         """
         cursor = cast("CursorWrapper", context["cursor"])
         quote = cursor.db.ops.quote_name
@@ -59,9 +59,9 @@ class Deletion:
         return execute(sql, params, False, context)
 
     def _deleted(self, model: type[models.Model], values: int) -> None:
-        """Know of a statement that names its rows by so many values; release the files with the last one.
+        """Count the rows of a statement that names them by so many values; release the files with the last statement.
 
-        By ``post_delete`` it could not be told: projects mute it.
+        The signal ``post_delete`` would not do: projects mute it.
         """
         self._going[model] -= values // len(model._meta.pk_fields)
         if not any(rows > 0 for rows in self._going.values()):

@@ -1,7 +1,7 @@
-"""What an instance knows, without asking, of the file names that its row holds.
+"""What an instance knows, without a query, of the file names that its row holds.
 
-It stands in the instance's state, in a dictionary that is replaced and never changed: copies of an instance share it,
-and it is pickled with them.
+It stands in a dictionary in the instance's state, and is pickled with it. The dictionary is replaced and never changed,
+because copies of an instance share it.
 """
 
 from dataclasses import dataclass, replace
@@ -36,7 +36,10 @@ AS_IT_WAS: Final = "_pg_lo_as_it_was"
 
 
 class Scope:
-    """A transaction in which something was written: while it is open, up to its next savepoint that is rolled back."""
+    """The part of a transaction in which something was written.
+
+    It ends with the transaction, or with the next savepoint that is rolled back.
+    """
 
     def __init__(self, using: str | None = None, *, is_committed: bool = False) -> None:
         self._is_committed = is_committed
@@ -49,8 +52,8 @@ class Scope:
             transaction.on_commit(self._commit, using=using, robust=True)
 
     def _commit(self) -> None:
-        # A list that was replaced since, by a savepoint that was rolled back, still has this in its place. Whether it
-        # was done under that savepoint Django does not tell where that is none of atomic()'s: the row will.
+        # Rolling a savepoint back replaces the list, and the old one keeps this hook in its place. Then it is not sure
+        # that the write was committed: of a savepoint that is none of atomic()'s Django does not know what it held.
         hooks = self._hooks or []
         self._is_committed = not any(hook[1] == self._commit for hook in hooks[self._place : self._place + 1])
 
@@ -103,10 +106,10 @@ class Known:
         return replace(self, past=()), *self.past
 
     def leaves(self, using: str) -> tuple[str, ...]:
-        """Return the files that no row may come to name, those of before a rollback too."""
+        """Return the files that were left and that perhaps no row names; after a rollback those of before it, too."""
         if not self.past or self.stands(using):
             return self.left
-        return tuple(dict.fromkeys(name for what in self.all() for name in what.left))
+        return tuple(dict.fromkeys(name for memory in self.all() for name in memory.left))
 
 
 _NOTHING: Final = Known()
@@ -122,15 +125,15 @@ def known(instance: models.Model, field: "models.FileField") -> Known:
     return found.get(field.attname, _NOTHING)
 
 
-def learn(instance: models.Model, field: "models.FileField", what: Known | None = None, **changes: Any) -> None:
-    """Know that of the field, or what was known with ``changes``, by the names of :class:`Known`."""
+def learn(instance: models.Model, field: "models.FileField", memory: Known | None = None, **changes: Any) -> None:
+    """Remember this of the field, or what was known before with ``changes``, by the names of :class:`Known`."""
     state = vars(getattr(instance, "_state", _Stateless()))
-    state[_KEY] = {**state.get(_KEY, {}), field.attname: what or replace(known(instance, field), **changes)}
+    state[_KEY] = {**state.get(_KEY, {}), field.attname: memory or replace(known(instance, field), **changes)}
 
 
-def learn_first(instance: models.Model, field: "models.FileField", what: Known) -> None:
-    """Know that of the field of an instance that is being made: nobody shares its dictionary yet."""
-    vars(instance._state).setdefault(_KEY, {})[field.attname] = what
+def learn_first(instance: models.Model, field: "models.FileField", memory: Known) -> None:
+    """Remember this of the field of an instance that is being made: no copy shares its dictionary yet."""
+    vars(instance._state).setdefault(_KEY, {})[field.attname] = memory
 
 
 def key_of(instance: models.Model, field: "models.FileField") -> object:
@@ -150,10 +153,10 @@ def in_step(instance: models.Model, field: "models.FileField", using: str) -> Kn
 
     ``None`` where it never was: then whatever it has is what the user gave it.
     """
-    state, what = instance._state, known(instance, field)
-    if what.name is ... or state.db != using or (state.adding and not what.is_loaded):
+    state, memory = instance._state, known(instance, field)
+    if memory.name is ... or state.db != using or (state.adding and not memory.is_loaded):
         return None
-    return what if what.row is None or what.row == key_of(instance, field) else None
+    return memory if memory.row is None or memory.row == key_of(instance, field) else None
 
 
 def name_of(value: object) -> str | None:
@@ -168,21 +171,24 @@ def is_same(one: "str | EllipsisType | None", other: str | None) -> bool:
 
 
 def learn_given(instance: models.Model) -> None:
-    """Learn, before a new instance is saved, that what it was made with is its user's and no row's.
+    """Learn that a new instance was made with its user's values, not with a row's.
 
-    Afterwards Django takes it for no new one, whether it was saved as a whole, in part, or failed to be.
+    This is called before the save. After it Django no longer says that the instance is new, even where only some fields
+    were saved, or the save failed.
     """
     state = vars(instance._state)
     if instance._state.adding and _KEY in state:
         found: dict[str, Known] = state[_KEY]
-        state[_KEY] = {name: what if what.is_loaded else replace(what, name=...) for name, what in found.items()}
+        state[_KEY] = {
+            name: memory if memory.is_loaded else replace(memory, name=...) for name, memory in found.items()
+        }
 
 
 def learn_key(sender: type[models.Model], instance: models.Model, **_signal: object) -> None:
     """Learn the key of a new instance whose model declares it after a file."""
     fields = {field.attname: field for field in sender._meta.concrete_fields}
-    for attribute, what in vars(instance._state).get(_KEY, {}).items():
-        if what.row is None:
+    for attribute, memory in vars(instance._state).get(_KEY, {}).items():
+        if memory.row is None:
             field = cast("models.FileField", fields[attribute])
             learn(instance, field, row=key_of(instance, field))
 

@@ -17,9 +17,9 @@ _FOLLOWS: Final = "pg_lo_follows"
 
 
 def follow_rows(model: type[models.Model]) -> None:
-    """Have each save of the model's instances be a :class:`RowSave`, and know what they are refreshed with.
+    """Make each save of the model's instances a :class:`RowSave`, and have them remember what they are refreshed with.
 
-    Those of its children and proxies are, too.
+    Children and proxies inherit both.
     """
     save_original, refresh_original = model.save_base, model.refresh_from_db
 

@@ -40,17 +40,17 @@ def begin_raw_save(sender: type[models.Model], instance: models.Model, raw: bool
 
 
 def no_raw_save(instance: models.Model) -> None:
-    """Have none go on, however it ended: a name that the instance gives to a bulk statement is held again."""
+    """Note that no raw save goes on, however it ended: bulk statements hold the instance's names again."""
     vars(instance._state)[_KEY] = False
 
 
 def end_raw_save(instance: models.Model) -> None:
-    """Know of the instance what its row has now."""
+    """Learn what the instance's row has now."""
     no_raw_save(instance)
     for field in stored_fields(type(instance)):
-        name, what = name_of(vars(instance).get(field.attname)), known(instance, field)
-        if what.name != name:  # else it may still be of a transaction that is rolled back
-            learn(instance, field, Known(name, key_of(instance, field), left=what.left))
+        name, memory = name_of(vars(instance).get(field.attname)), known(instance, field)
+        if memory.name != name:  # else it may still be of a transaction that is rolled back
+            learn(instance, field, Known(name, key_of(instance, field), left=memory.left))
 
 
 def is_saved_raw(file: FieldFile) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Self, cast
 from django.db import connections, models, transaction
 from django.db.models.fields.files import FieldFile
 
-from pg_lo_storage.databases.atomic_blocks import noticing_loss
+from pg_lo_storage.databases.atomic_blocks import notice_loss
 from pg_lo_storage.databases.references import concrete, rows_of, stored_fields, stored_fields_of, write_alias_of
 from pg_lo_storage.lifecycle.expecting import expect, expect_again
 from pg_lo_storage.lifecycle.known import (
@@ -48,8 +48,6 @@ class _FieldSave:
     """What a save does with one field."""
 
     field: "models.FileField"
-    alias: str
-    """The database that its files are on."""
     is_written: bool = False
     """Whether the row is to have the instance's name; otherwise it has it already, or another that is newer."""
     upload: tuple[FieldFile, str | None] | None = None
@@ -76,7 +74,6 @@ class RowSave:
         learn_given(instance)
 
     def __enter__(self) -> Self:
-        self._blocks.enter_context(noticing_loss(self._using))
         # Django begins a transaction itself where a row is in several tables.
         if self._expected is None:
             self._begin(self._using)
@@ -93,19 +90,18 @@ class RowSave:
             failed = kind is not None
         finally:
             if failed:
+                notice_loss(self._using)
                 self._put_back()
 
     def changes(self, field: "models.FileField", file: FieldFile, *, add: bool) -> bool:
-        """Prepare for a field's being written; ``False`` where the user did not change it, or the row has it already.
+        """Prepare to write a field; ``False`` where the user did not change it, or the row has the change already.
 
         :raises LargeObjectNotFound: the file that it names is not there.
         """
         # Not before the first field: receivers of pre_save have changed what they change.
         if self._expected is None:
             self._expected = self._expect_what_moves()
-        saved = self._fields.get(field.attname)
-        if saved is None:
-            saved = self._fields[field.attname] = _FieldSave(field, cast("str", write_alias_of(field)))
+        saved = self._fields.setdefault(field.attname, _FieldSave(field))
         is_changed = self._is_to_write(saved, file, add=add)
         saved.is_written |= is_changed  # an UPDATE that finds no row is followed by an INSERT
         return is_changed
@@ -116,30 +112,32 @@ class RowSave:
             expect_again(alias, before)
         left: defaultdict[str, set[str]] = defaultdict(set)
         for saved in self._fields.values():
-            left[saved.alias] |= self._finish_field(saved)
+            if gone := self._finish_field(saved):
+                left[cast("str", write_alias_of(saved.field))] |= gone
         self._finished += self._fields.values()
         self._fields, self._rows, self._expected = {}, {}, {}
         if left:
             release_with(self._using, left, type(self.instance))
 
     def _is_to_write(self, saved: _FieldSave, file: FieldFile, *, add: bool) -> bool:
-        field, what, is_stored = saved.field, known(self.instance, saved.field), is_committed(file)
-        if not add and is_stored and self._is_unchanged(field, file.name) and not what.left:
+        field, memory, is_stored = saved.field, known(self.instance, saved.field), is_committed(file)
+        if not add and is_stored and self._is_unchanged(field, file.name) and not memory.left:
             return False
         if add and is_stored and not file.name:
             return True
-        self._begin(self._using, saved.alias)
+        alias = cast("str", write_alias_of(field))
+        self._begin(self._using, alias)
         row = None if add else self._read(field.model)
         if row is not None and is_stored and not self._is_changed(field, file, row[field.attname]):
             return False
         if not is_stored:
             saved.upload = file, file.name
-        elif file.name and not saved.is_written and file.name != what.own:
-            require(saved.alias, [file.name], kept=row[field.attname] if row else None)
+        elif file.name and not saved.is_written and file.name != memory.own:
+            require(alias, [file.name], kept=row[field.attname] if row else None)
         return True
 
     def _finish_field(self, saved: _FieldSave) -> set[str]:
-        """Know what the field's row has now, and return the files that it has left."""
+        """Learn what the field's row has now, and return the files that it has left."""
         field, row = saved.field, self._rows.get(saved.field.model)
         before, now = known(self.instance, field), name_of(vars(self.instance).get(field.attname))
         given_up = before.leaves(self._using)
@@ -155,7 +153,7 @@ class RowSave:
         return cast("set[str]", {stored, *given_up} - {now, None, ""})
 
     def _past(self, saved: _FieldSave, before: Known, now: str | None) -> tuple[Known, ...]:
-        """Return what is so again where this save, in a transaction of the user's, is rolled back."""
+        """Return what will be true again if the user's transaction rolls this save back."""
         row = self._rows.get(saved.field.model)
         was: str | EllipsisType | None = (
             now if not saved.is_written else ... if row is None else row[saved.field.attname]
@@ -189,19 +187,19 @@ class RowSave:
         return {alias: expect(alias, names) for alias, names in moved.items()}
 
     def _is_unchanged(self, field: "models.FileField", name: str | None) -> bool:
-        """Tell whether it is certain, without asking, that the user changed nothing that is not stored."""
-        what = in_step(self.instance, field, self._using)
-        return what is not None and is_same(what.name, name) and what.stands(self._using)
+        """Tell whether it is certain, without a query, that all that the user changed is stored."""
+        memory = in_step(self.instance, field, self._using)
+        return memory is not None and is_same(memory.name, name) and memory.stands(self._using)
 
     def _is_changed(self, field: "models.FileField", file: FieldFile, stored: str | None) -> bool:
-        """Tell whether the user changed what the row has, and did not see his change stored."""
-        what = in_step(self.instance, field, self._using)
+        """Tell whether the user changed the name since the instance was in step, and the change is not stored yet."""
+        memory = in_step(self.instance, field, self._using)
         if stored == file.name:
             return False
-        if what is None or not is_same(what.name, file.name):
+        if memory is None or not is_same(memory.name, file.name):
             return True
         # A row that is as it was before lost this instance's change to a rollback; any other was changed since.
-        return not what.stands(self._using) and any(is_same(past.name, stored) for past in what.all())
+        return not memory.stands(self._using) and any(is_same(past.name, stored) for past in memory.all())
 
     def _read(self, model: type[models.Model]) -> _Row | None:
         """Return what the row in the model's table names, now that it is locked; ``None`` where there is no row."""
