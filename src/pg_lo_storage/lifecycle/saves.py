@@ -144,7 +144,7 @@ class RowSave:
         if saved.is_written or row is not None or before.left:  # else in step as it was
             saved.before = before
             scope = Scope(self._using) if self._is_outer else None
-            past = self._past(saved, before, now) if scope else ()
+            past = self._past(saved, before, given_up, now) if scope else ()
             key = key_of(self.instance, field)
             learn(self.instance, field, Known(now, key, is_loaded=True, scope=scope, past=past))
         if not cleans(field):
@@ -152,7 +152,7 @@ class RowSave:
         stored = row[field.attname] if row and saved.is_written else None
         return cast("set[str]", {stored, *given_up} - {now, None, ""})
 
-    def _past(self, saved: _FieldSave, before: Known, now: str | None) -> tuple[Known, ...]:
+    def _past(self, saved: _FieldSave, before: Known, given_up: tuple[str, ...], now: str | None) -> tuple[Known, ...]:
         """Return what will be true again if the user's transaction rolls this save back."""
         row = self._rows.get(saved.field.model)
         was: str | EllipsisType | None = (
@@ -162,7 +162,7 @@ class RowSave:
             return Known(was), *before.all()
         # With a rollback a row that was not found may come back, and this is what was known of it.
         gone = (replace(before, past=()),) if saved.is_written and row is None else ()
-        return Known(was, left=before.leaves(self._using)), *gone
+        return Known(was, left=given_up), *gone
 
     def _begin(self, *aliases: str) -> None:
         for alias in dict.fromkeys(aliases):
