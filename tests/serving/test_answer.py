@@ -75,6 +75,7 @@ def test_an_answer_is_sent_as_it_is(
     found = db_file_storage.find(name, 0)
     made = answer(Asked(method, headers, name), found, Presentation(headers={"x-own": "1"}))
     assert response.status_code == made.status
+    assert response.streaming or made.status != 206  # or middlewares would take the part for the file
     assert list(response.headers.items()) == list(made.headers.items())
     assert received == b"".join(
         piece if isinstance(piece, bytes) else data[piece.start : piece.stop] for piece in made.pieces
