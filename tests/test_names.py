@@ -227,6 +227,10 @@ def test_what_is_known_as_made_is_made(name: str) -> None:
         ("a." + "x" * 5000, "a." + "x" * 998),
         ("folder/" * 1000 + "a.pdf", "a.pdf"),
         ("日" * 5000 + ".pdf", "日" * 996 + ".pdf"),
+        # Where it is cut, no other extension comes to stand at the end.
+        ("a" * 996 + ".exe, no extension", "a" * 996 + "."),
+        ("a" * 995 + ".exe , no extension", "a" * 995 + "."),
+        ("a" * 993 + ".tar, not its end.gz", "a" * 993 + ".ta.gz"),
     ],
 )
 def test_an_original_name_has_up_to_1000_characters(original: str, kept: str) -> None:

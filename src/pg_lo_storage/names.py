@@ -69,8 +69,13 @@ def original_name_of(original: object) -> str:
     name = _UNSTORABLE.sub("", _basename(original))
     if len(name) <= _LONGEST_ORIGINAL:
         return name
-    extension = extension_of(make_name(1, name))
-    return name[: _LONGEST_ORIGINAL - len(extension)] + extension
+    made = make_name(1, name)
+    extension = extension_of(made)
+    stem = name[: _LONGEST_ORIGINAL - len(extension)]
+    # Where it is cut another extension may come to stand at the end.
+    while make_name(1, stem + extension) != made:
+        stem = stem[:-1]
+    return stem + extension
 
 
 def extension_of(name: str) -> str:
