@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
-from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import quote as quote_key
@@ -21,9 +20,9 @@ from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
 from pg_lo_storage.catalogue.content_types import content_type_of
-from pg_lo_storage.databases.references import stored_fields, write_alias_of
-from pg_lo_storage.databases.search import READABLE
-from pg_lo_storage.drivers.qualified import qualified
+from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, existing_columns
+from pg_lo_storage.databases.file_fields import file_fields
+from pg_lo_storage.databases.names_in_sql import naming
 from pg_lo_storage.models import StoredFile
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import DbFileStorage
@@ -42,6 +41,11 @@ __all__ = ["StoredFileAdmin"]
 # What a browser decodes without running anything in it: no SVG.
 _PREVIEWED: Final = {"image/avif", "image/gif", "image/jpeg", "image/png", "image/webp"}
 _NO_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
+_OWN_TYPE: Final = (
+    "a.attgenerated <> 'v'::pg_catalog.\"char\" and exists (select from pg_type as t where t.oid = a.atttypid"
+    " and t.typnamespace = 'pg_catalog'::regnamespace::oid)"
+)
+"""SQL that tells whether a key's column is of a type of PostgreSQL's own."""
 _MOST_ROWS: Final = 50
 """So many rows of each column are shown."""
 
@@ -185,23 +189,21 @@ class StoredFileAdmin(_ModelAdmin):
         """
         alias = cast("str", stored_file._state.db)
         quote = connections[alias].ops.quote_name
-        loid = str(stored_file.loid)
-        fields = _readable_fields(alias)
+        fields: list[FileField] = []
         selects: list[str] = []
-        for number, field in enumerate(fields):
-            key = field.model._meta.pk.column
-            name = quote(cast("str", field.column))
+        params: list[object] = []
+        for field, column in _readable_fields(alias):
+            key_column = _key_of(field)
+            condition, values = naming(column.text(alias), [stored_file.loid])
             selects.append(
-                f"(select {number} as field, {f'{quote(key)}::text' if key else 'null'} as key"  # noqa: S608 -- quoted
-                # The operators of the index that Django makes for text with db_index=True; "/" is what follows ".".
-                f" from {quote(field.model._meta.db_table)} where {name} = %s or {name} ~>=~ %s and {name} ~<~ %s"
-                f" limit {_MOST_ROWS})"
+                f"(select {len(fields)} as field,"  # noqa: S608 -- quoted
+                f" {f'{quote(key_column.column)}::text' if key_column else 'null'} as key"
+                f" from {quote(column.column.table)} where {condition} limit {_MOST_ROWS})"
             )
-        if not selects:
-            return []
-        with connections[alias].cursor() as cursor:
-            cursor.execute(qualified(" union all ".join(selects)), [loid, f"{loid}.", f"{loid}/"] * len(selects))
-            rows = [(int(number), cast("str | None", key)) for number, key in cursor.fetchall()]
+            params += values
+            fields.append(field)
+        found = ask(alias, " union all ".join(selects), *params) if selects else []
+        rows = [(int(number), cast("str | None", key)) for number, key in found]
         keys: dict[type[models.Model], set[str]] = {fields[number].model: set() for number, _ in rows}
         for number, key in rows:
             keys[fields[number].model].update(() if key is None else (key,))
@@ -240,27 +242,23 @@ def _image_type(stored_file: StoredFile) -> str | None:
     return found if found in _PREVIEWED else None
 
 
-def _readable_fields(alias: str) -> "list[FileField]":
+def _readable_fields(alias: str) -> "list[tuple[FileField, ExistingColumn]]":
     """Return the file fields with files on that database whose columns it has, and the role may read.
 
     Reading them, and the keys of their rows, runs nobody's code but PostgreSQL's own.
     """
-    every = {field for model in apps.get_models(include_auto_created=True) for field in stored_fields(model)}
-    fields = sorted((field for field in every if write_alias_of(field) == alias), key=str)
-    tables = [connections[alias].ops.quote_name(field.model._meta.db_table) for field in fields]
-    with connections[alias].cursor() as cursor:
-        cursor.execute(
-            qualified(
-                "select n from rows from (unnest(%s::text[]), unnest(%s::text[]), unnest(%s::text[]))"  # noqa: S608 -- ours
-                " with ordinality as wanted (relation, attribute, key, n)"
-                " join pg_class as r on r.oid = to_regclass(relation)::oid"
-                " join pg_attribute as a on a.attrelid = r.oid and a.attname = attribute::name"
-                " where a.attnum > 0 and not a.attisdropped and has_table_privilege(r.oid, 'select')"
-                " and not exists (select from pg_attribute as k"
-                " join pg_type as t on t.oid = k.atttypid where k.attrelid = r.oid and k.attname = key::name"
-                " and (k.attgenerated = 'v' or t.typnamespace <> 'pg_catalog'::regnamespace::oid))"
-                f" and {READABLE} order by n"
-            ),
-            (tables, [field.column for field in fields], [field.model._meta.pk.column for field in fields]),
-        )
-        return [fields[int(number) - 1] for (number,) in cursor.fetchall()]
+    fields = sorted(file_fields(alias), key=str)
+    wanted = {FileColumn.of(field) for field in fields}.union(key for field in fields if (key := _key_of(field)))
+    known = {found.column: found for found in existing_columns(alias, sorted(wanted), _OWN_TYPE) if found.may_read}
+    keys = {None, *(column for column, found in known.items() if found.more == (True,))}
+    return [
+        (field, found)
+        for field in fields
+        if (found := known.get(FileColumn.of(field))) and found.is_readable and _key_of(field) in keys
+    ]
+
+
+def _key_of(field: "FileField") -> FileColumn | None:
+    """Return the column of the primary key, ``None`` where it has several."""
+    key = field.model._meta.pk
+    return FileColumn.of(key) if key.column else None

@@ -39,7 +39,7 @@ def test_a_database_that_cannot_be_asked_is_said_and_no_more(
     def fail(*_arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr(server_checks, "_ask", fail)
+    monkeypatch.setattr(server_checks, "ask", fail)
     found = of_database("default")
     assert numbers(found) == [expected]
     assert str(error) in text_of(found)

@@ -9,7 +9,7 @@ from django.apps import apps
 from django.db import connections, models
 from django.db.migrations.state import ProjectState
 
-from pg_lo_storage.databases.references import write_alias_of
+from pg_lo_storage.databases.file_fields import write_alias_of
 from pg_lo_storage.operations import ManageLargeObjects
 from tests.lifecycle.support import file_fields, sql
 

@@ -11,9 +11,8 @@ from django.conf import settings
 from django.db import Error, OperationalError, ProgrammingError, connection, transaction
 from django.test import override_settings
 
-from pg_lo_storage.databases.search import LITERAL_OIDS, READABLE
 from pg_lo_storage.lifecycle.sharing import release
-from pg_lo_storage.operations import GuardFromVacuum, ManageLargeObjects, triggers
+from pg_lo_storage.operations import GuardFromVacuum, ManageLargeObjects, templates, triggers
 from tests.fixtures.connections import INSTALLED, Connect, RawConnection
 from tests.operations.support import SQL_FILES, Project, files, loids, make_file, names, run, value
 
@@ -232,7 +231,7 @@ OPERANDS = '{text,name,oid,int2,int4,int8,bool,"char",oid[],text[],anycompatible
 def mentioned() -> set[str]:
     """Return every word that stands before a parenthesis in the SQL of the triggers and of their scripts."""
     sources = [path.read_text(encoding="utf-8") for path in SQL_FILES.rglob("*.sql")]
-    sources += [READABLE, LITERAL_OIDS]
+    sources += [*templates.functions(), templates.script("add_guard_column")]
     return {word for source in sources for word in re.findall(r"\b([a-z_0-9]+)\(", source)}
 
 

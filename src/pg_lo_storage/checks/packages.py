@@ -6,10 +6,9 @@ from typing import Final, cast
 from django.apps import apps
 from django.conf import settings
 from django.core import checks
-from django.utils.module_loading import import_string
 
 from pg_lo_storage import catalogue
-from pg_lo_storage.storage import DbFileStorage
+from pg_lo_storage.checks.storages import storage_class
 
 __all__ = ["check_packages"]
 
@@ -47,11 +46,7 @@ def _or_default(alias: str) -> str:
 def _is_of_large_objects(storage: str) -> bool:
     configured = cast("Mapping[str, Mapping[str, object]]", settings.STORAGES)
     backend = storage if "." in storage else configured.get(storage, {}).get("BACKEND")
-    try:
-        found: object = import_string(backend) if isinstance(backend, str) else backend
-    except ImportError:  # Django says so where it is used
-        return False
-    return isinstance(found, type) and issubclass(found, DbFileStorage)
+    return storage_class(backend) is not None
 
 
 def _message(app: str, setting: str) -> checks.CheckMessage:

@@ -3,15 +3,16 @@
 ``migrate`` runs them before it makes any table, so what is not there yet is no fault.
 """
 
-from collections.abc import Collection, Iterator
-from typing import Final, LiteralString, NamedTuple, SupportsInt, cast
+from collections.abc import Collection, Iterable, Iterator
+from typing import Final
 
 from django.core import checks
 from django.db import Error, NotSupportedError, connections, transaction
 
 from pg_lo_storage import catalogue
-from pg_lo_storage.databases.references import FileColumn, file_columns
-from pg_lo_storage.drivers.qualified import qualified
+from pg_lo_storage.databases.columns import ExistingColumn, ask, existing_columns
+from pg_lo_storage.databases.names_in_sql import oid_in
+from pg_lo_storage.databases.references import file_columns
 from pg_lo_storage.lifecycle.name_columns import has_names, unreadable, unsettled_columns
 
 __all__ = ["check_server", "keeps_files"]
@@ -29,33 +30,29 @@ FUNCTIONS: Final = [
 ]
 """What a server lacks that is compatible with all of PostgreSQL but large objects."""
 
-_ABILITIES: Final[LiteralString] = (
+_ABILITIES: Final = (
     "select to_regclass('pg_catalog.pg_largeobject_metadata') is not null"
     " and (select bool_and(to_regprocedure(f) is not null) from unnest(%s::text[]) as f),"
     " current_setting('default_transaction_isolation'), coalesce(current_setting('lo_compat_privileges', true), 'off'),"
     " to_regclass('pg_lo_storage_file') is not null, to_regclass('django_migrations') is not null, current_user::text"
 )
+_PUBLICATIONS: Final = (
+    "(select array_agg(pubname::text order by pubname) from pg_publication_tables join pg_namespace as s"
+    " on nspname = schemaname where s.oid = r.relnamespace and tablename = r.relname)"
+)
 # A generated column that vacuumlo reads guards the columns that it is generated from, any other one may be anything's.
 # Until PostgreSQL 14 it depends on them itself, since 15 by its expression.
-_COLUMNS: Final[LiteralString] = (
-    "select n, row_security_active(c.oid), has_column_privilege(c.oid, a.attnum, 'select'),"
-    " (select array_agg(pubname::text order by pubname) from pg_publication_tables"
-    " where schemaname = nspname and tablename = relname),"
-    " exists (select from pg_attribute as g join pg_type as t on t.oid = g.atttypid"
-    " where g.attrelid = c.oid and g.attnum > 0 and not g.attisdropped and typname = any('{oid,lo}'::name[])"
+_GUARDED: Final = (
+    "exists (select from pg_attribute as g join pg_type as t on t.oid = g.atttypid"
+    " where g.attrelid = r.oid and g.attnum > 0 and not g.attisdropped and typname = any('{oid,lo}'::name[])"
     " and (g.attgenerated = '' or exists (select from pg_depend left join pg_attrdef as e"
     " on classid = 'pg_catalog.pg_attrdef'::regclass::oid and e.oid = objid"
-    " where refclassid = 'pg_catalog.pg_class'::regclass::oid and refobjid = c.oid and refobjsubid = a.attnum"
-    " and (e.adrelid = c.oid and e.adnum = g.attnum"
-    " or classid = 'pg_catalog.pg_class'::regclass::oid and objid = c.oid and objsubid = g.attnum))))"
-    " from rows from (unnest(%s::text[]), unnest(%s::text[])) with ordinality as wanted (relation, attribute, n)"
-    " join pg_class as c on c.oid = to_regclass(relation)::oid"
-    " join pg_namespace as s on s.oid = relnamespace"
-    " join pg_attribute as a on a.attrelid = c.oid and a.attname = attribute::name"
-    " where a.attnum > 0 and not a.attisdropped order by n"
+    " where refclassid = 'pg_catalog.pg_class'::regclass::oid and refobjid = r.oid and refobjsubid = a.attnum"
+    " and (e.adrelid = r.oid and e.adnum = g.attnum"
+    " or classid = 'pg_catalog.pg_class'::regclass::oid and objid = r.oid and objsubid = g.attnum))))"
 )
 # PUBLIC has no number. A schema of the path that is not there may be made by whoever creates in the database.
-_CREATORS: Final[LiteralString] = (
+_CREATORS: Final = (
     "with others as (select 0::oid as role, 'PUBLIC' as name union all select oid, rolname::text from pg_roles"
     " where not rolsuper and not starts_with(rolname::text, 'pg_') and not pg_has_role(oid, 'member'))"
     " select 'the schema ' || nspname::text, array_agg(name order by name) from pg_namespace as n"
@@ -67,16 +64,6 @@ _CREATORS: Final[LiteralString] = (
     " where to_regnamespace(replace(btrim(s), '\"$user\"', quote_ident(current_user::text))) is null)"
     " having count(*) > 0 order by 1"
 )
-
-
-class Found(NamedTuple):
-    """A column of file names that the database has, and what is to be known of it."""
-
-    column: FileColumn
-    hides_rows: bool
-    readable: bool
-    publications: list[str] | None
-    guarded: bool
 
 
 def check_server(alias: str, asked: Collection[str]) -> list[checks.CheckMessage]:
@@ -107,7 +94,7 @@ def keeps_files(alias: str, level: str) -> checks.CheckMessage:
 
 
 def _check(alias: str, asked: Collection[str]) -> Iterator[checks.CheckMessage]:
-    [(able, isolation, compatible, has_catalogue, migrated, role)] = _ask(alias, _ABILITIES, [FUNCTIONS])
+    [(able, isolation, compatible, has_catalogue, migrated, role)] = ask(alias, _ABILITIES, FUNCTIONS)
     if not able:
         yield _unable(alias, "it has no large objects, as some have not that are compatible otherwise")
         return
@@ -123,14 +110,14 @@ def _check(alias: str, asked: Collection[str]) -> Iterator[checks.CheckMessage]:
     if catalogue.is_installed() and has_catalogue:
         yield from _check_adopted(alias, asked)
     yield from _check_creators(alias, str(role))
-    columns = _columns(alias)
+    columns = existing_columns(alias, file_columns(alias), _PUBLICATIONS, _GUARDED)
     yield from _check_columns(alias, columns, str(role))
     if compatible == "off":
-        yield from _check_owners(alias, [found.column for found in columns if found.readable], str(role))
+        yield from _check_owners(alias, [found for found in columns if found.may_read], str(role))
 
 
 def _check_creators(alias: str, role: str) -> Iterator[checks.CheckMessage]:
-    places = cast("list[tuple[str, list[str]]]", _ask(alias, _CREATORS))
+    places: list[tuple[str, list[str]]] = ask(alias, _CREATORS)
     if places:
         creators = "; ".join(f"in {place}: {', '.join(roles)}" for place, roles in places)
         yield checks.Warning(
@@ -160,8 +147,8 @@ def _check_adopted(alias: str, asked: Collection[str]) -> Iterator[checks.CheckM
         )
 
 
-def _check_columns(alias: str, columns: list[Found], role: str) -> Iterator[checks.CheckMessage]:
-    unguarded = [found.column for found in columns if not found.guarded]
+def _check_columns(alias: str, columns: list[ExistingColumn], role: str) -> Iterator[checks.CheckMessage]:
+    unguarded = [found for found in columns if not found.more[1]]
     if unguarded and not catalogue.is_installed():
         yield checks.Warning(
             f"vacuumlo, run on the database {alias!r}, would delete every file of {_listed(unguarded)}.",
@@ -171,16 +158,16 @@ def _check_columns(alias: str, columns: list[Found], role: str) -> Iterator[chec
             ),
             id="pg_lo_storage.W007",
         )
-    published = [found for found in columns if found.publications]
+    published = [found for found in columns if found.more[0]]
     if published:
-        publications = sorted({name for found in published for name in found.publications or ()})
+        publications = sorted({name for found in published for name in found.more[0]})
         yield checks.Warning(
             f"Logical replication publishes names, and never large objects: subscribers to {', '.join(publications)}"
-            f" get the rows of {_listed([found.column for found in published])} without their files.",
+            f" get the rows of {_listed(published)} without their files.",
             hint="Use a physical standby, copy the objects under their oids by other means, or leave the tables out.",
             id="pg_lo_storage.W008",
         )
-    if hidden := [found.column for found in columns if found.hides_rows]:
+    if hidden := [found for found in columns if found.hides_rows]:
         yield checks.Warning(
             f"Row-level security may hide rows of {_listed(hidden)} from the role {role!r}: files on {alias!r} that are"
             " replaced or deleted are kept, since a hidden row may name them.",
@@ -192,22 +179,19 @@ def _check_columns(alias: str, columns: list[Found], role: str) -> Iterator[chec
         )
 
 
-def _check_owners(alias: str, columns: list[FileColumn], role: str) -> Iterator[checks.CheckMessage]:
+def _check_owners(alias: str, columns: list[ExistingColumn], role: str) -> Iterator[checks.CheckMessage]:
     quote = connections[alias].ops.quote_name
     samples = [
-        f"(select {quote(column)}::text as name from {quote(table)} limit {_SAMPLE})"  # noqa: S608 -- quoted
-        for table, column in columns
+        f"(select {found.text(alias)} as name from {quote(found.column.table)} limit {_SAMPLE})"  # noqa: S608 -- quoted
+        for found in columns
     ]
     if not samples:
         return
-    rows = _ask(
+    rows = ask(
         alias,
         "select rolname::text, count(distinct m.oid) from ("  # noqa: S608 -- quoted
         + " union all ".join(samples)
-        # CASE, since else the casts might be tried before the conditions.
-        + ") as names join pg_largeobject_metadata as m"
-        " on m.oid = case when name ~ '^[1-9][0-9]{0,9}([.]|$)' then"
-        " case when split_part(name, '.', 1)::int8 <= 4294967295 then split_part(name, '.', 1)::int8::oid end end"
+        + f") as names join pg_largeobject_metadata as m on m.oid = {oid_in('name')}"
         " join pg_roles as r on r.oid = lomowner where not pg_has_role(lomowner, 'usage')"
         " group by rolname order by rolname",
     )
@@ -224,17 +208,6 @@ def _check_owners(alias: str, columns: list[FileColumn], role: str) -> Iterator[
         )
 
 
-def _columns(alias: str) -> list[Found]:
-    columns = file_columns(alias)
-    quote = connections[alias].ops.quote_name
-    params = [[quote(column.table) for column in columns], [column.column for column in columns]]
-    found = _ask(alias, _COLUMNS, params)
-    return [
-        Found(columns[int(cast("SupportsInt", row[0])) - 1], *cast("tuple[bool, bool, list[str], bool]", row[1:]))
-        for row in found
-    ]
-
-
 def _unable(alias: str, reason: str) -> checks.CheckMessage:
     return checks.Error(
         f"The server of the database {alias!r} cannot keep files: {reason}.",
@@ -243,11 +216,5 @@ def _unable(alias: str, reason: str) -> checks.CheckMessage:
     )
 
 
-def _listed(columns: list[FileColumn]) -> str:
-    return ", ".join(f"{table}.{column}" for table, column in columns)
-
-
-def _ask(alias: str, query: str, params: list[list[str]] | None = None) -> list[tuple[object, ...]]:
-    with connections[alias].cursor() as cursor:
-        cursor.execute(qualified(query), params)
-        return cast("list[tuple[object, ...]]", cursor.fetchall())
+def _listed(columns: Iterable[ExistingColumn]) -> str:
+    return ", ".join(str(found.column) for found in columns)

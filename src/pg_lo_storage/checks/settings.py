@@ -4,7 +4,7 @@ Those that ask the databases are in :mod:`pg_lo_storage.checks.server`; ``migrat
 """
 
 import importlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from django.apps import AppConfig, apps
@@ -12,24 +12,18 @@ from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
-from django.utils.module_loading import import_string
 from typing_extensions import get_protocol_members
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.checks.packages import check_packages
 from pg_lo_storage.checks.server import check_server, keeps_files
+from pg_lo_storage.checks.storages import configured_storages
 from pg_lo_storage.databases import db_for_read, db_for_write
-from pg_lo_storage.databases.references import (
-    concrete,
-    referring_field,
-    referring_paths,
-    stored_fields,
-    write_alias_of,
-)
+from pg_lo_storage.databases.file_fields import concrete, stored_fields, write_alias_of
+from pg_lo_storage.databases.references import referring_field, referring_paths
 from pg_lo_storage.drivers import DriverNotFound, LargeObjectDriver
 from pg_lo_storage.drivers.registry import load_factory
 from pg_lo_storage.names import MAX_OID
-from pg_lo_storage.storage import DbFileStorage
 
 if TYPE_CHECKING:
     from django.db import models
@@ -78,7 +72,7 @@ def check_databases(databases: Collection[str] | None = None, **_options: object
 
 def written_to() -> dict[str, str]:
     """Return the database that each file field, and each storage of ``STORAGES``, saves files to."""
-    storages = {f"STORAGES[{name!r}]": storage.write_alias for name, storage in _configured_storages()}
+    storages = {f"STORAGES[{name!r}]": storage.write_alias for name, storage in configured_storages()}
     return storages | {str(field): cast("str", write_alias_of(field)) for field in _fields(None)}
 
 
@@ -96,29 +90,10 @@ def aliases_in_use() -> dict[str, list[str]]:
 
 
 def _fields(app_configs: Sequence[AppConfig] | None) -> "Iterator[models.FileField]":
-    configs = apps.get_app_configs() if app_configs is None else app_configs
-    for config in configs:
+    for config in apps.get_app_configs() if app_configs is None else app_configs:
         for model in config.get_models(include_auto_created=True):
             if concrete(model) is model:
                 yield from stored_fields(model)
-
-
-def _configured_storages() -> Iterator[tuple[str, DbFileStorage]]:
-    configured: Mapping[str, Mapping[str, object]] = settings.STORAGES
-    for name, options in configured.items():
-        backend = options.get("BACKEND")
-        try:
-            found: object = import_string(backend) if isinstance(backend, str) else backend
-            # Others are none of ours, and making one may cost much.
-            if isinstance(found, type) and issubclass(found, DbFileStorage):
-                yield (
-                    name,
-                    cast("Callable[..., DbFileStorage]", found)(
-                        **cast("dict[str, object]", options.get("OPTIONS", {}))
-                    ),
-                )
-        except (ImportError, TypeError):  # Django says so where it is used
-            continue
 
 
 def _check_driver() -> Iterator[checks.CheckMessage]:

@@ -13,17 +13,15 @@ from django.apps.registry import Apps
 from django.conf import settings
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import connections, models, router, transaction
-from django.db.models.query import QuerySet
 
-from pg_lo_storage.databases.aliases import LargeObjectStorage
 from pg_lo_storage.databases.atomic_blocks import noticing_loss
-from pg_lo_storage.databases.search import Cell, FileColumn, named_on, names_on
+from pg_lo_storage.databases.columns import FileColumn
+from pg_lo_storage.databases.file_fields import file_fields
+from pg_lo_storage.databases.search import Cell, named_on, names_on
 from pg_lo_storage.names import is_made, parse_name
 
 __all__ = [
     "Cell",
-    "FileColumn",
-    "concrete",
     "default_names",
     "file_columns",
     "naming_columns",
@@ -31,56 +29,11 @@ __all__ = [
     "referenced",
     "referring_field",
     "referring_paths",
-    "rows_of",
-    "stored_fields",
-    "stored_fields_of",
-    "stores_large_objects",
-    "write_alias_of",
 ]
 
 logger: Final = logging.getLogger("pg_lo_storage")
 
 _TEXT: Final = (models.FileField, models.CharField, models.TextField)
-
-
-def write_alias_of(field: "models.FileField") -> str | None:
-    """Return the database that a field's files are large objects of; ``None`` where they are none."""
-    # A lazy storage is of the class that it stands for.
-    storage = cast("object", field.storage)
-    return storage.write_alias if isinstance(storage, LargeObjectStorage) else None
-
-
-def stores_large_objects(field: "models.FileField") -> bool:
-    """Tell whether a field's files are large objects."""
-    return isinstance(cast("object", field.storage), LargeObjectStorage)
-
-
-def concrete(model: type[models.Model]) -> type[models.Model]:
-    """Return the model itself, of a proxy the one it stands for."""
-    return cast("type[models.Model]", model._meta.concrete_model)
-
-
-def stored_fields(model: type[models.Model]) -> "list[models.FileField]":
-    """Return the file fields of the model's own table whose files are large objects."""
-    return [
-        field
-        for field in concrete(model)._meta.local_concrete_fields
-        if isinstance(field, models.FileField) and stores_large_objects(field)
-    ]
-
-
-def stored_fields_of(model: type[models.Model]) -> "list[models.FileField]":
-    """Return the file fields of the model, in whichever of its tables, whose files are large objects."""
-    return [
-        field
-        for field in model._meta.concrete_fields
-        if isinstance(field, models.FileField) and stores_large_objects(field)
-    ]
-
-
-def rows_of(model: type[models.Model], using: str) -> "models.QuerySet[models.Model]":
-    """Return all rows of the model's table, past its managers."""
-    return QuerySet[models.Model](model, using=using)
 
 
 def referring_paths() -> list[object]:
@@ -106,11 +59,8 @@ def referring_field(path: object) -> "models.Field[object, object]":
 
 
 def file_columns(alias: str, *registries: Apps) -> list[FileColumn]:
-    """Return every file field's column that holds names of files on ``alias``, of the project and of ``registries``.
-
-    The models of a migration's state are in a registry of their own.
-    """
-    return sorted({_column_of(field) for field in _file_fields(alias, *registries)})
+    """Return every file field's column that holds names of files on ``alias``, of the project and of ``registries``."""
+    return sorted({FileColumn.of(field) for field in file_fields(alias, *registries)})
 
 
 def naming_columns(alias: str, *registries: Apps) -> list[FileColumn]:
@@ -118,7 +68,7 @@ def naming_columns(alias: str, *registries: Apps) -> list[FileColumn]:
 
     :raises ImproperlyConfigured: the setting ``PG_LO_STORAGE_REFERENCES`` is wrong.
     """
-    return sorted({_column_of(field) for field in _naming_fields(alias, *registries)})
+    return sorted({FileColumn.of(field) for field in _naming_fields(alias, *registries)})
 
 
 def default_names(alias: str, *registries: Apps) -> set[str]:
@@ -129,28 +79,13 @@ def default_names(alias: str, *registries: Apps) -> set[str]:
     return {name for name in _defaults(alias, *registries) if name is not None}
 
 
-def _file_fields(alias: str, *registries: Apps) -> "set[models.FileField]":
-    return {
-        field
-        for registry in {apps, *registries}
-        for model in registry.get_models(include_auto_created=True, include_swapped=True)
-        for field in stored_fields(model)
-        if write_alias_of(field) == alias
-    }
-
-
 def _naming_fields(alias: str, *registries: Apps) -> "set[models.Field[object, object]]":
-    fields = cast("set[models.Field[object, object]]", _file_fields(alias, *registries))
-    return fields | {referring_field(path) for path in referring_paths()}
-
-
-def _column_of(field: "models.Field[object, object]") -> FileColumn:
-    return FileColumn(field.model._meta.db_table, str(field.column))
+    return {*file_fields(alias, *registries), *map(referring_field, referring_paths())}
 
 
 def _defaults(alias: str, *registries: Apps) -> Iterator[str | None]:
     """Return the names that are defaults; ``None`` for one that cannot be known."""
-    for field in _file_fields(alias, *registries):
+    for field in file_fields(alias, *registries):
         given: list[object] = [getattr(vars(field).get("db_default"), "value", vars(field).get("db_default"))]
         try:
             default: object = field.default if field.has_default() else None
@@ -177,7 +112,7 @@ def _call(alias: str, default: Callable[[], object]) -> object:
 
 
 def referenced(
-    alias: str, loids: Collection[int], *registries: Apps, using: str | None = None, besides: Cell | None = None
+    alias: str, oids: Collection[int], *registries: Apps, using: str | None = None, besides: Cell | None = None
 ) -> set[int]:
     """Return those of the objects of ``alias`` that are named by some row, or by a field's default.
 
@@ -189,19 +124,19 @@ def referenced(
 
     :raises ImproperlyConfigured: the setting ``PG_LO_STORAGE_REFERENCES`` is wrong.
     """
-    if not loids:
+    if not oids:
         return set()
     defaults = set(_defaults(alias, *registries))
     if None in defaults:
-        logger.warning("kept large objects %s: a default may name them", sorted(loids))
-        return set(loids)
-    found = {parse_name(name) for name in defaults} & set(loids)
+        logger.warning("kept large objects %s: a default may name them", sorted(oids))
+        return set(oids)
+    found = {parse_name(name) for name in defaults} & set(oids)
     for rows, columns in _by_database(_naming_fields(alias, *registries), alias, using or alias).items():
-        found |= named_on(rows, sorted(columns), loids, besides)
+        found |= named_on(rows, sorted(columns), oids, besides)
     return cast("set[int]", found)
 
 
-def reaches(alias: str, name: str, loid: int) -> bool:
+def reaches(alias: str, name: str, oid: int) -> bool:
     """Tell whether it is the object's own name, for what changes or deletes: nobody but rows knows its extension.
 
     They alone decide where one that the role may see names the object. Where none does, it is a name that ``save``
@@ -212,7 +147,7 @@ def reaches(alias: str, name: str, loid: int) -> bool:
     names = set[str]()
     for rows, columns in _by_database(fields, alias).items():
         with noticing_loss(rows):
-            names |= names_on(rows, sorted(columns), loid)
+            names |= names_on(rows, sorted(columns), oid)
     return name in names if names else is_made(name)
 
 
@@ -221,5 +156,5 @@ def _by_database(fields: "Iterable[models.Field[object, object]]", *aliases: str
     columns: defaultdict[str, set[FileColumn]] = defaultdict(set)
     for field in fields:
         for rows in {*aliases, router.db_for_write(field.model)}:
-            columns[rows].add(_column_of(field))
+            columns[rows].add(FileColumn.of(field))
     return columns

@@ -17,7 +17,7 @@ from pg_lo_storage.catalogue import Entry
 from pg_lo_storage.catalogue.content_types import content_type_of
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.atomic_blocks import atomic
-from pg_lo_storage.databases.references import stores_large_objects
+from pg_lo_storage.databases.file_fields import stores_large_objects
 from pg_lo_storage.lifecycle.known import AS_IT_WAS, Known, known, learn
 from pg_lo_storage.lifecycle.leaving import cleans, give_up
 from pg_lo_storage.names import parse_name

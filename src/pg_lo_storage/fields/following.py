@@ -15,7 +15,7 @@ from django.db.models.signals import class_prepared, post_init, post_save, pre_s
 from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
-from pg_lo_storage.databases.references import stores_large_objects
+from pg_lo_storage.databases.file_fields import stores_large_objects
 from pg_lo_storage.lifecycle.bulk import hold_with_next
 from pg_lo_storage.lifecycle.deletions import follow_deletions
 from pg_lo_storage.lifecycle.known import in_step, is_committed, learn_key

@@ -21,11 +21,12 @@ from typing import Final, NamedTuple, Protocol
 from django.db import connections, transaction
 
 from pg_lo_storage.catalogue.content_types import content_type_of
+from pg_lo_storage.databases.columns import ask, has_catalogue
+from pg_lo_storage.databases.file_fields import file_fields
+from pg_lo_storage.databases.names_in_sql import digits_of
 from pg_lo_storage.drivers.qualified import qualified
 from pg_lo_storage.lifecycle.name_columns import (
     NameColumn,
-    file_fields,
-    has_catalogue,
     may_settle,
     name_columns,
     names_of,
@@ -185,12 +186,9 @@ def _judge(
     names |= {use.name: not dry_run for uses in objects for use in uses if use.column in wanted}
     suffixes = [extension_of(name) for name in names]
     kinds = [content_type_of(suffix) for suffix in suffixes]
-    with connections[alias].cursor() as cursor:
-        loids = [parse_name(name) for name in names]
-        cursor.execute(qualified(_JUDGE), [any_owner, loids, list(names), suffixes, kinds, list(names.values())])
-        judged: dict[str, tuple[Outcome, str]] = {
-            name: (outcome, detail) for name, outcome, detail in cursor.fetchall()
-        }
+    oids = [parse_name(name) for name in names]
+    rows = ask(alias, _JUDGE, any_owner, oids, list(names), suffixes, kinds, list(names.values()))
+    judged: dict[str, tuple[Outcome, str]] = {name: (outcome, detail) for name, outcome, detail in rows}
     for uses in objects:
         taken = False
         for use in uses:
@@ -220,7 +218,7 @@ def _uses_on(alias: str, columns: Sequence[NameColumn]) -> Generator[_Use]:
         for n, column in enumerate(columns)
     )
     query = (
-        "select coalesce(substring(name, '^[1-9][0-9]*'), '') collate pg_catalog.\"C\" as stem, name, n, count(*)"  # noqa: S608 -- quoted
+        f"select {digits_of('name')} as stem, name, n, count(*)"  # noqa: S608 -- quoted
         f" from ({every}) as names group by n, name order by stem, n, name"
     )
     # Outside a transaction the cursor outlives those of the entries; where a pooler forbids that, one has them all.

@@ -15,7 +15,7 @@ from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.fields.files import FieldFile
 
-from pg_lo_storage.databases.references import write_alias_of
+from pg_lo_storage.databases.file_fields import write_alias_of
 from pg_lo_storage.lifecycle.known import Known, Scope, key_of, known, learn
 from pg_lo_storage.lifecycle.sharing import require
 from pg_lo_storage.lifecycle.statements import before_next_statement

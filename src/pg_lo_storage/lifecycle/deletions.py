@@ -15,7 +15,7 @@ from django.db.models.signals import pre_delete
 from django.db.transaction import Atomic
 
 from pg_lo_storage.databases.atomic_blocks import noticing_loss
-from pg_lo_storage.databases.references import concrete, stored_fields, write_alias_of
+from pg_lo_storage.databases.file_fields import concrete, stored_fields, write_alias_of
 from pg_lo_storage.lifecycle.known import known
 from pg_lo_storage.lifecycle.leaving import cleans, release_with
 from pg_lo_storage.lifecycle.statements import Execute

@@ -5,7 +5,10 @@ from typing import cast
 from django.db import connections, models, transaction
 
 from pg_lo_storage import catalogue
-from pg_lo_storage.databases.references import Cell, FileColumn, reaches, write_alias_of
+from pg_lo_storage.databases.columns import FileColumn
+from pg_lo_storage.databases.file_fields import write_alias_of
+from pg_lo_storage.databases.references import reaches
+from pg_lo_storage.databases.search import Cell
 from pg_lo_storage.lifecycle.known import known, learn
 from pg_lo_storage.lifecycle.sharing import release
 from pg_lo_storage.names import parse_name

@@ -6,13 +6,14 @@ noted in the comment of the catalogue's table, which lives exactly as long as th
 
 import json
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, SupportsInt, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from django.apps import apps
 from django.db import connections, models, router
+from typing_extensions import override
 
-from pg_lo_storage.databases.references import stored_fields, write_alias_of
-from pg_lo_storage.drivers.qualified import qualified
+from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, existing_columns
+from pg_lo_storage.databases.file_fields import file_fields
 
 if TYPE_CHECKING:
     Field: TypeAlias = models.Field[Any, Any]
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = [
     "NameColumn",
     "count_names",
-    "file_fields",
-    "has_catalogue",
     "has_names",
     "may_settle",
     "name_columns",
@@ -42,15 +41,13 @@ class NameColumn(NamedTuple):
     table: str
     column: str
 
+    @override
     def __str__(self) -> str:
         return f"{self.table}.{self.column}"
 
-
-def file_fields(alias: str) -> "list[Field]":
-    """Return the file fields of all models whose files are on ``alias``."""
-    every = apps.get_models(include_auto_created=True, include_swapped=True)
-    fields = {field for model in every for field in stored_fields(model)}
-    return [field for field in fields if write_alias_of(field) == alias]
+    def found(self) -> list[ExistingColumn]:
+        """Return what the database knows of the column; none where it has no such."""
+        return existing_columns(self.alias, [FileColumn(self.table, self.column)])
 
 
 def name_columns(fields: "Iterable[Field]", alias: str, among: Collection[str] | None = None) -> list[NameColumn]:
@@ -64,20 +61,15 @@ def name_columns(fields: "Iterable[Field]", alias: str, among: Collection[str] |
         for rows in (alias, router.db_for_write(field.model))
         if among is None or rows in among
     }
-    return sorted(column for column in wanted if _is_there(column))
-
-
-def has_catalogue(alias: str) -> bool:
-    """Tell whether the database has the catalogue's table."""
-    return bool(_ask(alias, "select to_regclass('pg_lo_storage_file') is not null"))
+    return sorted(column for column in wanted if column.found())
 
 
 def unreadable(column: NameColumn) -> str | None:
     """Return why the role cannot read each of the column's rows, ``None`` where it can."""
-    table = connections[column.alias].ops.quote_name(column.table)
-    if not _ask(column.alias, "select has_column_privilege(%s::text, %s::text, 'select')", table, column.column):
+    [found] = column.found()
+    if not found.may_read:
         return "the role may not read it; grant it SELECT, or run 'largeobjects adopt' as the table's owner"
-    if _ask(column.alias, "select row_security_active(%s::text)", table):
+    if found.hides_rows:
         return "row-level security may hide rows; run 'largeobjects adopt' as a role that is exempt from it"
     return None
 
@@ -91,18 +83,17 @@ def names_of(column: NameColumn) -> str:
 
 def has_names(column: NameColumn) -> bool:
     """Tell whether a row of the column has a name."""
-    return bool(_ask(column.alias, f"select exists ({names_of(column)})"))
+    return bool(_value(column.alias, f"select exists ({names_of(column)})"))
 
 
 def count_names(column: NameColumn) -> int:
     """Return how many rows of the column have a name."""
-    counted = _ask(column.alias, f"select count(*) from ({names_of(column)}) as names")  # noqa: S608 -- quoted
-    return int(cast("SupportsInt", counted))
+    return int(_value(column.alias, f"select count(*) from ({names_of(column)}) as names"))  # noqa: S608 -- quoted
 
 
 def settled_columns(alias: str) -> set[NameColumn]:
     """Return the columns that 'migrate' leaves alone, of the files in the database's catalogue."""
-    comment = _ask(alias, "select obj_description('pg_lo_storage_file'::regclass::oid, 'pg_class')")
+    comment = _value(alias, "select obj_description('pg_lo_storage_file'::regclass::oid, 'pg_class')")
     if not isinstance(comment, str) or not comment.startswith(_MARK):
         return set()
     columns: list[list[str]] = json.loads(comment.removeprefix(_MARK))
@@ -119,7 +110,7 @@ def unsettled_columns(alias: str, among: Collection[str] | None = None) -> list[
 def may_settle(alias: str) -> bool:
     """Tell whether the role owns the catalogue, and so may note what is settled."""
     query = "select pg_has_role(relowner, 'usage') from pg_class where oid = 'pg_lo_storage_file'::regclass::oid"
-    return bool(_ask(alias, query))
+    return bool(_value(alias, query))
 
 
 def settle(alias: str, settled: set[NameColumn]) -> None:
@@ -133,18 +124,5 @@ def settle(alias: str, settled: set[NameColumn]) -> None:
         editor.alter_db_table_comment(catalogue, "", comment)
 
 
-def _is_there(column: NameColumn) -> bool:
-    connection = connections[column.alias]
-    query = (
-        "select exists (select from pg_attribute"
-        " where attrelid = to_regclass(%s::text)::oid and attname = %s::name and attnum > 0 and not attisdropped)"
-    )
-    table = connection.ops.quote_name(column.table)
-    return connection.vendor == "postgresql" and bool(_ask(column.alias, query, table, column.column))
-
-
-def _ask(alias: str, query: str, *params: str) -> object:
-    with connections[alias].cursor() as cursor:
-        # Without parameters a per cent sign, in a name, is one.
-        cursor.execute(qualified(query), params or None)
-        return cursor.fetchall()[0][0]
+def _value(alias: str, query: str) -> Any:
+    return ask(alias, query)[0][0]

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from django.db import connections, models
 from django.db.models.fields.files import FieldFile
 
-from pg_lo_storage.databases.references import rows_of, stored_fields, write_alias_of
+from pg_lo_storage.databases.file_fields import rows_of, stored_fields, write_alias_of
 from pg_lo_storage.lifecycle.known import Known, is_committed, key_of, known, learn, learn_given, name_of
 from pg_lo_storage.lifecycle.sharing import require
 

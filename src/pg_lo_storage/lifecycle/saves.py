@@ -17,7 +17,7 @@ from django.db import connections, models, transaction
 from django.db.models.fields.files import FieldFile
 
 from pg_lo_storage.databases.atomic_blocks import notice_loss
-from pg_lo_storage.databases.references import concrete, rows_of, stored_fields, stored_fields_of, write_alias_of
+from pg_lo_storage.databases.file_fields import concrete, rows_of, stored_fields, stored_fields_of, write_alias_of
 from pg_lo_storage.lifecycle.expecting import expect, expect_again
 from pg_lo_storage.lifecycle.known import (
     Known,

@@ -14,7 +14,8 @@ from django.db import transaction
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import UNLINK_GONE, as_array
 from pg_lo_storage.databases import DatabaseDriver
-from pg_lo_storage.databases.references import Cell, referenced
+from pg_lo_storage.databases.references import referenced
+from pg_lo_storage.databases.search import Cell
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.names import extension_of, parse_name
 from pg_lo_storage.signals import announce_unlinked, file_unlinked

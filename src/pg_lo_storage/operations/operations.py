@@ -16,7 +16,8 @@ from django.db.migrations.state import ProjectState
 from django.db.models.signals import post_migrate
 from typing_extensions import override
 
-from pg_lo_storage.databases.references import default_names, naming_columns, write_alias_of
+from pg_lo_storage.databases.file_fields import write_alias_of
+from pg_lo_storage.databases.references import default_names, naming_columns
 from pg_lo_storage.operations import triggers
 
 __all__ = ["GuardFromVacuum", "ManageLargeObjects"]

@@ -11,7 +11,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
-from pg_lo_storage.databases.search import LITERAL_OIDS, READABLE, readable
+from pg_lo_storage.databases.columns import COLLATES_LOOSELY, DEFAULT_OIDS, READABLE, readable
+from pg_lo_storage.databases.names_in_sql import FEW, is_any_of, is_name, is_of, oid_in
 
 __all__ = ["fill", "functions", "script"]
 
@@ -26,9 +27,19 @@ _ROOMS: Final = {
     "room_to_lock": ("2 * cardinality(loids)", "loids"),
     "room_to_unlink": ("cardinality(loids)", "loids"),
 }
+# Conditions as templates of format(), whose arguments are the column and values.
+_NAMING: Final = {
+    "few": str(FEW),
+    "any": is_any_of("%s", "$1"),
+    "one": is_of("%1$s", "%2$L", "%3$L", "%4$L"),
+}
 _PARTS: Final = {
     "readable": READABLE,
-    "literal_oids": LITERAL_OIDS,
+    "default_oids": DEFAULT_OIDS,
+    "collates_loosely": COLLATES_LOOSELY,
+    "valid": is_name("name"),
+    # Of the column that is format()'s third argument.
+    "oid": oid_in('%3$I::text collate "C"'),
     # Whether values of column "a" of relation "r" can be compared, as text that nobody's code makes.
     "alike": readable("text", "varchar", "bpchar", "name", "oid", "int2", "int4", "int8", "uuid", "bool"),
 }
@@ -60,7 +71,7 @@ def _whole(path: str) -> str:
 def _parts() -> dict[str, str]:
     parts = {file.name.removesuffix(".sql"): _read(file) for file in (_SQL / "parts").iterdir()}
     rooms = {name: fill(parts["room"], {"count": count, "files": of}) for name, (count, of) in _ROOMS.items()}
-    return {**parts, **_PARTS, **rooms}
+    return {**parts, **_PARTS, **rooms, "naming": fill(parts["naming"], _NAMING)}
 
 
 def _read(file: Traversable) -> str:

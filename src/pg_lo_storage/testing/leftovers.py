@@ -4,14 +4,12 @@ import itertools
 from collections.abc import Iterator
 from typing import Final
 
-from django.apps import apps
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import FileField, Model, QuerySet
 
-from pg_lo_storage.drivers.qualified import qualified
+from pg_lo_storage.databases.columns import FileColumn, ask, existing_columns, has_catalogue
+from pg_lo_storage.databases.file_fields import file_fields, rows_of
 from pg_lo_storage.names import parse_name
-from pg_lo_storage.storage import DbFileStorage
 
 __all__ = ["Leftovers"]
 
@@ -23,12 +21,12 @@ class Leftovers:
     """What large objects there are since this was made, on each database that the test may use."""
 
     def __init__(self) -> None:
-        self._before = {alias: _oids(connection) for alias, connection in _usable()}
+        self._before = {alias: _oids(alias) for alias, _ in _usable()}
 
     def created(self) -> dict[str, set[int]]:
         """Return the oids of the new objects by alias."""
         return {
-            alias: _oids(connection) - self._before.get(alias, set())
+            alias: _oids(alias) - self._before.get(alias, set())
             for alias, connection in _usable()
             # What is to be rolled back is not left; nor can it be asked for.
             if not connection.needs_rollback
@@ -45,19 +43,12 @@ class Leftovers:
     def unlink(self) -> None:
         """Unlink the new objects, but for those that a test's transaction takes along when it is rolled back."""
         for alias, oids in self.created().items():
-            connection = connections[alias]
-            if connection.in_atomic_block:
+            if connections[alias].in_atomic_block:
                 continue
             for batch in _batches(sorted(oids)):
-                with connection.cursor() as cursor:
-                    cursor.execute(
-                        qualified("select lo_unlink(oid) from pg_largeobject_metadata where oid = any(%s::oid[])"),
-                        [batch],
-                    )
-                    cursor.execute(qualified("select to_regclass('pg_lo_storage_file') is not null"))
-                    if cursor.fetchall()[0][0]:
-                        entries = "delete from pg_lo_storage_file where loid = any(%s::oid[])"
-                        cursor.execute(qualified(entries), [batch])
+                ask(alias, "select lo_unlink(oid) from pg_largeobject_metadata where oid = any(%s::oid[])", batch)
+                if has_catalogue(alias):
+                    ask(alias, "delete from pg_lo_storage_file where loid = any(%s::oid[]) returning loid", batch)
 
 
 def _usable() -> Iterator[tuple[str, BaseDatabaseWrapper]]:
@@ -73,33 +64,20 @@ def _usable() -> Iterator[tuple[str, BaseDatabaseWrapper]]:
         yield alias, connection
 
 
-def _oids(connection: BaseDatabaseWrapper) -> set[int]:
-    with connection.cursor() as cursor:
-        cursor.execute(qualified("select oid::int8 from pg_largeobject_metadata"))
-        return {int(oid) for (oid,) in cursor.fetchall()}
+def _oids(alias: str) -> set[int]:
+    return {int(oid) for (oid,) in ask(alias, "select oid::int8 from pg_largeobject_metadata")}
 
 
 def _named() -> Iterator[int]:
     """Yield the oid in each value of each file field on large objects, of every model, whatever its managers hide."""
-    fields = [
-        (model, field)
-        for model in apps.get_models(include_auto_created=True)
-        for field in model._meta.local_concrete_fields
-        if isinstance(field, FileField) and isinstance(field.storage, DbFileStorage)
-    ]
+    fields = {FileColumn.of(field): field for field in file_fields()}
     for alias, connection in _usable():
-        for model, field in fields:
-            if not connection.needs_rollback and _has_table(connection, model):
-                rows: QuerySet[Model] = QuerySet(model=model, using=alias)
-                names = rows.values_list(field.attname, flat=True)
-                yield from (oid for name in names.iterator() if (oid := parse_name(str(name))) is not None)
-
-
-def _has_table(connection: BaseDatabaseWrapper, model: type[Model]) -> bool:
-    table = connection.ops.quote_name(model._meta.db_table)
-    with connection.cursor() as cursor:
-        cursor.execute(qualified("select to_regclass(%s::text) is not null"), [table])
-        return bool(cursor.fetchall()[0][0])
+        if connection.needs_rollback:
+            continue
+        for found in existing_columns(alias, list(fields)):
+            field = fields[found.column]
+            names = rows_of(field.model, alias).values_list(field.attname, flat=True)
+            yield from (oid for name in names.iterator() if (oid := parse_name(str(name))) is not None)
 
 
 def _batches(oids: list[int]) -> Iterator[list[int]]:

@@ -11,7 +11,8 @@ from django.db import connections, models
 from typing_extensions import override
 
 from pg_lo_storage.databases import db_for_write
-from pg_lo_storage.databases.references import write_alias_of
+from pg_lo_storage.databases.columns import has_catalogue
+from pg_lo_storage.databases.file_fields import file_fields, write_alias_of
 from pg_lo_storage.lifecycle import adoption, name_columns
 from pg_lo_storage.lifecycle.name_columns import NameColumn
 from pg_lo_storage.lifecycle.verdicts import Adopted, Verdict
@@ -154,7 +155,7 @@ def _wanted(labels: list[str], database: str | None) -> "dict[str, list[Field]]"
         own = write_alias_of(field) if isinstance(field, models.FileField) else None
         wanted.setdefault(database or own or db_for_write(), []).append(field)
     if not labels:
-        wanted = {alias: name_columns.file_fields(alias) for alias in ([database] if database else connections)}
+        wanted = {alias: [*file_fields(alias)] for alias in ([database] if database else connections)}
         # Without a database asked for, those that have no files are not worth a word.
         wanted = {alias: fields for alias, fields in wanted.items() if fields or database}
     return wanted
@@ -178,7 +179,7 @@ def _field(label: str) -> "Field":
 
 def _columns(fields: "list[Field]", alias: str, *, required: bool) -> list[NameColumn]:
     """Return the fields' columns, once all is there that adoption needs."""
-    if connections[alias].vendor != "postgresql" or not name_columns.has_catalogue(alias):
+    if connections[alias].vendor != "postgresql" or not has_catalogue(alias):
         message = f"the database {alias!r} has no catalogue: run 'manage.py migrate --database {alias}' first"
         raise CommandError(message)
     columns = name_columns.name_columns(fields, alias)

@@ -7,7 +7,7 @@ as $body$
 begin
     return query execute format($sql$select distinct r.oid::regclass, a.attname, quote_ident(a.attname::text)
             || '::text collate "C"', 'array[' || k.sources || ']', k.names, k.are_alike and "@readable@",
-            "@literal_oids@"::oid[]
+            "@default_oids@"::oid[]
     from (
         select coalesce(pg_partition_root(t.tgrelid), t.tgrelid)::oid as root,
             -- What other triggers have is no array, whatever the planner does first.
@@ -29,7 +29,6 @@ begin
         left join pg_attribute as a on a.attrelid = r.oid and not a.attisdropped
             and case when t.args[2] = t.root::text then a.attnum = w.number else a.attname = w.name end
     ) as k
-    left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
     where r.oid = $2 or exists (select from %s.pg_lo_storage_columns() as l
         where l.relid = r.oid and l.attnum = a.attnum or to_regclass(l.relation) = r.oid and l.attribute = a.attname)
     $sql$, place) using place, own;

@@ -81,16 +81,14 @@ begin
     end if;
     execute format('select %s.pg_lo_storage_kept()', place) into kept;
     for reference in execute format($sql$select a.attrelid::regclass as relation, a.attname as name, "@readable@"
-            as is_readable, "@literal_oids@" as defaults,
-            case when c.collisdeterministic is false then ' collate "C"' else '' end as collation
+            as is_readable, "@default_oids@" as defaults,
+            case when "@collates_loosely@" then ' collate "C"' else '' end as collation
         from (
             select a.attrelid, a.attnum from %1$s.pg_lo_storage_columns() as l
                 join pg_attribute as a on a.attrelid = to_regclass(l.relation) and a.attname = l.attribute
             union select l.relid, l.attnum from %1$s.pg_lo_storage_columns() as l
             union select a.attrelid, a.attnum from pg_attribute as a where a.attrelid = $1 and a.attname = $2
         ) as listed join pg_attribute as a using (attrelid, attnum) join pg_class as r on r.oid = a.attrelid
-        left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
-        left join pg_collation as c on c.oid = a.attcollation
         where not a.attisdropped$sql$, place) using relation, attribute
     loop
         if not reference.is_readable then

@@ -1,0 +1,67 @@
+"""The rule of :func:`pg_lo_storage.names.parse_name` in SQL: the oid in a stored file's name.
+
+Each function takes SQL for a text and returns SQL without schemas: it is for
+:func:`~pg_lo_storage.drivers.qualified.qualified`, or for where the search path is ``pg_catalog``.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from pg_lo_storage.names import MAX_OID
+
+__all__ = ["FEW", "OID", "digits_of", "is_any_of", "is_name", "is_of", "naming", "oid_in", "stem_of"]
+
+OID: Final = "[1-9][0-9]{0,9}"
+"""A regular expression for what may be an oid: the largest are none."""
+
+FEW: Final = 20
+"""More than these are looked for in one pass over the table, fewer by an index where the column has one."""
+
+
+def stem_of(name: str) -> str:
+    """Return SQL for what stands before the first dot: of a file's name the oid, as text."""
+    return f"split_part({name}, '.', 1)"
+
+
+def digits_of(name: str) -> str:
+    """Return SQL for the number that a text begins with, as text; empty where it begins with none."""
+    return f"coalesce(substring({name}, '^[1-9][0-9]*'), '') collate pg_catalog.\"C\""
+
+
+def oid_in(name: str) -> str:
+    """Return SQL for the oid of the object that a text refers to, whatever follows the dot; null where it is none."""
+    # CASE, since else the casts might be tried before the conditions.
+    number = f"{stem_of(name)}::int8"
+    return f"case when {stem_of(name)} ~ '^{OID}$' then case when {number} <= {MAX_OID} then {number}::oid end end"
+
+
+def is_name(name: str) -> str:
+    """Return SQL that is true where ``parse_name()`` returns an oid, and else false or null."""
+    stem = stem_of(name)
+    return (
+        rf"case when {name} ~ '^{OID}(\.[^/\\\u0001-\u001f\u007f-\u009f]*)?$'"
+        f" then {stem}::int8 <= {MAX_OID} and length({name}) - length({stem}) <= 101 end"
+    )
+
+
+def is_any_of(name: str, oids: str) -> str:
+    """Return SQL that tells whether a text refers to one of the oids, which are an array of text."""
+    return f"{stem_of(name)} = any({oids})"
+
+
+def is_of(name: str, oid: str, after_dot: str, before: str) -> str:
+    """Return SQL that tells whether a text refers to an oid, by an index where there is one.
+
+    The values are texts: the oid, the oid and ``.``, the oid and ``/``, which is what follows ``.``.
+    """
+    # The operators of varchar_pattern_ops, of which is the second index that Django makes for db_index=True.
+    return f"{name} = {oid} or {name} ~>=~ {after_dot} and {name} ~<~ {before}"
+
+
+def naming(name: str, oids: Collection[int]) -> tuple[str, Sequence[object]]:
+    """Return the condition that a column, which is SQL for text, names one of the objects, and its parameters."""
+    if len(oids) > FEW:
+        return is_any_of(name, "%s::text[]"), [[str(oid) for oid in oids]]
+    one = is_of(name, "%s::text", "%s::text", "%s::text")
+    values = [text for oid in oids for text in (str(oid), f"{oid}.", f"{oid}/")]
+    return " or ".join([one] * len(oids)), values
