@@ -8,32 +8,26 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, NoReturn, Self, SupportsIndex
+from typing import TYPE_CHECKING, SupportsIndex
 
 from typing_extensions import Buffer, override
 
 from pg_lo_storage.drivers.base import MAX_SIZE
 from pg_lo_storage.drivers.values import BLOCK, byte_view
 from pg_lo_storage.exceptions import LargeObjectTooLarge, StaleLargeObject
+from pg_lo_storage.io.binary import BinaryFile
 from pg_lo_storage.io.buffered import BufferedLargeObject
 from pg_lo_storage.io.lifetime import Lifetime, OfTransaction
 from pg_lo_storage.io.modes import BinaryMode, Mode, parse_mode
 from pg_lo_storage.io.opening import open_large_object
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
-
     from pg_lo_storage.drivers.base import LargeObject, LargeObjectDriver
-
-    class _Base(io.RawIOBase, BinaryIO):
-        """What ``open(path, "rb", buffering=0)`` is to typeshed: accepted wherever a binary file is."""
-else:
-    _Base = io.RawIOBase
 
 __all__ = ["BinaryMode", "LargeObjectIO"]
 
 
-class LargeObjectIO(_Base):
+class LargeObjectIO(BinaryFile):
     """A large object as a binary file, readable, writable and seekable as its mode says.
 
     ``oid=0`` with ``wb``, ``ab`` or ``xb`` creates an object; ``w`` does **not** truncate an existing one,
@@ -83,12 +77,6 @@ class LargeObjectIO(_Base):
         return str(self._oid)
 
     @property
-    @override
-    def mode(self) -> BinaryMode:
-        """The mode, spelled as by CPython's files: what was opened by ``wb+`` says ``rb+``."""
-        return self._mode.reported
-
-    @property
     def size(self) -> int:
         """The object's size in bytes, as the server has it now; the position stays."""
         with self._lock:
@@ -99,26 +87,6 @@ class LargeObjectIO(_Base):
     def __repr__(self) -> str:
         state = " closed" if self.closed else ""
         return f"<{type(self).__module__}.{type(self).__qualname__} oid={self._oid} mode={self.mode!r}{state}>"
-
-    @override
-    def readable(self) -> bool:
-        self._check_open()
-        return self._mode.readable
-
-    @override
-    def writable(self) -> bool:
-        self._check_open()
-        return self._mode.writable
-
-    @override
-    def seekable(self) -> bool:
-        self._check_open()
-        return True
-
-    @override
-    def __enter__(self) -> Self:
-        self._check_open()
-        return self
 
     @override
     def read(self, size: SupportsIndex | None = -1, /) -> bytes:
@@ -284,16 +252,6 @@ class LargeObjectIO(_Base):
         if self._pid != os.getpid():
             return  # the parent's file, and its pending bytes, are no concern of a child's
         warnings.warn(f"unclosed file {source!r}", ResourceWarning, stacklevel=2, source=source)
-
-    @override
-    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
-        message = f"cannot pickle {type(self).__name__!r} object"
-        raise TypeError(message)
-
-    def _check_open(self) -> None:
-        if self.closed:
-            message = "I/O operation on closed file"
-            raise ValueError(message)
 
     def _check(self) -> None:
         """Raise ValueError where the file is closed, StaleLargeObject where its lifetime is over."""

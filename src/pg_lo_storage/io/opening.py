@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from pg_lo_storage.drivers.base import AccessMode
 from pg_lo_storage.drivers.queries import wait_for_append
+from pg_lo_storage.drivers.transactions import begins_by_itself
 from pg_lo_storage.exceptions import NoTransactionError
-from pg_lo_storage.names import MAX_OID
 
 if TYPE_CHECKING:
     from pg_lo_storage.drivers.base import LargeObject, LargeObjectDriver
@@ -44,11 +44,7 @@ def open_for_reading(driver: "LargeObjectDriver", oid: int) -> "LargeObject | No
 
 def _require_transaction(driver: "LargeObjectDriver") -> None:
     """Raise NoTransactionError before an object is created that would be committed, and orphaned, at once."""
-    if driver.in_transaction:
-        return
-    # With autocommit off any statement begins the transaction; only trying tells.
-    driver.exists(MAX_OID)
-    if not driver.in_transaction:
+    if not begins_by_itself(driver):
         message = (
             "a large object is written in a transaction: turn autocommit off, or begin a transaction"
             " (in Django, wrap the code in transaction.atomic())"

@@ -15,9 +15,9 @@ from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE, AccessMode, LargeObj
 from pg_lo_storage.drivers.bulk import stream_descriptor
 from pg_lo_storage.drivers.guarded import GuardedDescriptor
 from pg_lo_storage.drivers.sql import SQLDriver
+from pg_lo_storage.drivers.transactions import begins_by_itself
 from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.io import LargeObjectIO
-from pg_lo_storage.names import MAX_OID
 from pg_lo_storage.transfer.content import Content, blocks_of
 from pg_lo_storage.transfer.copying import STEP, copy_step
 from pg_lo_storage.transfer.files import StrPath, replacing
@@ -99,7 +99,7 @@ def unit(driver: LargeObjectDriver) -> Generator[list[int]]:
     was created is unlinked again.
     """
     created: list[int] = []
-    if driver.sql is None or _begins_by_itself(driver):
+    if driver.sql is None or begins_by_itself(driver):
         try:
             yield created
         except BaseException:
@@ -117,13 +117,6 @@ def unit(driver: LargeObjectDriver) -> Generator[list[int]]:
             driver.sql.execute("rollback")
         raise
     driver.sql.execute("commit")
-
-
-def _begins_by_itself(driver: LargeObjectDriver) -> bool:
-    if not driver.in_transaction:
-        # With autocommit off any statement begins the transaction; only trying tells.
-        driver.exists(MAX_OID)
-    return driver.in_transaction
 
 
 def _copy_in_server(driver: SQLDriver, oid: int, created: list[int]) -> int:

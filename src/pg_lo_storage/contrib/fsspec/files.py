@@ -1,5 +1,6 @@
 """The binary files that a filesystem opens: one reads in place, one stores what it was given when it is closed."""
 
+import abc
 import errno
 import io
 import os
@@ -13,7 +14,8 @@ from typing import IO, TYPE_CHECKING, Final, NoReturn, SupportsIndex, cast
 from typing_extensions import Buffer, override
 
 from pg_lo_storage.io import LargeObjectIO
-from pg_lo_storage.io.modes import BinaryMode
+from pg_lo_storage.io.binary import BinaryFile
+from pg_lo_storage.io.modes import BinaryMode, parse_mode
 from pg_lo_storage.names import parse_name
 
 if TYPE_CHECKING:
@@ -21,12 +23,11 @@ if TYPE_CHECKING:
 
     from pg_lo_storage.contrib.fsspec.sessions import Session
 
-    class _Base(io.RawIOBase, BinaryIO):
-        """Accepted wherever a binary file is."""
+    _File = io.IOBase
 else:
-    _Base = io.RawIOBase
+    _File = object
 
-__all__ = ["PgLoReader", "PgLoWriter"]
+__all__ = ["PgLoReader", "PgLoWriter", "WholeOrNothing"]
 
 # What is written and kept in memory; more goes to a temporary file.
 _IN_MEMORY: Final = 4 << 20
@@ -59,7 +60,23 @@ class PgLoReader(LargeObjectIO):
         self._abandoned = True
 
 
-class PgLoWriter(_Base):
+class WholeOrNothing(_File):
+    """A file that is stored when it is closed; a ``with`` block that fails stores nothing."""
+
+    @abc.abstractmethod
+    def abandon(self) -> None:
+        """Have nothing stored when the file is closed; what is written to it, then or later, is dropped."""
+
+    @override
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> None:
+        if exc_type is not None:
+            self.abandon()
+        self.close()
+
+
+class PgLoWriter(WholeOrNothing, BinaryFile):
     """A file to be written, which the large object is replaced by, or appended from, when it is closed.
 
     Until then it is in memory, and past 4 MB in a temporary file, where the program may seek in it; the database
@@ -85,7 +102,7 @@ class PgLoWriter(_Base):
     ) -> None:
         self.path: str = path
         self.autocommit: bool = autocommit
-        self._mode: BinaryMode = mode
+        self._mode = parse_mode(mode)
         self._store = store
         self._start = start
         self._position = start
@@ -105,27 +122,6 @@ class PgLoWriter(_Base):
         """The path."""
         return self.path
 
-    @property
-    @override
-    def mode(self) -> BinaryMode:
-        """``wb``, ``ab`` or ``xb``."""
-        return self._mode
-
-    @override
-    def readable(self) -> bool:
-        self._check_open()
-        return False
-
-    @override
-    def writable(self) -> bool:
-        self._check_open()
-        return True
-
-    @override
-    def seekable(self) -> bool:
-        self._check_open()
-        return True
-
     @override
     def read(self, size: SupportsIndex | None = -1, /) -> NoReturn:
         self._check_open()
@@ -135,7 +131,7 @@ class PgLoWriter(_Base):
     def write(self, data: Buffer, /) -> int:
         """Write all of ``data``; at the end where the mode is ``ab``."""
         self._check_open()
-        if self._mode == "ab":
+        if self._mode.kind == "a":
             self._content.seek(0, os.SEEK_END)
         else:
             self._content.seek(self._position)
@@ -210,17 +206,9 @@ class PgLoWriter(_Base):
         self.close()
         self._drop()
 
-    def abandon(self) -> None:
-        """Have nothing stored when the file is closed; what is written to it, then or later, is dropped."""
-        self._abandoned = True
-
     @override
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
-    ) -> None:
-        if exc_type is not None:
-            self.abandon()
-        self.close()
+    def abandon(self) -> None:
+        self._abandoned = True
 
     # Bound here: module globals may be gone when the interpreter shuts down.
     def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
@@ -236,17 +224,12 @@ class PgLoWriter(_Base):
             warnings.warn(message, ResourceWarning, stacklevel=2, source=source)
         self._abandoned = True
 
-    @override
-    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
-        message = f"cannot pickle {type(self).__name__!r} object"
-        raise TypeError(message)
-
     def _drop(self) -> None:
         self._content.close()
         self._content = io.BytesIO()
 
+    @override
     def _check_open(self) -> None:
         # What compresses into an abandoned file may flush when it is collected, and then has nobody to raise to.
-        if self.closed and not self._abandoned:
-            message = "I/O operation on closed file"
-            raise ValueError(message)
+        if not self._abandoned:
+            super()._check_open()

@@ -14,9 +14,8 @@ from typing_extensions import override
 
 from pg_lo_storage.drivers.base import LargeObjectDriver, SQLExecutor
 from pg_lo_storage.drivers.registry import get_driver
-from pg_lo_storage.drivers.sql import SQLDriver
+from pg_lo_storage.drivers.transactions import begins_by_itself
 from pg_lo_storage.exceptions import NoTransactionError
-from pg_lo_storage.names import MAX_OID
 
 __all__ = ["Connection", "ConnectionSession", "End", "OwnSession", "Session", "sql_of"]
 
@@ -114,20 +113,13 @@ class ConnectionSession(Session):
     @property
     @override
     def in_transaction(self) -> bool:
-        driver = self.driver
-        if driver.in_transaction:
-            return True
-        if isinstance(driver, SQLDriver) and driver.autocommit:
-            return False
-        # With autocommit off any statement begins the transaction; of other drivers only trying tells.
-        driver.exists(MAX_OID)
-        return driver.in_transaction
+        return begins_by_itself(self.driver)
 
     @override
     def begin(self, *, whole: bool = False) -> End:
         connection, driver = self.connection, self.driver
         if not driver.in_transaction:
-            if not self.in_transaction:
+            if not begins_by_itself(driver):
                 if driver.sql is None:
                     message = (
                         f"this takes a transaction, and {type(driver).__name__} has no SQL to begin one: turn the"

@@ -2,30 +2,21 @@
 
 import io
 import os
-from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, SupportsIndex, cast
+from typing import BinaryIO, SupportsIndex, cast
 
 from fsspec.compression import compr
 from typing_extensions import Buffer, override
 
-from pg_lo_storage.contrib.fsspec.files import PgLoReader, PgLoWriter
-
-if TYPE_CHECKING:
-
-    class _Base(io.RawIOBase, BinaryIO):
-        """Accepted wherever a binary file is."""
-else:
-    _Base = io.RawIOBase
+from pg_lo_storage.contrib.fsspec.files import PgLoReader, PgLoWriter, WholeOrNothing
+from pg_lo_storage.io.binary import RawBinaryIO
 
 __all__ = ["PgLoCompressingWriter", "PgLoTextWriter", "as_text", "transcoded"]
 
 
-class PgLoCompressingWriter(_Base):
-    """A :class:`PgLoWriter` that compresses; a ``with`` block that fails stores nothing."""
+class _Over(WholeOrNothing):
+    """What writes to a :class:`PgLoWriter`, and is known by it."""
 
-    def __init__(self, compressor: BinaryIO, file: PgLoWriter) -> None:
-        self._compressor = compressor
-        self._file = file
+    _file: PgLoWriter
 
     @property
     def path(self) -> str:
@@ -36,6 +27,18 @@ class PgLoCompressingWriter(_Base):
     def oid(self) -> int | None:
         """The object's oid; ``None`` before a new one is stored."""
         return self._file.oid
+
+    @override
+    def abandon(self) -> None:
+        self._file.abandon()
+
+
+class PgLoCompressingWriter(_Over, RawBinaryIO):
+    """A :class:`PgLoWriter` that compresses; a ``with`` block that fails stores nothing."""
+
+    def __init__(self, compressor: BinaryIO, file: PgLoWriter) -> None:
+        self._compressor = compressor
+        self._file = file
 
     @override
     def writable(self) -> bool:
@@ -70,18 +73,6 @@ class PgLoCompressingWriter(_Base):
             raise
         self._file.close()
 
-    def abandon(self) -> None:
-        """Have nothing stored when the file is closed."""
-        self._file.abandon()
-
-    @override
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
-    ) -> None:
-        if exc_type is not None:
-            self.abandon()
-        self.close()
-
     def __del__(self) -> None:
         """Leave it to the file, which was not closed either, to say so."""
 
@@ -89,7 +80,7 @@ class PgLoCompressingWriter(_Base):
         self._file._dealloc_warn(source)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] -- as TextIOWrapper does
 
 
-class PgLoTextWriter(io.TextIOWrapper):
+class PgLoTextWriter(_Over, io.TextIOWrapper):
     """A :class:`PgLoWriter` that encodes; a ``with`` block that fails stores nothing."""
 
     def __init__(
@@ -100,25 +91,7 @@ class PgLoTextWriter(io.TextIOWrapper):
         newline: str | None = None,
     ) -> None:
         super().__init__(file, encoding, errors, newline)
-        self._file = file
-
-    @property
-    def path(self) -> str:
-        """The object's name, once it is stored."""
-        return self._file.path
-
-    @property
-    def oid(self) -> int | None:
-        """The object's oid; ``None`` before a new one is stored."""
-        return self._file.oid
-
-    @override
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
-    ) -> None:
-        if exc_type is not None:
-            self._file.abandon()
-        self.close()
+        self._file = file if isinstance(file, PgLoWriter) else file._file  # noqa: SLF001 -- of the same kind
 
 
 def transcoded(file: PgLoReader | PgLoWriter, method: str) -> PgLoCompressingWriter | BinaryIO:

@@ -1,0 +1,18 @@
+"""Whether what is done next is part of a transaction."""
+
+from pg_lo_storage.drivers.base import LargeObjectDriver
+from pg_lo_storage.drivers.sql import SQLDriver
+from pg_lo_storage.names import MAX_OID
+
+__all__ = ["begins_by_itself"]
+
+
+def begins_by_itself(driver: LargeObjectDriver) -> bool:
+    """Return whether there is a transaction; with autocommit off this begins it."""
+    if driver.in_transaction:
+        return True
+    if isinstance(driver, SQLDriver) and driver.autocommit:
+        return False
+    # With autocommit off any statement begins the transaction; of other drivers only trying tells.
+    driver.exists(MAX_OID)
+    return driver.in_transaction

@@ -1,0 +1,60 @@
+"""What all binary files have in common that are opened by a mode."""
+
+import io
+from typing import TYPE_CHECKING, NoReturn, Self, SupportsIndex
+
+from typing_extensions import override
+
+from pg_lo_storage.io.modes import BinaryMode, Mode
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    class RawBinaryIO(io.RawIOBase, BinaryIO):
+        """What ``open(path, "rb", buffering=0)`` is to typeshed: accepted wherever a binary file is."""
+else:
+    RawBinaryIO = io.RawIOBase
+
+__all__ = ["BinaryFile", "RawBinaryIO"]
+
+
+class BinaryFile(RawBinaryIO):
+    """A seekable file that its mode allows to be read or written, and that cannot be pickled."""
+
+    _mode: Mode
+
+    @property
+    @override
+    def mode(self) -> BinaryMode:
+        """The mode, spelled as by CPython's files: what was opened by ``wb+`` says ``rb+``."""
+        return self._mode.reported
+
+    @override
+    def readable(self) -> bool:
+        self._check_open()
+        return self._mode.readable
+
+    @override
+    def writable(self) -> bool:
+        self._check_open()
+        return self._mode.writable
+
+    @override
+    def seekable(self) -> bool:
+        self._check_open()
+        return True
+
+    @override
+    def __enter__(self) -> Self:
+        self._check_open()
+        return self
+
+    @override
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        message = f"cannot pickle {type(self).__name__!r} object"
+        raise TypeError(message)
+
+    def _check_open(self) -> None:
+        if self.closed:
+            message = "I/O operation on closed file"
+            raise ValueError(message)
