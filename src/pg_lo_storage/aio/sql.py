@@ -7,7 +7,7 @@ from typing import LiteralString, TypeVar
 from typing_extensions import Buffer
 
 from pg_lo_storage.aio.descriptor import AsyncSQLLargeObject
-from pg_lo_storage.drivers import queries
+from pg_lo_storage.drivers import queries, reading
 from pg_lo_storage.drivers.base import AccessMode
 from pg_lo_storage.drivers.guarded import GuardedDescriptor
 from pg_lo_storage.drivers.queries import Statement
@@ -99,7 +99,7 @@ class AsyncSQLDriver(abc.ABC):
 
     async def get_blocks(self, oid: int, offset: int, size: int, block: int) -> list[bytes]:
         """Return ``size`` bytes at ``offset``, fewer at the end, in blocks, by one statement."""
-        return await self.perform(queries.get_blocks(oid, offset, size, block))
+        return await self.perform(reading.get_blocks(oid, offset, size, block))
 
     async def put(self, oid: int, offset: int, data: Buffer) -> None:
         """See :meth:`AsyncLargeObjectDriver.put`."""

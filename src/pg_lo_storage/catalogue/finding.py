@@ -15,15 +15,8 @@ from pg_lo_storage.catalogue.queries import as_array
 from pg_lo_storage.catalogue.whole import NOT_REMEMBERED, REMEMBER, WRITER, Remembered, new_token, remembered
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.drivers.base import Sink
-from pg_lo_storage.drivers.queries import (
-    MEASURED,
-    START,
-    STREAM,
-    STREAM_END,
-    STREAM_OPENED,
-    WARM_UP,
-    stream_params,
-)
+from pg_lo_storage.drivers.queries import Rows
+from pg_lo_storage.drivers.reading import start_of, started, streamed
 from pg_lo_storage.drivers.values import BLOCK, as_bytes
 from pg_lo_storage.exceptions import LargeObjectConflict
 
@@ -109,27 +102,19 @@ def locate(database: DatabaseDriver, loid: int, extension: str) -> Found | None:
 
 def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start: int) -> Found | None:
     """Return the file that is so named, all of up to ``whole`` bytes, of a larger one ``start`` bytes."""
-    query: LiteralString = (
-        "select measured.size, "
-        + START
-        + ", "
-        + REMEMBER
-        + ", case when age(f.xmin) <= 0 then "
-        + WRITER
-        + " end, "
-        + _COLUMNS
-        + _FROM
-        + ","
-        + MEASURED
-        + _NAMED
-    )
     token = new_token(database)
-    rows = database.run(query, (whole, start, token, token, BLOCK, WARM_UP, loid, extension), oid=loid)
-    if not rows:
-        return None
-    size, data, *rest = rows[0]
-    entry, about = Entry.of(tuple(rest[3:])), remembered(token, rest[:3])
-    return Found(database, loid, cast("int", size), as_bytes(data), entry, about)
+    more: LiteralString = REMEMBER + ", case when age(f.xmin) <= 0 then " + WRITER + " end, " + _COLUMNS
+
+    def result(rows: Rows) -> Found | None:
+        if not rows:
+            return None
+        size, data, rest = start_of(rows)
+        return Found(database, loid, size, data, Entry.of(rest[3:]), remembered(token, rest[:3]))
+
+    named, tokens = (loid, extension), (token, token)
+    return database.perform(
+        started(_FROM, _NAMED, named, result, oid=loid, whole=whole, start=start, more=more, more_params=tokens)
+    )
 
 
 def stream_version(database: DatabaseDriver, entry: Entry, offset: int, size: int, sink: Sink) -> bool:
@@ -137,16 +122,11 @@ def stream_version(database: DatabaseDriver, entry: Entry, offset: int, size: in
 
     ``False``, and nothing, where the file is not the version any more that ``entry`` tells.
     """
-    query: LiteralString = (
-        STREAM
-        + _FROM
-        + ", lateral"
-        + STREAM_OPENED
-        + " where f.loid = %s::oid and f.xmin::text = %s::text"
-        + STREAM_END
+    is_version = " where f.loid = %s::oid and f.xmin::text = %s::text"
+    version = (entry.loid, entry.version)
+    return database.perform_streaming(
+        streamed(_FROM, is_version, version, bool, oid=entry.loid, offset=offset, size=size, block=BLOCK), sink
     )
-    params = (*stream_params(offset, size, BLOCK), entry.loid, entry.version)
-    return bool(database.run_streaming(query, params, sink, oid=entry.loid))
 
 
 def names(database: DatabaseDriver) -> list[str]:

@@ -9,11 +9,11 @@ from typing_extensions import Buffer
 
 from pg_lo_storage.databases.connection import DatabaseConnection
 from pg_lo_storage.databases.descriptor import DatabaseLargeObject
-from pg_lo_storage.drivers import AccessMode, LargeObject, LargeObjectDriver, SQLExecutor, bulk, queries
+from pg_lo_storage.drivers import AccessMode, LargeObject, LargeObjectDriver, SQLExecutor, bulk, queries, reading
 from pg_lo_storage.drivers.base import Sink
 from pg_lo_storage.drivers.queries import Statement
 from pg_lo_storage.drivers.sql import SQLDriver
-from pg_lo_storage.drivers.values import as_bytes, integer
+from pg_lo_storage.drivers.values import as_bytes
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -97,7 +97,7 @@ class DatabaseDriver(DatabaseConnection):
             size = driver.size(oid)
             return size, driver.get(oid, 0, size if size <= whole else start), ()
 
-        return self.perform(queries.get_start(oid, whole, start, more, params), without_sql)
+        return self.perform(reading.get_start(oid, whole, start, more, params), without_sql)
 
     def perform(self, statement: Statement[_T], without_sql: Callable[[LargeObjectDriver], _T] | None = None) -> _T:
         """Run a statement as :meth:`run`, and return what it makes of its rows.
@@ -138,16 +138,15 @@ class DatabaseDriver(DatabaseConnection):
         with self._session() as driver:
             return isinstance(driver, SQLDriver) and driver.is_streaming
 
-    def run_streaming(self, query: LiteralString, params: Sequence[object], sink: Sink, *, oid: int) -> int:
-        """Run SQL whose rows are one bytea each, hand them to ``sink``, and return their number; as :meth:`run`."""
+    def perform_streaming(self, statement: Statement[_T], sink: Sink) -> _T:
+        """Run a statement whose rows are one bytea each and go to ``sink``; see :meth:`SQLDriver.perform_streaming`."""
         with self._session() as driver:
             if isinstance(driver, SQLDriver):
-                counted = Statement(query, tuple(params), lambda rows: integer(rows) if rows else 0, oid)
-                return driver.perform_streaming(counted, sink)
-        rows = self.run(query, params, oid=oid)
+                return driver.perform_streaming(statement, sink)
+        rows = self.run(statement.query, statement.params, oid=statement.oid)
         for (value,) in rows:
             sink(as_bytes(value))
-        return len(rows)
+        return statement.result([(len(rows),)] if rows else [])
 
     def _translated(self, error: Exception, statement: Statement[object]) -> Exception | None:
         sqlstate = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)

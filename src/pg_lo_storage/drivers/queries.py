@@ -13,7 +13,7 @@ from typing import Final, Generic, LiteralString, TypeAlias, TypeVar, cast
 
 from typing_extensions import Buffer
 
-from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode
+from pg_lo_storage.drivers.base import AccessMode
 from pg_lo_storage.drivers.errors import translate
 from pg_lo_storage.drivers.qualified import qualified
 from pg_lo_storage.drivers.values import (
@@ -32,14 +32,10 @@ from pg_lo_storage.names import MAX_OID
 __all__ = [
     "MAKE",
     "MAKE_FAST",
-    "MEASURED",
-    "START",
-    "STREAM",
-    "STREAM_END",
-    "STREAM_OPENED",
     "WARM_UP",
     "Rows",
     "Statement",
+    "found",
     "require_transaction",
     "translated",
 ]
@@ -181,83 +177,14 @@ def size(oid: int) -> Statement[int]:
         "select lo_lseek64(fd, 0, 2), lo_close(fd) from"
         " (select lo_open(oid, 262144) as fd from pg_largeobject_metadata where oid = %s::oid offset 0) as opened"
     )
-    return Statement(query, (check_oid(oid),), _found(oid, integer), oid)
+    return Statement(query, (check_oid(oid),), found(oid, integer), oid)
 
 
 def get(oid: int, offset: int, size: int) -> Statement[bytes]:
     """Read a part of an object."""
     query: LiteralString = "select lo_get(oid, %s::int8, %s::int4) from pg_largeobject_metadata where oid = %s::oid"
     params = (check_offset(offset, oid), check_block(size), check_oid(oid))
-    return Statement(query, params, _found(oid, lambda rows: as_bytes(rows[0][0])), oid)
-
-
-MEASURED: Final = (
-    " lateral (select lo_lseek64(fd, 0, 2) as size,"
-    " case when lo_lseek64(fd, 0, 2) > %s::int8 then loread(fd, %s::int4) end as warm, lo_close(fd) as closed"
-    " from (select lo_open(m.oid, 262144) as fd offset 0) as opened offset 0) as measured"
-)
-"""Sizes the object of "m", and warms the backend up for a large one; parameters: what is not large, WARM_UP."""
-
-START: Final = "lo_get(m.oid, 0, case when measured.size <= %s::int8 then measured.size else %s::int8 end::int4)"
-"""All of an object of "m" and MEASURED, or the start; parameters: up to what size, of how many bytes."""
-
-# The next three make up a statement that reads an object in rows of one block. They take the object from "m"; where it
-# is missing there is no row, otherwise an empty one comes last.
-STREAM: Final = (
-    "select case when i < blocks then loread(fd, least(block, till - start - (i * block))::int4)"
-    " when lo_close(fd) = 0 then ''::bytea end"
-    " from (select fd, block, start, till, (till - start + block - 1) / block as blocks"
-    " from (select fd, block, lo_lseek64(fd, least(first, bytes), 0) as start, least(last, bytes) as till"
-)
-STREAM_OPENED: Final = (
-    " (select fd, lo_lseek64(fd, 0, 2) as bytes, loread(fd, %s::int4) as warm"
-    " from (select lo_open(m.oid, 262144) as fd offset 0) as opened offset 0) as sized,"
-    " (select %s::int8 as block, %s::int8 as first, %s::int8 as last) as asked"
-)
-STREAM_END: Final = " offset 0) as placed offset 0) as counted, lateral generate_series(0, blocks) as i"
-
-
-def get_start(
-    oid: int, whole: int, start: int, more: LiteralString = "null", params: tuple[object, ...] = ()
-) -> Statement[tuple[int, bytes, tuple[object, ...]]]:
-    """Measure an object and read all of it, where it has up to ``whole`` bytes, or else ``start`` bytes.
-
-    The third of the result is ``more`` columns, which take ``params``.
-    """
-    query: LiteralString = (
-        "select measured.size, "  # noqa: S608 -- of constants
-        + START
-        + ", "
-        + more
-        + " from pg_largeobject_metadata as m,"
-        + MEASURED
-        + " where m.oid = %s::oid"
-    )
-
-    def result(rows: Rows) -> tuple[int, bytes, tuple[object, ...]]:
-        return integer(rows), as_bytes(rows[0][1]), tuple(rows[0][2:])
-
-    return Statement(query, (whole, start, *params, BLOCK, WARM_UP, check_oid(oid)), _found(oid, result), oid)
-
-
-def get_blocks(oid: int, offset: int, size: int, block: int) -> Statement[list[bytes]]:
-    """Read a part of an object in rows of ``block`` bytes and an empty one; the result leaves that out."""
-    query: LiteralString = (
-        STREAM + " from pg_largeobject_metadata as m, lateral" + STREAM_OPENED + " where m.oid = %s::oid" + STREAM_END
-    )
-    params = (*stream_params(check_offset(offset, oid), size, block), check_oid(oid))
-    return Statement(query, params, _found(oid, lambda rows: [as_bytes(row[0]) for row in rows if row[0]]), oid)
-
-
-def stream(oid: int, offset: int, size: int, block: int) -> Statement[int]:
-    """Read as :func:`get_blocks`, rows going elsewhere; the result is their number."""
-    statement = get_blocks(oid, offset, size, block)
-    return Statement(statement.query, statement.params, _found(oid, integer), oid)
-
-
-def stream_params(offset: int, size: int, block: int) -> tuple[object, ...]:
-    """Return the parameters of STREAM_OPENED."""
-    return (WARM_UP, check_block(block) or BLOCK, offset, min(offset + size, MAX_SIZE))
+    return Statement(query, params, found(oid, lambda rows: as_bytes(rows[0][0])), oid)
 
 
 def put(oid: int, offset: int, data: Buffer) -> Statement[None]:
@@ -266,7 +193,7 @@ def put(oid: int, offset: int, data: Buffer) -> Statement[None]:
     check_offset(offset + len(view), oid)
     query: LiteralString = "select lo_put(oid, %s::int8, %s::bytea) from pg_largeobject_metadata where oid = %s::oid"
     params = (check_offset(offset, oid), view, check_oid(oid))
-    return Statement(query, params, _found(oid, lambda _rows: None), oid, writing=True)
+    return Statement(query, params, found(oid, lambda _rows: None), oid, writing=True)
 
 
 def open_descriptor(oid: int, mode: AccessMode) -> Statement[tuple[int, str]]:
@@ -284,7 +211,7 @@ def open_descriptor(oid: int, mode: AccessMode) -> Statement[tuple[int, str]]:
     )
     is_read, is_written = int(AccessMode.READ in mode), int(AccessMode.WRITE in mode)
     params = (token, is_read, BLOCK, is_written, WARM_UP, int(mode), oid)
-    return Statement(query, params, _found(oid, lambda rows: (integer(rows), token)), oid)
+    return Statement(query, params, found(oid, lambda rows: (integer(rows), token)), oid)
 
 
 def wait_for_append(oid: int) -> Statement[None]:
@@ -303,11 +230,13 @@ def require_transaction(oid: int, *, autocommit: bool, in_transaction: bool) -> 
         raise NoTransactionError(message, oid=oid)
 
 
-def _found(oid: int, result: Callable[[Rows], T]) -> Callable[[Rows], T]:
-    def found(rows: Rows) -> T:
+def found(oid: int, result: Callable[[Rows], T]) -> Callable[[Rows], T]:
+    """Have no row mean that there is no such object, and ``result`` make one of all else."""
+
+    def checked(rows: Rows) -> T:
         if not rows:
             message = f"large object {oid} does not exist"
             raise LargeObjectNotFound(message, oid=oid)
         return result(rows)
 
-    return found
+    return checked

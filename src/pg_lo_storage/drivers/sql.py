@@ -7,7 +7,7 @@ from typing import LiteralString, TypeVar, cast
 
 from typing_extensions import Buffer
 
-from pg_lo_storage.drivers import queries
+from pg_lo_storage.drivers import queries, reading
 from pg_lo_storage.drivers.base import AccessMode, Sink
 from pg_lo_storage.drivers.bulk import Counting
 from pg_lo_storage.drivers.descriptor import SQLLargeObject
@@ -152,7 +152,7 @@ class SQLDriver(abc.ABC):
     def stream(self, oid: int, offset: int, size: int, sink: Sink, block: int) -> int:
         """See :meth:`StreamingDriver.stream`."""
         counting = Counting(sink)
-        self.perform_streaming(queries.stream(oid, offset, size, block), counting)
+        self.perform_streaming(reading.stream(oid, offset, size, block), counting)
         return counting.total
 
     def put(self, oid: int, offset: int, data: Buffer) -> None:
