@@ -141,8 +141,8 @@ class StoredFileAdmin(_ModelAdmin):
         if not _is_text(search_term):
             return queryset.none(), False
         found, duplicates = super().get_search_results(request, queryset, search_term)
-        if (loid := parse_name(search_term.strip())) is not None:
-            found |= queryset.filter(loid=loid)
+        if (oid := parse_name(search_term.strip())) is not None:
+            found |= queryset.filter(loid=oid)
         return found, duplicates
 
     @override

@@ -1,4 +1,4 @@
-"""The names of stored files: ``<loid>.<original extension>``.
+"""The names of stored files: ``<oid>.<original extension>``.
 
 A name is made once, narrowly (:func:`make_name`), and read back generously enough for what
 pg-lo-storage 0.2 stored (:func:`parse_name`).
@@ -30,8 +30,8 @@ def parse_name(name: object) -> int | None:
     """
     if not isinstance(name, str) or (match := _NAME.fullmatch(name)) is None:
         return None
-    loid = int(match[1])
-    return loid if loid <= MAX_OID else None
+    oid = int(match[1])
+    return oid if oid <= MAX_OID else None
 
 
 def make_name(loid: int, original: object = None, *, max_length: int | None = None) -> str:
@@ -57,8 +57,8 @@ def make_name(loid: int, original: object = None, *, max_length: int | None = No
 
 def is_made(name: str) -> bool:
     """Tell whether :func:`make_name` makes such names, as it does not make ``12.v1.2.pdf`` or ``12.jpg.80x80.jpg``."""
-    loid = parse_name(name)
-    return loid is not None and name == make_name(loid, f"any{extension_of(name)}")
+    oid = parse_name(name)
+    return oid is not None and name == make_name(oid, f"any{extension_of(name)}")
 
 
 def original_name_of(original: object) -> str:

@@ -7,6 +7,7 @@ from typing_extensions import Buffer
 
 from pg_lo_storage.catalogue.entries import Upload
 from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.drivers.queries import UNLINK
 from pg_lo_storage.drivers.values import byte_view
 
 __all__ = ["UNLINK_GONE", "add", "as_array", "hold", "lock", "mark_written", "remove", "save", "unlink"]
@@ -23,12 +24,8 @@ _ENTERED: Final = (
     " created_at = excluded.created_at, modified_at = excluded.modified_at"
     " returning loid::int8, coalesce(extension, '')"
 )
-# lo_unlink closes the session's own descriptors of the object: their guards are to say so.
-UNLINK_GONE: Final = (
-    " select lo_unlink(m.oid), (select count(set_config('pg_lo_storage.fd' || fd, '', true))"
-    " from string_to_table(current_setting('pg_lo_storage.of' || m.oid, true), ' ') as fd"
-    " where current_setting('pg_lo_storage.fd' || fd, true) like ('%%-' || m.oid))"
-    " from gone join pg_largeobject_metadata as m on m.oid = gone.loid"
+UNLINK_GONE: Final[LiteralString] = (
+    " select " + UNLINK + " from gone join pg_largeobject_metadata as m on m.oid = gone.loid"  # noqa: S608 -- of constants
 )
 
 

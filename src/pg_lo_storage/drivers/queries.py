@@ -154,14 +154,19 @@ def compress_by(method: str) -> Statement[None]:
     return Statement("select set_config('default_toast_compression', %s::text, true)", (method,), lambda _rows: None)
 
 
+# lo_unlink closes the session's own descriptors of the object: their guards are to say so.
+UNLINK: Final = (
+    "lo_unlink(m.oid), (select count(set_config('pg_lo_storage.fd' || fd, '', true))"
+    " from string_to_table(current_setting('pg_lo_storage.of' || m.oid, true), ' ') as fd"
+    " where current_setting('pg_lo_storage.fd' || fd, true) like ('%%-' || m.oid))"
+)
+"""Unlinks the object of "m"."""
+
+
 def unlink(oid: int) -> Statement[bool]:
     """Delete an object; the result is whether there was one."""
-    # lo_unlink closes the session's own descriptors of the object: their guards are to say so.
     query: LiteralString = (
-        "select lo_unlink(oid), (select count(set_config('pg_lo_storage.fd' || fd, '', true))"
-        " from string_to_table(current_setting('pg_lo_storage.of' || oid, true), ' ') as fd"
-        " where current_setting('pg_lo_storage.fd' || fd, true) like ('%%-' || oid))"
-        " from pg_largeobject_metadata where oid = %s::oid"
+        "select " + UNLINK + " from pg_largeobject_metadata as m where m.oid = %s::oid"  # noqa: S608 -- of constants
     )
     return Statement(query, (check_oid(oid),), bool, oid, writing=True, unlinks=(oid,))
 

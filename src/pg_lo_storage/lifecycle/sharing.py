@@ -28,12 +28,12 @@ _NAME_LOCK: Final = 0x706C6F74
 
 def hold(alias: str, names: Iterable[str]) -> set[str]:
     """Keep the files from being unlinked until the transaction ends; return those of the names that are files."""
-    wanted = {name: loid for name in names if (loid := parse_name(name)) is not None}
+    wanted = {name: oid for name in names if (oid := parse_name(name)) is not None}
     if not wanted:
         return set()
     hold_in = catalogue.hold if catalogue.is_installed() else _hold_oids
     held = hold_in(DatabaseDriver(alias), set(wanted.values()))
-    return {name for name, loid in wanted.items() if held.get(loid, "of no extension") in {None, extension_of(name)}}
+    return {name for name, oid in wanted.items() if held.get(oid, "of no extension") in {None, extension_of(name)}}
 
 
 def require(alias: str, names: Iterable[str], *, kept: str | None = None, raw: bool = False) -> None:
@@ -65,7 +65,7 @@ def release(
 
     The rows that left them are on ``using``.
     """
-    wanted = {name: loid for name in names if (loid := parse_name(name)) is not None}
+    wanted = {name: oid for name in names if (oid := parse_name(name)) is not None}
     if not wanted:
         return
     database = DatabaseDriver(alias)
@@ -73,41 +73,41 @@ def release(
     lock, unlink = (catalogue.lock, catalogue.unlink) if catalogue.is_installed() else (_lock_oids, _unlink)
     with transaction.atomic(using=alias, savepoint=False):
         isolation, locked = lock(database, set(wanted.values()))
-        loids = {loid for loid, extension in locked.items() if extension is None or f"{loid}{extension}" in wanted}
+        oids = {oid for oid, extension in locked.items() if extension is None or f"{oid}{extension}" in wanted}
         # With an earlier statement's snapshot the rows that others have committed since are not seen.
-        if not loids or isolation not in {"read committed", "read uncommitted"}:
+        if not oids or isolation not in {"read committed", "read uncommitted"}:
             return
-        gone = loids - referenced(alias, loids, *registries, using=using, besides=besides)
+        gone = oids - referenced(alias, oids, *registries, using=using, besides=besides)
         entries = catalogue.find_all(database, gone) if announcing and catalogue.is_installed() else {}
         unlink(database, gone)
-        for name, loid in wanted.items():
-            if announcing and loid in gone and locked[loid] in {None, extension_of(name)}:
-                announce_unlinked(alias, name, entries.get(loid))
+        for name, oid in wanted.items():
+            if announcing and oid in gone and locked[oid] in {None, extension_of(name)}:
+                announce_unlinked(alias, name, entries.get(oid))
 
 
-def _hold_oids(database: DatabaseDriver, loids: Collection[int]) -> dict[int, None]:
+def _hold_oids(database: DatabaseDriver, oids: Collection[int]) -> dict[int, None]:
     query: LiteralString = (
         "select pg_advisory_xact_lock_shared(%s::int4, (oid::int8 - 2147483648)::int4)"
         " from (select oid from pg_largeobject_metadata where oid = any(%s::text::oid[]) order by oid offset 0) as o"
     )
-    database.run(query, (_NAME_LOCK, as_array(loids)))
+    database.run(query, (_NAME_LOCK, as_array(oids)))
     # Asked again: a statement sees what was there when it began.
     query = "select oid::int8 from pg_largeobject_metadata where oid = any(%s::text::oid[])"
-    return {cast("int", row[0]): None for row in database.run(query, (as_array(loids),))}
+    return {cast("int", row[0]): None for row in database.run(query, (as_array(oids),))}
 
 
-def _lock_oids(database: DatabaseDriver, loids: Collection[int]) -> tuple[str, dict[int, None]]:
+def _lock_oids(database: DatabaseDriver, oids: Collection[int]) -> tuple[str, dict[int, None]]:
     query: LiteralString = (
         "select oid::int8, current_setting('transaction_isolation'),"
         " pg_advisory_xact_lock(%s::int4, (oid::int8 - 2147483648)::int4)"
         " from (select oid from pg_largeobject_metadata where oid = any(%s::text::oid[]) order by oid offset 0) as o"
     )
-    rows = database.run(query, (_NAME_LOCK, as_array(loids)))
+    rows = database.run(query, (_NAME_LOCK, as_array(oids)))
     return (cast("str", rows[0][1]) if rows else ""), {cast("int", row[0]): None for row in rows}
 
 
-def _unlink(database: DatabaseDriver, loids: Collection[int]) -> None:
+def _unlink(database: DatabaseDriver, oids: Collection[int]) -> None:
     query: LiteralString = (
         "with gone as (select oid as loid from pg_largeobject_metadata where oid = any(%s::text::oid[]))" + UNLINK_GONE  # noqa: S608 -- of constants
     )
-    database.run(query, (as_array(loids),), writing=True, unlinks=loids)
+    database.run(query, (as_array(oids),), writing=True, unlinks=oids)

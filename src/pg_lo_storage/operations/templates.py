@@ -13,6 +13,7 @@ from typing import Final
 
 from pg_lo_storage.databases.columns import COLLATES_LOOSELY, DEFAULT_OIDS, READABLE, readable
 from pg_lo_storage.databases.names_in_sql import FEW, is_any_of, is_name, is_of, oid_in
+from pg_lo_storage.drivers.queries import UNLINK
 
 __all__ = ["fill", "functions", "script"]
 
@@ -38,6 +39,8 @@ _PARTS: Final = {
     "default_oids": DEFAULT_OIDS,
     "collates_loosely": COLLATES_LOOSELY,
     "valid": is_name("name"),
+    # Where there are no parameters a per cent sign is one.
+    "unlink": UNLINK.replace("%%", "%"),
     # Of the column that is format()'s third argument.
     "oid": oid_in('%3$I::text collate "C"'),
     # Whether values of column "a" of relation "r" can be compared, as text that nobody's code makes.

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from django.conf import settings
 from django.db import connections
 
+from pg_lo_storage.databases.connection import DatabaseConnection
+
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -50,9 +52,7 @@ def release_pooled_connections() -> None:
 
 
 def _is_free(wrapper: "BaseDatabaseWrapper") -> bool:
-    if wrapper.connection is None:
-        return bool(wrapper.settings_dict["AUTOCOMMIT"])
-    return not wrapper.in_atomic_block and wrapper.get_autocommit()
+    return not DatabaseConnection(wrapper.alias, wrapper).is_in_or_begins_transaction
 
 
 class BlockReaders:

@@ -3,7 +3,7 @@
 import threading
 from typing import TYPE_CHECKING
 
-from django.db import connections, transaction
+from django.db import transaction
 from typing_extensions import override
 
 from pg_lo_storage.contrib.fsspec.sessions import End, Session
@@ -41,8 +41,7 @@ class DjangoSession(Session):
     @property
     @override
     def in_transaction(self) -> bool:
-        wrapper = connections[self._alias]
-        return wrapper.in_atomic_block or not wrapper.get_autocommit()
+        return DatabaseDriver(self._alias).is_in_or_begins_transaction
 
     @override
     def begin(self, *, whole: bool = False) -> End:

@@ -112,10 +112,7 @@ begin
     if catalogue is not null then
         execute format('delete from %s where loid = any($1)', catalogue) using loids;
     end if;
-    -- lo_unlink closes the session's own descriptors of the object: their guards are to say so.
-    perform lo_unlink(m.oid), (select count(set_config('pg_lo_storage.fd' || fd, '', true))
-        from string_to_table(current_setting('pg_lo_storage.of' || m.oid, true), ' ') as fd
-        where current_setting('pg_lo_storage.fd' || fd, true) like '%-' || m.oid)
+    perform "@unlink@"
         from pg_largeobject_metadata as m where m.oid = any(loids) order by m.oid;
 end
 $body$
