@@ -1,7 +1,7 @@
 """Catalogued files: the table that says what each is, in use where ``"pg_lo_storage"`` is in ``INSTALLED_APPS``."""
 
 from pg_lo_storage.catalogue.entries import Entry, Upload, is_installed
-from pg_lo_storage.catalogue.finding import Found, find, find_all, locate, names, read, stream_version
+from pg_lo_storage.catalogue.finding import Found, find, find_all, locate, missing, names, read, stream_version
 from pg_lo_storage.catalogue.queries import (
     UNLINK_GONE,
     add,
@@ -28,6 +28,7 @@ __all__ = [
     "locate",
     "lock",
     "mark_written",
+    "missing",
     "names",
     "read",
     "remove",

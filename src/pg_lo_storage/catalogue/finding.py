@@ -18,9 +18,9 @@ from pg_lo_storage.drivers.base import Sink
 from pg_lo_storage.drivers.queries import Rows
 from pg_lo_storage.drivers.reading import start_of, started, streamed
 from pg_lo_storage.drivers.values import BLOCK, as_bytes
-from pg_lo_storage.exceptions import LargeObjectConflict
+from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound
 
-__all__ = ["Found", "find", "find_all", "locate", "names", "read", "stream_version"]
+__all__ = ["Found", "find", "find_all", "locate", "missing", "names", "read", "stream_version"]
 
 # Drivers give and take integers, strings and bytea. xmin is the version: every change of the row, whoever makes it,
 # moves it.
@@ -93,21 +93,34 @@ def find_all(database: DatabaseDriver, loids: Collection[int]) -> dict[int, Entr
     return {entry.loid: entry for entry in entries}
 
 
-def locate(database: DatabaseDriver, loid: int, extension: str) -> Found | None:
-    """Return the file that is so named, and read nothing of it."""
+def missing(name: object, loid: int | None = None) -> LargeObjectNotFound:
+    """Return the error that no file has that name."""
+    return LargeObjectNotFound(f"no stored file is named {name!r}", oid=loid)
+
+
+def locate(database: DatabaseDriver, loid: int, extension: str) -> Found:
+    """Return the file that is so named, and read nothing of it.
+
+    :raises LargeObjectNotFound: there is none.
+    """
     query: LiteralString = "select " + _COLUMNS + ", coalesce(f.size, " + _SIZE + ")" + _FOUND
     rows = database.run(query, (loid, extension), oid=loid)
-    return Found(database, loid, cast("int", rows[0][-1]), entry=Entry.of(rows[0][:-1])) if rows else None
+    if not rows:
+        raise missing(f"{loid}{extension}", loid)
+    return Found(database, loid, cast("int", rows[0][-1]), entry=Entry.of(rows[0][:-1]))
 
 
-def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start: int) -> Found | None:
-    """Return the file that is so named, all of up to ``whole`` bytes, of a larger one ``start`` bytes."""
+def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start: int) -> Found:
+    """Return the file that is so named, all of up to ``whole`` bytes, of a larger one ``start`` bytes.
+
+    :raises LargeObjectNotFound: there is none.
+    """
     token = new_token(database)
     more: LiteralString = REMEMBER + ", case when age(f.xmin) <= 0 then " + WRITER + " end, " + _COLUMNS
 
-    def result(rows: Rows) -> Found | None:
+    def result(rows: Rows) -> Found:
         if not rows:
-            return None
+            raise missing(f"{loid}{extension}", loid)
         size, data, rest = start_of(rows)
         return Found(database, loid, size, data, Entry.of(rest[3:]), remembered(token, rest[:3]))
 

@@ -2,19 +2,19 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from typing_extensions import Buffer
 
 from pg_lo_storage.databases.atomic_blocks import guarded
-from pg_lo_storage.drivers import LargeObject, bulk
-from pg_lo_storage.drivers.base import Sink
+from pg_lo_storage.drivers import LargeObject
+from pg_lo_storage.drivers.base import Sink, StreamingLargeObject
 from pg_lo_storage.exceptions import StaleLargeObject
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["DatabaseLargeObject"]
+__all__ = ["DatabaseLargeObject", "StreamingDatabaseLargeObject", "over"]
 
 
 class DatabaseLargeObject:
@@ -34,11 +34,6 @@ class DatabaseLargeObject:
         """See :meth:`LargeObject.read`."""
         with self._session() as wrapped:
             return wrapped.read(size)
-
-    def stream(self, size: int, sink: Sink) -> int:
-        """See :meth:`StreamingLargeObject.stream`."""
-        with self._session() as wrapped:
-            return bulk.stream_descriptor(wrapped, size, sink)
 
     def chunks(self, size: int, count: int | None = None) -> Iterator[bytes]:
         """See :meth:`LargeObject.chunks`."""
@@ -77,18 +72,36 @@ class DatabaseLargeObject:
 
     def close(self) -> None:
         """See :meth:`LargeObject.close`."""
-        if self._is_connected() and not self._wrapper.needs_rollback:
+        is_connected = self._raw is not None and self._wrapper.connection is self._raw
+        if is_connected and not self._wrapper.needs_rollback:
             with guarded(self._wrapper, self._wrapped) as wrapped:
                 wrapped.close()
 
     def _session(self) -> AbstractContextManager[LargeObject]:
-        if not self._is_connected():
+        if self._raw is None or self._wrapper.connection is not self._raw:
             message = f"the connection that large object {self.oid} was opened on was closed: open it again"
             raise StaleLargeObject(message, oid=self.oid)
         return guarded(self._wrapper, self._wrapped)
 
-    def _is_connected(self) -> bool:
-        return self._raw is not None and self._wrapper.connection is self._raw
+
+class StreamingDatabaseLargeObject(DatabaseLargeObject):
+    """The same over a descriptor that streams."""
+
+    def __init__(self, wrapper: "BaseDatabaseWrapper", wrapped: StreamingLargeObject) -> None:
+        super().__init__(wrapper, cast("LargeObject", wrapped))
+        self._streaming = wrapped
+
+    def stream(self, size: int, sink: Sink) -> int:
+        """See :meth:`StreamingLargeObject.stream`."""
+        with self._session():
+            return self._streaming.stream(size, sink)
+
+
+def over(wrapper: "BaseDatabaseWrapper", opened: LargeObject) -> DatabaseLargeObject:
+    """Return a descriptor that was opened on the connection just now, by Django's rules."""
+    if isinstance(opened, StreamingLargeObject):
+        return StreamingDatabaseLargeObject(wrapper, opened)
+    return DatabaseLargeObject(wrapper, opened)
 
 
 if TYPE_CHECKING:

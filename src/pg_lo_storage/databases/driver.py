@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final, LiteralString, TypeVar, cast
 from django.db import ProgrammingError
 from typing_extensions import Buffer
 
+from pg_lo_storage.databases import descriptor
 from pg_lo_storage.databases.connection import DatabaseConnection
-from pg_lo_storage.databases.descriptor import DatabaseLargeObject
 from pg_lo_storage.drivers import AccessMode, LargeObject, LargeObjectDriver, SQLExecutor, bulk, queries, reading
 from pg_lo_storage.drivers.base import Sink
 from pg_lo_storage.drivers.queries import Statement
@@ -53,7 +53,7 @@ class DatabaseDriver(DatabaseConnection):
     def open(self, oid: int, mode: AccessMode) -> LargeObject:
         """See :meth:`LargeObjectDriver.open`."""
         with self._session() as driver:
-            return DatabaseLargeObject(self.wrapper, driver.open(oid, mode))
+            return descriptor.over(self.wrapper, driver.open(oid, mode))
 
     def unlink(self, oid: int) -> bool:
         """See :meth:`LargeObjectDriver.unlink`."""

@@ -12,22 +12,28 @@ from pg_lo_storage.drivers.base import (
 )
 from pg_lo_storage.drivers.values import BLOCK
 
-__all__ = ["Counting", "blocks_of", "stream", "stream_descriptor"]
+__all__ = ["Receiver", "blocks_of", "stream", "stream_descriptor"]
 
 
-class Counting:
-    """A sink before another, which counts the bytes, and lets no empty block pass."""
+class Receiver:
+    """A sink before another, which counts the bytes, never raises, and lets nothing pass once the other has raised."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, *, with_empty: bool = False) -> None:
         self._sink = sink
+        self._with_empty = with_empty
         self.total: int = 0
+        self.failure: BaseException | None = None
+        """What the other has raised: stopped half-way, a statement would abort the transaction."""
 
     def __call__(self, block: Buffer) -> None:
-        """Take a block."""
+        """Take a block; an empty one is left out, but for ``with_empty``."""
         size = memoryview(block).nbytes
-        if size:
+        if self.failure is None and (size or self._with_empty):
             self.total += size
-            self._sink(block)
+            try:
+                self._sink(block)
+            except BaseException as error:  # noqa: BLE001 -- raised when the statement has ended
+                self.failure = error
 
 
 def stream(driver: LargeObjectDriver, oid: int, offset: int, size: int, sink: Sink, *, block: int = BLOCK) -> int:

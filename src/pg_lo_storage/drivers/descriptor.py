@@ -8,7 +8,7 @@ from typing import ClassVar, Final, LiteralString, Protocol, TypeVar
 from typing_extensions import Buffer
 
 from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE, AccessMode, Sink
-from pg_lo_storage.drivers.bulk import Counting
+from pg_lo_storage.drivers.bulk import Receiver
 from pg_lo_storage.drivers.guarded import GUARD, IN_FAILED_TRANSACTION, GuardedDescriptor, rows_of_batch
 from pg_lo_storage.drivers.queries import Rows, Statement
 from pg_lo_storage.drivers.values import BATCH, BLOCK, byte_view, check_block, check_offset, kept
@@ -89,17 +89,17 @@ class SQLLargeObject:
 
     def stream(self, size: int, sink: Sink) -> int:
         """See :meth:`StreamingLargeObject.stream`."""
-        counting = Counting(sink)
+        receiver = Receiver(sink)
         done = 0
         while done < size:
             self.check_usable()
             # Rows that are not handed on one by one are in memory all at once.
             step = min(size - done, BATCH if size <= BATCH or not self._driver.is_streaming else _STEP)
-            self._driver.perform_streaming(self._statements.stream(step, BLOCK), counting)
+            self._driver.perform_streaming(self._statements.stream(step), receiver)
             done += step
-            if counting.total < done:
+            if receiver.total < done:
                 break
-        return counting.total
+        return receiver.total
 
     def chunks(self, size: int, count: int | None = None) -> Iterator[bytes]:
         """See :meth:`LargeObject.chunks`."""

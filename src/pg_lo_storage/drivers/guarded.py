@@ -6,7 +6,7 @@ from typing import Final, LiteralString, TypeVar, cast
 
 from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode
 from pg_lo_storage.drivers.queries import Rows, Statement
-from pg_lo_storage.drivers.values import BATCH, as_bytes, check_block, check_offset, integer
+from pg_lo_storage.drivers.values import BATCH, BLOCK, as_bytes, check_block, check_offset, integer
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectTooLarge, StaleLargeObject
 
 __all__ = ["GUARD", "IN_FAILED_TRANSACTION", "GuardedDescriptor", "rows_of_batch"]
@@ -48,8 +48,8 @@ class GuardedDescriptor:
         """Read ``count`` blocks in rows of their own; the result is the number of rows."""
         return self.guarded(_READ, (self.fd, check_block(size), count), integer)
 
-    def stream(self, size: int, block: int) -> Statement[int]:
-        """Read ``size`` bytes in rows of ``block`` bytes and an empty one; the result is the number of rows."""
+    def stream(self, size: int) -> Statement[int]:
+        """Read ``size`` bytes in rows of BLOCK bytes and an empty one; the result is the number of rows."""
         query: LiteralString = (
             "select loread(fd, least(block, till - start - (i * block))::int4)"  # noqa: S608 -- of constants
             " from (select fd, block, lo_lseek64(fd, start, 0) as start,"
@@ -59,7 +59,7 @@ class GuardedDescriptor:
             " as measured offset 0) as placed,"
             " lateral generate_series(0, (till - start + block - 1) / block) as i"
         )
-        return self.guarded(query, (self.fd, check_block(block), min(size, MAX_SIZE)), integer)
+        return self.guarded(query, (self.fd, BLOCK, min(size, MAX_SIZE)), integer)
 
     def write(self, block: memoryview | bytes, more: int = 0) -> Statement[None]:
         """Write at the position, where ``more`` bytes have room after it."""

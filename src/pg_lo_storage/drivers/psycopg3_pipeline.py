@@ -5,7 +5,8 @@ its single-row mode, in which a pipeline that comes next fails; a pipeline ends 
 https://www.postgresql.org/docs/current/libpq-pipeline-mode.html
 """
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, LiteralString, cast
 
 import psycopg
@@ -41,37 +42,27 @@ def run_all(
     connection: "psycopg.Connection[object]", statements: Sequence[tuple[LiteralString, Sequence[object]]]
 ) -> list[Rows]:
     """Run statements without a wait between them, and return the rows of each."""
+    results: list[PGresult] = []
+    _run(connection, _pipeline(connection, statements, results))
     transformer = Transformer(Context(connection))
-    results: list[Rows] = []
-
-    def take(result: "PGresult") -> None:
+    rows: list[Rows] = []
+    for result in results:
         transformer.set_pgresult(result)
-        results.append(transformer.load_rows(0, result.ntuples, tuple))
-
-    _run(connection, _pipeline(connection, statements, take))
-    return results
+        rows.append(transformer.load_rows(0, result.ntuples, tuple))
+    return rows
 
 
 def stream_rows(
     connection: "psycopg.Connection[object]", query: LiteralString, params: Sequence[object], sink: Sink
 ) -> int:
     """Run a statement whose rows are one bytea each, hand each to ``sink`` as it comes, and return their number."""
-    count = 0
-
-    def take(result: "PGresult") -> None:
-        nonlocal count
-        for row in range(result.ntuples):
-            sink(cast("bytes", result.get_value(row, 0)))
-            count += 1
-
-    _run(connection, _pipeline(connection, [(query, params)], take, by_row=True))
-    return count
+    return _run(connection, _pipeline(connection, [(query, params)], [], sink))
 
 
-def _run(connection: "psycopg.Connection[object]", statements: "PQGen[None]") -> None:
+def _run(connection: "psycopg.Connection[object]", statements: "PQGen[int]") -> int:
     with connection.lock:
         try:
-            connection.wait(statements)
+            return connection.wait(statements)
         finally:
             _leave_pipeline(connection)
 
@@ -100,20 +91,15 @@ def _leave_pipeline(connection: "psycopg.Connection[object]") -> None:
 def _pipeline(
     connection: "psycopg.Connection[object]",
     statements: Sequence[tuple[LiteralString, Sequence[object]]],
-    take: "Callable[[PGresult], None]",
-    *,
-    by_row: bool = False,
-) -> "PQGen[None]":
+    results: "list[PGresult]",
+    sink: Sink | None = None,
+) -> "PQGen[int]":
+    """Run statements, and gather what they give; with a ``sink`` hand it their rows instead, and return the number."""
     pgconn = connection.pgconn
+    count = 0
     failure: PGresult | None = None
     pgconn.enter_pipeline_mode()
-    for query, params in statements:
-        _send(connection, query, params)
-        if by_row:
-            pgconn.set_single_row_mode()
-        yield from sending(pgconn)
-    pgconn.pipeline_sync()
-    yield from sending(pgconn)
+    yield from _sent(connection, statements, by_row=sink is not None)
     while True:
         while pgconn.is_busy():
             yield Wait.R
@@ -122,7 +108,12 @@ def _pipeline(
         if result is None:
             continue
         if result.status in {ExecStatus.TUPLES_OK, ExecStatus.SINGLE_TUPLE}:
-            take(result)
+            if sink is None:
+                results.append(result)
+                continue
+            for row in range(result.ntuples):
+                sink(cast("bytes", result.get_value(row, 0)))
+                count += 1
         elif result.status == ExecStatus.PIPELINE_SYNC:
             break
         else:
@@ -130,20 +121,43 @@ def _pipeline(
             failure = failure or result
     if failure is not None:
         raise error_from_result(failure)
+    return count
+
+
+def _sent(
+    connection: "psycopg.Connection[object]",
+    statements: Sequence[tuple[LiteralString, Sequence[object]]],
+    *,
+    by_row: bool,
+) -> "PQGen[None]":
+    pgconn = connection.pgconn
+    for query, params in statements:
+        _send(connection, query, params)
+        if by_row:
+            pgconn.set_single_row_mode()
+        yield from sending(pgconn)
+    pgconn.pipeline_sync()
+    yield from sending(pgconn)
 
 
 def _send(connection: "psycopg.Connection[object]", query: LiteralString, params: Sequence[object]) -> None:
-    first, *rest = query.split("%s")
-    text = first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
     transformer = Transformer(Context(connection))
     values = transformer.dump_sequence(params, [PyFormat.AUTO] * len(params))
     connection.pgconn.send_query_params(
-        text.replace("%%", "%").encode(),
+        _numbered(query),
         values,
         param_types=transformer.types,
         param_formats=transformer.formats,
         result_format=Format.BINARY,
     )
+
+
+@functools.lru_cache(1_000)
+def _numbered(query: str) -> bytes:
+    """Return the query as the server has it, with ``$1`` in the place of the first ``%s``."""
+    first, *rest = query.split("%s")
+    text = first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
+    return text.replace("%%", "%").encode()
 
 
 def sending(pgconn: "PGconn") -> "PQGen[None]":

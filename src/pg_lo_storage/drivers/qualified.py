@@ -7,7 +7,7 @@ package are written without a schema, to be read, and are sent with one.
 
 import functools
 import re
-from typing import Final, TypeVar, cast
+from typing import Final, Protocol, TypeVar, cast
 
 __all__ = ["qualified"]
 
@@ -29,7 +29,12 @@ _TOKEN: Final = re.compile(
 _Query = TypeVar("_Query", bound=str)
 
 
-def qualified(query: _Query) -> _Query:
+class _Qualifies(Protocol):
+    def __call__(self, query: _Query) -> _Query: ...
+
+
+@functools.lru_cache(1_000)
+def _qualified(query: str) -> str:
     """Return a query with its functions, operators, types and system catalogues qualified by ``pg_catalog``.
 
     Names of functions stand right before their parenthesis, operators between spaces. All operators then have the same
@@ -37,12 +42,11 @@ def qualified(query: _Query) -> _Query:
     ``case`` with a value cannot be qualified, and are not to be used; nor ``unnest`` of several arrays, which are
     ``rows from`` one each. What is qualified stays as it is.
     """
-    return cast("_Query", _qualified(query))
-
-
-@functools.lru_cache(1_000)
-def _qualified(query: str) -> str:
     return _TOKEN.sub(_qualify, query)
+
+
+# The cache itself, which has no type of its arguments.
+qualified: Final = cast("_Qualifies", _qualified)
 
 
 def _qualify(token: "re.Match[str]") -> str:

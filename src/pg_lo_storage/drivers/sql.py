@@ -9,7 +9,7 @@ from typing_extensions import Buffer
 
 from pg_lo_storage.drivers import queries, reading
 from pg_lo_storage.drivers.base import AccessMode, Sink
-from pg_lo_storage.drivers.bulk import Counting
+from pg_lo_storage.drivers.bulk import Receiver
 from pg_lo_storage.drivers.descriptor import SQLLargeObject
 from pg_lo_storage.drivers.queries import Rows, Statement
 
@@ -100,20 +100,11 @@ class SQLDriver(abc.ABC):
 
         What ``sink`` raises is raised when the statement has ended: stopped half-way it would abort the transaction.
         """
-        failure: BaseException | None = None
-
-        def careful(block: Buffer) -> None:
-            nonlocal failure
-            if failure is None:
-                try:
-                    sink(block)
-                except BaseException as error:  # noqa: BLE001 -- raised below
-                    failure = error
-
+        receiver = sink if isinstance(sink, Receiver) else Receiver(sink, with_empty=True)
         with self._translating(statement):
-            count = self.execute_streaming(statement.query, statement.params, careful)
-        if failure is not None:
-            raise failure
+            count = self.execute_streaming(statement.query, statement.params, receiver)
+        if receiver.failure is not None:
+            raise receiver.failure
         return statement.result([(count,)] if count else [])
 
     @contextlib.contextmanager
@@ -151,9 +142,9 @@ class SQLDriver(abc.ABC):
 
     def stream(self, oid: int, offset: int, size: int, sink: Sink, block: int) -> int:
         """See :meth:`StreamingDriver.stream`."""
-        counting = Counting(sink)
-        self.perform_streaming(reading.stream(oid, offset, size, block), counting)
-        return counting.total
+        receiver = Receiver(sink)
+        self.perform_streaming(reading.stream(oid, offset, size, block), receiver)
+        return receiver.total
 
     def put(self, oid: int, offset: int, data: Buffer) -> None:
         """See :meth:`LargeObjectDriver.put`."""

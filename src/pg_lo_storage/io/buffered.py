@@ -98,7 +98,6 @@ class BufferedLargeObject(ReadAhead):
         else:
             self._place(self.descriptor)
             self._placed(self.position + bulk.stream_descriptor(self.descriptor, size, content.write))
-        self.drop()
         return content.getvalue()
 
     def _place(self, descriptor: "LargeObject") -> None:

@@ -1,33 +1,22 @@
 """A Python binary file over one large object; the contract is that of https://docs.python.org/3/library/io.html."""
 
 import errno
-import io
 import operator
 import os
-import sys
-import threading
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, SupportsIndex
+from collections.abc import Iterable, Iterator
+from typing import SupportsIndex
 
 from typing_extensions import Buffer, override
 
 from pg_lo_storage.drivers.base import MAX_SIZE
 from pg_lo_storage.drivers.values import BLOCK, byte_view
-from pg_lo_storage.exceptions import LargeObjectTooLarge, StaleLargeObject
-from pg_lo_storage.io.binary import BinaryFile
-from pg_lo_storage.io.buffered import BufferedLargeObject
-from pg_lo_storage.io.lifetime import Lifetime, OfTransaction
-from pg_lo_storage.io.modes import BinaryMode, Mode, parse_mode
-from pg_lo_storage.io.opening import open_large_object
+from pg_lo_storage.exceptions import LargeObjectTooLarge
+from pg_lo_storage.io.lifecycle import OpenFile
 
-if TYPE_CHECKING:
-    from pg_lo_storage.drivers.base import LargeObject, LargeObjectDriver
-
-__all__ = ["BinaryMode", "LargeObjectIO"]
+__all__ = ["LargeObjectIO"]
 
 
-class LargeObjectIO(BinaryFile):
+class LargeObjectIO(OpenFile):
     """A large object as a binary file, readable, writable and seekable as its mode says.
 
     ``oid=0`` with ``wb``, ``ab`` or ``xb`` creates an object; ``w`` does **not** truncate an existing one,
@@ -43,50 +32,12 @@ class LargeObjectIO(BinaryFile):
 
     __module__ = "pg_lo_storage.io"
 
-    _opened = False
-    _abandoned = False
-
-    def __init__(self, driver: "LargeObjectDriver", oid: SupportsIndex = 0, mode: BinaryMode = "rb") -> None:
-        self._open(driver, operator.index(oid), parse_mode(mode))
-
-    def _open(self, driver: "LargeObjectDriver", oid: int, mode: Mode) -> None:
-        oid, descriptor = open_large_object(driver, oid, mode)
-        opened = BufferedLargeObject(driver, oid, descriptor)
-        if mode.kind == "a":
-            opened.moved(opened.end())
-        self._set_up(oid, mode, opened, OfTransaction(driver, oid) if descriptor else Lifetime())
-
-    def _set_up(self, oid: int, mode: Mode, opened: BufferedLargeObject, lifetime: Lifetime) -> None:
-        self._mode = mode
-        self._lock = threading.RLock()
-        self._pid = os.getpid()
-        self._oid = oid
-        self._object = opened
-        self._lifetime = lifetime
-        self._opened = True
-
-    @property
-    def oid(self) -> int:
-        """The large object's oid."""
-        return self._oid
-
-    @property
-    @override
-    def name(self) -> str:
-        """The oid as a string: what libraries that ask a file for its name are given."""
-        return str(self._oid)
-
     @property
     def size(self) -> int:
         """The object's size in bytes, as the server has it now; the position stays."""
         with self._lock:
             self._check()
             return self._object.end()
-
-    @override
-    def __repr__(self) -> str:
-        state = " closed" if self.closed else ""
-        return f"<{type(self).__module__}.{type(self).__qualname__} oid={self._oid} mode={self.mode!r}{state}>"
 
     @override
     def read(self, size: SupportsIndex | None = -1, /) -> bytes:
@@ -219,63 +170,8 @@ class LargeObjectIO(BinaryFile):
             descriptor.truncate(length)
             return length
 
-    @override
-    def close(self) -> None:
-        if self.closed:
-            return
-        super().close()
-        descriptor, self._object.descriptor = self._object.descriptor, None
-        self._object.drop()
-        if descriptor is None or self._abandoned or self._pid != os.getpid():
-            return
-        in_flight = sys.exception()
-        try:
-            descriptor.close()
-        except Exception as error:
-            # Everything written is at the server already; what must not be lost is the error in flight.
-            if in_flight is None:
-                raise
-            in_flight.add_note(f"closing {self!r} failed as well: {error}")
-
-    # Bound here: module globals may be gone when the interpreter shuts down.
-    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
-        forgotten = self._opened and not self.closed and not self._abandoned
-        if forgotten and not _is_finalizing() and self._pid == os.getpid():
-            self._dealloc_warn(self)
-
-    def _dealloc_warn(self, source: object) -> None:
-        # The collector may run inside any query: from here on nothing reaches the database. BufferedReader,
-        # BufferedWriter and TextIOWrapper call this before they flush and close a forgotten file.
-        if self._abandoned:
-            return
-        self._abandoned = True
-        if self._pid != os.getpid():
-            return  # the parent's file, and its pending bytes, are no concern of a child's
-        warnings.warn(f"unclosed file {source!r}", ResourceWarning, stacklevel=2, source=source)
-
-    def _check(self) -> None:
-        """Raise ValueError where the file is closed, StaleLargeObject where its lifetime is over."""
-        self._check_open()
-        if self._abandoned:
-            return
-        if self._pid != os.getpid():
-            message = f"large object {self._oid} was opened by another process: open it again in this one"
-            raise StaleLargeObject(message, oid=self._oid)
-        self._lifetime.check()
-
     def _before_change(self) -> None:
         """Called before what is sent to the server changes the object."""
-
-    def _check_readable(self, operation: str) -> None:
-        self._check()
-        if not self._mode.readable:
-            raise io.UnsupportedOperation(operation)
-
-    def _check_writable(self, operation: str) -> "LargeObject":
-        self._check()
-        if not self._mode.writable or (descriptor := self._object.descriptor) is None:
-            raise io.UnsupportedOperation(operation)
-        return descriptor
 
     def _target(self, operation: str, buffer: Buffer) -> memoryview:
         target = memoryview(buffer)

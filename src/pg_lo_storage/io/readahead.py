@@ -60,8 +60,8 @@ class ReadAhead:
     def take_all(self) -> list[bytes]:
         """Return all buffered bytes, by their blocks."""
         parts: list[bytes] = []
-        while part := self.take(self._block):
-            parts.append(part)
+        while self._blocks and self.position < self._end:
+            parts.append(self.take(self._block))
         return parts
 
     @property
@@ -71,10 +71,10 @@ class ReadAhead:
 
     def at_known_end(self) -> bool:
         """Tell, once, that the buffer is used up and was the last: asked again, the object may have grown."""
-        if self.is_at_end:
-            self.drop()
-            return True
-        return False
+        if not self.is_at_end:
+            return False
+        self.drop()
+        return True
 
     def wanted(self, least: int) -> Ahead:
         """Return what to ask the server for, ``least`` bytes or more."""

@@ -14,7 +14,7 @@ from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
 from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound, StaleLargeObject
 from pg_lo_storage.io import LargeObjectIO
-from pg_lo_storage.io.modes import BinaryMode, parse_mode
+from pg_lo_storage.io.modes import BinaryMode, Mode, parse_mode
 from pg_lo_storage.names import make_name, original_name_of
 from pg_lo_storage.storage.lifetime import OfAtomicBlock, open_found
 from pg_lo_storage.storage.lookup import require_own_name
@@ -193,7 +193,7 @@ class DbFile(_BinaryFile):
     ) -> Self:
         """Close this handle and open a fresh one, at the start, on the same database; ``w`` truncates."""
         self.close()
-        self.file = file = open_stored(self.stored.reopened, mode or self.mode)
+        self.file = file = open_stored(self.stored.reopened, parse_mode(mode or self.mode))
         self.mode = file.mode
         return self
 
@@ -204,14 +204,13 @@ class DbFile(_BinaryFile):
         return self.stored.chunks(chunk_size or BLOCK)
 
 
-def open_stored(open_: Callable[[BinaryMode], DbFileIO], mode: str) -> DbFileIO:
+def open_stored(open_: Callable[[BinaryMode], DbFileIO], mode: Mode) -> DbFileIO:
     """Open by a storage's rules: ``w`` empties the file, ``x`` is refused."""
-    parsed = parse_mode(mode)
-    if parsed.kind == "x":
-        message = f"mode {mode!r} cannot be used with a stored name: save() makes a new file and its name"
+    if mode.kind == "x":
+        message = f"mode {mode.name!r} cannot be used with a stored name: save() makes a new file and its name"
         raise ValueError(message)
-    file = open_(parsed.name)
-    if parsed.kind == "w":
+    file = open_(mode.name)
+    if mode.kind == "w":
         try:
             file.truncate(0)
         except BaseException:

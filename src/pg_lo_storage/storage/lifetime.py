@@ -7,7 +7,7 @@ from typing_extensions import override
 from pg_lo_storage.catalogue import whole
 from pg_lo_storage.drivers import AccessMode
 from pg_lo_storage.io.buffered import BufferedLargeObject
-from pg_lo_storage.io.lifetime import Lifetime, OfTransaction, over
+from pg_lo_storage.io.lifetime import Lifetime, over
 
 if TYPE_CHECKING:
     from pg_lo_storage.catalogue import Found
@@ -16,18 +16,19 @@ if TYPE_CHECKING:
 __all__ = ["OfAtomicBlock", "OfRemembered", "open_found"]
 
 
-class OfAtomicBlock(OfTransaction):
-    """That of a descriptor, which ends with a savepoint, too."""
+class OfAtomicBlock(Lifetime):
+    """That of a descriptor, which ends with a transaction or a savepoint."""
 
     def __init__(self, database: "DatabaseDriver", oid: int, opened: BufferedLargeObject) -> None:
-        super().__init__(database, oid)
         self._database = database
+        self._oid = oid
         self._opened = opened
         self._marker = database.transaction_marker
 
     @override
     def check(self) -> None:
-        super().check()
+        if not self._database.in_transaction:
+            raise over(self._oid)
         descriptor, marker = self._opened.descriptor, self._database.transaction_marker
         if marker is not self._marker and descriptor is not None:
             # A transaction or a savepoint ended since: what is buffered may be of neither. The server knows.
@@ -60,11 +61,13 @@ class OfRemembered(Lifetime):
 
 def open_found(database: "DatabaseDriver", found: "Found") -> tuple[BufferedLargeObject, Lifetime]:
     """Open a file that was found on this database for reading, and tell its lifetime."""
-    is_remembered = found.is_whole and found.remembered.token
-    is_in_transaction = database.is_in_or_begins_transaction or database.in_transaction
-    descriptor = None if is_remembered or not is_in_transaction else database.open(found.loid, AccessMode.READ)
+    is_whole = found.is_whole
+    is_remembered = is_whole and found.remembered.token
+    descriptor = None
+    if not is_remembered and (database.is_in_or_begins_transaction or database.in_transaction):
+        descriptor = database.open(found.loid, AccessMode.READ)
     opened = BufferedLargeObject(database, found.loid, descriptor)
-    if found.is_whole:
+    if is_whole:
         opened.filled_whole(found.start)
     if is_remembered:
         # As by a descriptor, it is read as it was when it was opened.

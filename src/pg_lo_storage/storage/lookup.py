@@ -1,10 +1,10 @@
 """Finding a file by its name: in the first of some databases that has it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import LiteralString, TypeAlias, TypeVar
+from typing import LiteralString, NamedTuple, TypeAlias, TypeVar, cast
 
 from pg_lo_storage import catalogue
-from pg_lo_storage.catalogue import Entry, Found
+from pg_lo_storage.catalogue import Entry, Found, missing
 from pg_lo_storage.catalogue.whole import REMEMBER, WRITER, new_token, remembered
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.references import reaches
@@ -12,13 +12,13 @@ from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.names import extension_of, parse_name
 
 __all__ = [
+    "StoredName",
     "entries",
     "entry",
     "exists",
     "find",
     "locate",
-    "missing",
-    "oid_of",
+    "read_name",
     "require_catalogue",
     "require_own_name",
 ]
@@ -29,19 +29,21 @@ Databases: TypeAlias = Sequence[DatabaseDriver]
 """Where it may be: that for reading, and, since a replica may not have it yet, that for writing."""
 
 
-def oid_of(name: object) -> int:
-    """Return the oid that the name stands for.
+class StoredName(NamedTuple):
+    """What a stored file's name says: the object, and its extension, with its dot."""
+
+    loid: int
+    extension: str
+
+
+def read_name(name: object) -> StoredName:
+    """Return what a name says.
 
     :raises LargeObjectNotFound: it can be no stored file's name.
     """
     if (loid := parse_name(name)) is None:
         raise missing(name)
-    return loid
-
-
-def missing(name: object, loid: int | None = None) -> LargeObjectNotFound:
-    """Return the error that says so."""
-    return LargeObjectNotFound(f"no stored file is named {name!r}", oid=loid)
+    return StoredName(loid, extension_of(cast("str", name)))
 
 
 def require_catalogue() -> None:
@@ -53,9 +55,9 @@ def require_catalogue() -> None:
 
 def require_own_name(database: DatabaseDriver, name: str) -> None:
     """Raise LargeObjectNotFound where a file would be changed by a name that is not its own."""
-    loid = oid_of(name)
+    loid, extension = read_name(name)
     is_own = (
-        catalogue.find(database, loid, extension_of(name)) is not None
+        catalogue.find(database, loid, extension) is not None
         if catalogue.is_installed()
         else reaches(database.alias, name, loid)
     )
@@ -63,19 +65,13 @@ def require_own_name(database: DatabaseDriver, name: str) -> None:
         raise missing(name, loid)
 
 
-def find(databases: Databases, name: str, whole: int, start: int = 0) -> Found:
+def find(databases: Databases, name: StoredName, whole: int, start: int = 0) -> Found:
     """Find the file and read all of up to ``whole`` bytes, or else the first ``start`` bytes, in one statement."""
-    loid = oid_of(name)
-
-    def read(database: DatabaseDriver) -> Found:
-        if not catalogue.is_installed():
-            return _uncatalogued(database, loid, whole, start)
-        return _known(catalogue.read(database, loid, extension_of(name), whole, start), name)
-
-    return _first(databases, read)
+    read = catalogue.read if catalogue.is_installed() else _uncatalogued
+    return _first(databases, lambda database: read(database, *name, whole, start))
 
 
-def _uncatalogued(database: DatabaseDriver, loid: int, whole: int, start: int) -> Found:
+def _uncatalogued(database: DatabaseDriver, loid: int, _extension: str, whole: int, start: int) -> Found:
     token = new_token(database)
     columns: LiteralString = REMEMBER + ", " + WRITER
     size, data, known = database.get_start(loid, whole, start, columns, (token, token))
@@ -84,21 +80,20 @@ def _uncatalogued(database: DatabaseDriver, loid: int, whole: int, start: int) -
 
 def locate(databases: Databases, name: str) -> Found:
     """Find the file, and its size in bytes, in one statement that reads nothing of it."""
-    loid = oid_of(name)
-
-    def measure(database: DatabaseDriver) -> Found:
-        if not catalogue.is_installed():
-            return Found(database, loid, database.size(loid))
-        return _known(catalogue.locate(database, loid, extension_of(name)), name)
-
-    return _first(databases, measure)
+    loid, extension = read_name(name)
+    if catalogue.is_installed():
+        return _first(databases, lambda database: catalogue.locate(database, loid, extension))
+    return _first(databases, lambda database: Found(database, loid, database.size(loid)))
 
 
 def entry(databases: Databases, name: str) -> Entry:
     """Return what the catalogue says of the file."""
     require_catalogue()
-    loid = oid_of(name)
-    return _first(databases, lambda database: _known(catalogue.find(database, loid, extension_of(name)), name))
+    loid, extension = read_name(name)
+    for database in databases:
+        if (found := catalogue.find(database, loid, extension)) is not None:
+            return found
+    raise missing(name, loid)
 
 
 def entries(databases: Databases, names: Iterable[str]) -> dict[str, Entry]:
@@ -130,9 +125,3 @@ def _first(databases: Databases, ask: Callable[[DatabaseDriver], _T]) -> _T:
         except LargeObjectNotFound:
             continue
     return ask(last)
-
-
-def _known(found: _T | None, name: str) -> _T:
-    if found is None:
-        raise missing(name, parse_name(name))
-    return found

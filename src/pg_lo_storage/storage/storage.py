@@ -8,8 +8,8 @@ import hashlib
 import os
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, cast
-from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -23,19 +23,19 @@ from typing_extensions import override
 from pg_lo_storage import catalogue
 from pg_lo_storage.aio.cancellation import completed
 from pg_lo_storage.catalogue import Entry, Found
-from pg_lo_storage.databases import DatabaseDriver, LargeObjectStorage, db_for_read, db_for_write
+from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
 from pg_lo_storage.databases.references import reaches
 from pg_lo_storage.drivers.base import MAX_SIZE
 from pg_lo_storage.drivers.values import BATCH
-from pg_lo_storage.io.modes import BinaryMode
+from pg_lo_storage.io.modes import BinaryMode, parse_mode
 from pg_lo_storage.names import MAX_OID, extension_of, make_name, parse_name
 from pg_lo_storage.signals import announce_unlinked, file_unlinked
 from pg_lo_storage.storage import lookup, saving
 from pg_lo_storage.storage.async_files import AsyncDbFile
 from pg_lo_storage.storage.files import DbFile, DbFileIO, open_stored, upload_of
-from pg_lo_storage.storage.lookup import oid_of, require_catalogue, require_own_name
+from pg_lo_storage.storage.lookup import read_name, require_catalogue, require_own_name
 from pg_lo_storage.storage.saving import PART, SMALL
-from pg_lo_storage.storage.signing import signed_url
+from pg_lo_storage.storage.urls import StorageWithURLs
 
 if TYPE_CHECKING:
     from typing import IO
@@ -59,7 +59,7 @@ __all__ = [
 
 
 @deconstructible(path="pg_lo_storage.storage.DbFileStorage")
-class DbFileStorage(LargeObjectStorage):
+class DbFileStorage(StorageWithURLs):
     """Files as large objects, each by the name ``<loid>.<original extension>``.
 
     ``base_url`` is where the view that serves them is mounted (default: ``MEDIA_URL``); ``alias`` replaces the
@@ -79,16 +79,8 @@ class DbFileStorage(LargeObjectStorage):
         signed: bool = False,
         max_age: float | timedelta = 3600,
     ) -> None:
-        self._base_url = base_url
+        super().__init__(base_url, signed=signed, max_age=max_age)
         self._alias = alias
-        self._signed = signed
-        self._max_age = max_age
-
-    @property
-    def base_url(self) -> str | None:
-        """Where the files' URLs begin, with a slash at its end."""
-        base_url: str | None = settings.MEDIA_URL if self._base_url is None else self._base_url
-        return base_url if base_url is None or base_url.endswith("/") else f"{base_url}/"
 
     @property
     @override
@@ -134,15 +126,16 @@ class DbFileStorage(LargeObjectStorage):
         return self._open(name, mode)
 
     def _open(self, name: str, mode: str = "rb") -> DbFile:
-        loid = oid_of(name)
+        stored, parsed = read_name(name), parse_mode(mode)
+        if not parsed.writable:
+            find = partial(lookup.find, self._databases(), stored, SMALL)
+            return DbFile(DbFileIO.of_found(find, name, self._alias), name)
 
         def open_(binary: BinaryMode) -> DbFileIO:
-            if binary == "rb":
-                return DbFileIO.of_found(lambda: self.find(name, SMALL), name, self._alias)
             require_own_name(DatabaseDriver(self.write_alias), name)
-            return DbFileIO(loid, binary, name, self._alias)
+            return DbFileIO(stored.loid, binary, name, self._alias)
 
-        return DbFile(open_stored(open_, mode), name)
+        return DbFile(open_stored(open_, parsed), name)
 
     @override
     def delete(self, name: str) -> None:
@@ -223,35 +216,6 @@ class DbFileStorage(LargeObjectStorage):
                 return digest.hexdigest() == entry.sha256
 
     @override
-    def url(self, name: str | None) -> str:
-        """Return the URL of the file below ``base_url``, which it never leaves, whatever the name."""
-        return self.signed_url(name or "") if self._signed else self._unsigned_url(name)
-
-    def signed_url(
-        self, name: str, *, max_age: float | timedelta | None = None, as_attachment: bool | None = None
-    ) -> str:
-        """Return the URL with the right to read the file for ``max_age`` seconds, by default the storage's.
-
-        ``as_attachment`` says whether the view offers it for download or shows it, whatever it does by default.
-        """
-        return signed_url(
-            self._unsigned_url(name),
-            name,
-            base_url=self.base_url or "",
-            alias=self.write_alias,
-            max_age=self._max_age if max_age is None else max_age,
-            as_attachment=as_attachment,
-        )
-
-    def _unsigned_url(self, name: str | None) -> str:
-        if self.base_url is None:
-            message = "This file is not accessible via a URL: set MEDIA_URL, or pass base_url to DbFileStorage."
-            raise ValueError(message)
-        # "." and ".." mean something to a browser in any encoding.
-        segment = name if name and name.strip(".") else ""
-        return self.base_url + quote(segment, safe="", errors="replace")
-
-    @override
     def generate_filename(self, filename: str | os.PathLike[str]) -> str:
         """Return ``filename`` as it is: only its extension is kept."""
         return os.fspath(filename)
@@ -303,7 +267,7 @@ class DbFileStorage(LargeObjectStorage):
 
     def find(self, name: str, whole: int, start: int = 0) -> Found:
         """Find the file and read all of up to ``whole`` bytes, or else the first ``start`` bytes, in one statement."""
-        return lookup.find(self._databases(), name, whole, start)
+        return lookup.find(self._databases(), read_name(name), whole, start)
 
     def locate(self, name: str) -> Found:
         """Find the file, and its size in bytes, in one statement that reads nothing of it."""
@@ -311,7 +275,7 @@ class DbFileStorage(LargeObjectStorage):
 
     def _databases(self) -> list[DatabaseDriver]:
         aliases = dict.fromkeys((db_for_read(self._alias), self.write_alias))
-        return [DatabaseDriver(alias) for alias in aliases]
+        return list(map(DatabaseDriver, aliases))
 
 
 def _chunks(content: "_BinaryFile") -> Iterable[bytes]:

@@ -1,0 +1,56 @@
+"""The URLs of stored files, which a view serves below one that the project chooses."""
+
+from datetime import timedelta
+from urllib.parse import quote
+
+from django.conf import settings
+from typing_extensions import override
+
+from pg_lo_storage.databases import LargeObjectStorage
+from pg_lo_storage.storage.signing import signed_url
+
+__all__ = ["StorageWithURLs"]
+
+
+class StorageWithURLs(LargeObjectStorage):
+    """What :class:`DbFileStorage` says of where its files are served."""
+
+    def __init__(self, base_url: str | None, *, signed: bool, max_age: float | timedelta) -> None:
+        self._base_url = base_url
+        self._signed = signed
+        self._max_age = max_age
+
+    @property
+    def base_url(self) -> str | None:
+        """Where the files' URLs begin, with a slash at its end."""
+        base_url: str | None = settings.MEDIA_URL if self._base_url is None else self._base_url
+        return base_url if base_url is None or base_url.endswith("/") else f"{base_url}/"
+
+    @override
+    def url(self, name: str | None) -> str:
+        """Return the URL of the file below ``base_url``, which it never leaves, whatever the name."""
+        return self.signed_url(name or "") if self._signed else self._unsigned_url(name)
+
+    def signed_url(
+        self, name: str, *, max_age: float | timedelta | None = None, as_attachment: bool | None = None
+    ) -> str:
+        """Return the URL with the right to read the file for ``max_age`` seconds, by default the storage's.
+
+        ``as_attachment`` says whether the view offers it for download or shows it, whatever it does by default.
+        """
+        return signed_url(
+            self._unsigned_url(name),
+            name,
+            base_url=self.base_url or "",
+            alias=self.write_alias,
+            max_age=self._max_age if max_age is None else max_age,
+            as_attachment=as_attachment,
+        )
+
+    def _unsigned_url(self, name: str | None) -> str:
+        if self.base_url is None:
+            message = "This file is not accessible via a URL: set MEDIA_URL, or pass base_url to DbFileStorage."
+            raise ValueError(message)
+        # "." and ".." mean something to a browser in any encoding.
+        segment = name if name and name.strip(".") else ""
+        return self.base_url + quote(segment, safe="", errors="replace")
