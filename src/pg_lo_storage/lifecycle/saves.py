@@ -120,11 +120,13 @@ class RowSave:
             release_with(self._using, left, type(self.instance))
 
     def _is_to_write(self, saved: _FieldSave, file: FieldFile, *, add: bool) -> bool:
-        field, memory, is_stored = saved.field, known(self.instance, saved.field), is_committed(file)
+        field, is_stored = saved.field, is_committed(file)
+        # Django 6.0 asks twice for one INSERT.
+        if add and is_stored and (saved.is_written or not file.name):
+            return True
+        memory = known(self.instance, field)
         if not add and is_stored and self._is_unchanged(field, file.name) and not memory.left:
             return False
-        if add and is_stored and not file.name:
-            return True
         alias = cast("str", write_alias_of(field))
         self._begin(self._using, alias)
         row = None if add else self._read(field.model)
