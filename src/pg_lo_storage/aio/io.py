@@ -3,7 +3,6 @@
 The contract is that of https://docs.python.org/3/library/io.html, with the methods as coroutines.
 """
 
-import errno
 import operator
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
@@ -14,7 +13,7 @@ from typing_extensions import Buffer
 from pg_lo_storage.aio.lifecycle import AsyncOpenFile
 from pg_lo_storage.drivers.base import MAX_SIZE
 from pg_lo_storage.drivers.values import BLOCK, byte_view
-from pg_lo_storage.exceptions import LargeObjectTooLarge
+from pg_lo_storage.io.limits import check_position, no_room
 
 __all__ = ["AsyncLargeObjectIO"]
 
@@ -121,7 +120,7 @@ class AsyncLargeObjectIO(AsyncOpenFile):
             message = f"a block has at least one byte, not {block}"
             raise ValueError(message)
         for position in (begin, end):
-            self._check_position(position or 0)
+            check_position(position or 0, self._oid)
         return self._chunks(block, begin, end)
 
     async def _chunks(self, size: int, start: int | None, stop: int | None) -> AsyncGenerator[bytes, None]:
@@ -141,10 +140,7 @@ class AsyncLargeObjectIO(AsyncOpenFile):
             if self._mode.kind == "a":
                 opened.position = await opened.end()
             if opened.position + len(view) > MAX_SIZE:
-                message = (
-                    f"{len(view)} bytes at {opened.position} exceed what a large object can hold, {MAX_SIZE} bytes"
-                )
-                raise LargeObjectTooLarge(message, oid=self._oid)
+                raise no_room(len(view), opened.position, self._oid)
             await opened.write(descriptor, view)
             return len(view)
 
@@ -179,7 +175,7 @@ class AsyncLargeObjectIO(AsyncOpenFile):
             elif origin != os.SEEK_SET:
                 message = f"whence value {origin} unsupported"
                 raise ValueError(message)
-            self._check_position(target)
+            check_position(target, self._oid)
             opened.seek(target)
             return target
 
@@ -192,17 +188,10 @@ class AsyncLargeObjectIO(AsyncOpenFile):
         """Cut or extend (with zeros) to ``size`` bytes, or to the position; return the size."""
         with self._changing("truncate") as (opened, descriptor):
             length = opened.position if size is None else operator.index(size)
-            self._check_position(length)
+            check_position(length, self._oid)
             opened.drop()
             await descriptor.truncate(length)
             return length
-
-    def _check_position(self, position: int) -> None:
-        if position < 0:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        if position > MAX_SIZE:
-            message = f"position {position} exceeds what a large object can hold, {MAX_SIZE} bytes"
-            raise LargeObjectTooLarge(message, oid=self._oid)
 
 
 async def _each(lines: Iterable[Buffer] | AsyncIterable[Buffer]) -> AsyncGenerator[Buffer, None]:

@@ -14,6 +14,7 @@ from typing_extensions import override
 from pg_lo_storage.aio.buffered import AsyncBufferedLargeObject
 from pg_lo_storage.aio.opening import open_large_object
 from pg_lo_storage.exceptions import StaleLargeObject
+from pg_lo_storage.io.lifetime import over
 from pg_lo_storage.io.modes import BinaryMode, parse_mode
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ class AsyncOpenFile:
         self._mode = parse_mode(mode)
         self._driver = driver
         self._oid = operator.index(oid)
-        if not self._oid and not self._mode.creates:
-            message = f"mode {self._mode.name!r} cannot create a large object: pass its oid, or use 'wb', 'ab' or 'xb'"
-            raise ValueError(message)
+        self._mode.check_oid(self._oid)
         self._opened: AsyncBufferedLargeObject | None = None
         self._closed = False
         self._busy = False
@@ -173,8 +172,7 @@ class AsyncOpenFile:
             )
             raise StaleLargeObject(message, oid=self._oid)
         if self._opened.descriptor is not None and not self._driver.in_transaction:
-            message = f"the transaction that large object {self._oid} was opened in is over: open it again"
-            raise StaleLargeObject(message, oid=self._oid)
+            raise over(self._oid)
         with self._exclusively():
             yield self._opened
 

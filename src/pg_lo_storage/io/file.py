@@ -1,6 +1,5 @@
 """A Python binary file over one large object; the contract is that of https://docs.python.org/3/library/io.html."""
 
-import errno
 import operator
 import os
 from collections.abc import Iterable, Iterator
@@ -10,8 +9,8 @@ from typing_extensions import Buffer, override
 
 from pg_lo_storage.drivers.base import MAX_SIZE
 from pg_lo_storage.drivers.values import BLOCK, byte_view
-from pg_lo_storage.exceptions import LargeObjectTooLarge
 from pg_lo_storage.io.lifecycle import OpenFile
+from pg_lo_storage.io.limits import check_position, no_room
 
 __all__ = ["LargeObjectIO"]
 
@@ -111,8 +110,7 @@ class LargeObjectIO(OpenFile):
                 self._object.position = self._object.end()
             position = self._object.position
             if position + len(view) > MAX_SIZE:
-                message = f"{len(view)} bytes at {position} exceed what a large object can hold, {MAX_SIZE} bytes"
-                raise LargeObjectTooLarge(message, oid=self._oid)
+                raise no_room(len(view), position, self._oid)
             self._before_change()
             self._object.write(descriptor, view)
             return len(view)
@@ -149,7 +147,7 @@ class LargeObjectIO(OpenFile):
             elif whence != os.SEEK_SET:
                 message = f"whence value {whence} unsupported"
                 raise ValueError(message)
-            self._check_position(target)
+            check_position(target, self._oid)
             self._object.seek(target)
             return target
 
@@ -164,7 +162,7 @@ class LargeObjectIO(OpenFile):
         with self._lock:
             descriptor = self._check_writable("truncate")
             length = self._object.position if size is None else operator.index(size)
-            self._check_position(length)
+            check_position(length, self._oid)
             self._object.drop()
             self._before_change()
             descriptor.truncate(length)
@@ -181,10 +179,3 @@ class LargeObjectIO(OpenFile):
         with self._lock:
             self._check_readable(operation)
         return target.cast("B") if target.nbytes else memoryview(bytearray())
-
-    def _check_position(self, position: int) -> None:
-        if position < 0:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        if position > MAX_SIZE:
-            message = f"position {position} exceeds what a large object can hold, {MAX_SIZE} bytes"
-            raise LargeObjectTooLarge(message, oid=self._oid)

@@ -29,14 +29,15 @@ class Mode(NamedTuple):
     """
 
     @property
-    def creates(self) -> bool:
-        """Whether oid 0, a new object, may be opened."""
-        return self.kind != "r"
-
-    @property
     def updating(self) -> bool:
         """Whether reading and writing are allowed."""
         return self.readable and self.writable
+
+    def check_oid(self, oid: int) -> None:
+        """Raise ValueError where ``oid`` is 0, a new object, and the mode creates none."""
+        if not oid and self.kind == "r":
+            message = f"mode {self.name!r} cannot create a large object: pass its oid, or use 'wb', 'ab' or 'xb'"
+            raise ValueError(message)
 
 
 _MODES: Final = (

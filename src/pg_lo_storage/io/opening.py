@@ -16,9 +16,7 @@ __all__ = ["open_for_reading", "open_large_object"]
 
 def open_large_object(driver: "LargeObjectDriver", oid: int, mode: "Mode") -> "tuple[int, LargeObject | None]":
     """Open, or create, by that mode; the descriptor is ``None`` where it is read outside a transaction."""
-    if not oid and not mode.creates:
-        message = f"mode {mode.name!r} cannot create a large object: pass its oid, or use 'wb', 'ab' or 'xb'"
-        raise ValueError(message)
+    mode.check_oid(oid)
     if mode.kind == "x" or not oid:
         _require_transaction(driver)
         oid = driver.create(oid)
