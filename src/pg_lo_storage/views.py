@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from typing import ParamSpec
+from typing import Final, ParamSpec
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponseBase, HttpResponseForbidden
@@ -53,7 +53,7 @@ def db_serve(
     return respond(request, filename, storage, presentation)
 
 
-adb_serve = _awaited(db_serve)
+adb_serve: Final = _awaited(db_serve)
 
 
 def db_serve_signed(

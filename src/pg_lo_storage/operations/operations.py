@@ -127,7 +127,7 @@ class ManageLargeObjects(_ColumnOperation):
             raise ValueError(f"same is a tuple of other fields' names, not {same!r}")
         self.owner = owner
         self.truncate = truncate
-        self.same = None if same is None else tuple(same)
+        self.same: tuple[str, ...] | None = None if same is None else tuple(same)
 
     @override
     def deconstruct(self) -> tuple[str, list[str], dict[str, object]]:

@@ -14,7 +14,7 @@ from pg_lo_storage.contrib.fsspec.connecting import open_session
 from pg_lo_storage.contrib.fsspec.dsns import is_secret, without_secrets
 from pg_lo_storage.contrib.fsspec.files import PgLoReader, PgLoWriter
 from pg_lo_storage.contrib.fsspec.paths import existing, writable
-from pg_lo_storage.contrib.fsspec.sessions import Connection
+from pg_lo_storage.contrib.fsspec.sessions import Connection, Session
 from pg_lo_storage.contrib.fsspec.transaction import PgLoTransaction
 from pg_lo_storage.contrib.fsspec.wrappers import PgLoCompressingWriter, PgLoTextWriter, as_text, transcoded
 from pg_lo_storage.io import LargeObjectIO
@@ -55,7 +55,7 @@ class OpeningFileSystem(FileSystem):
         keywords = {name: value for name, value in options.items() if name not in FSSPEC_OPTIONS}
         super().__init__(**{name: value for name, value in options.items() if name in FSSPEC_OPTIONS})
         self.last_created: str | None = None
-        self.session = open_session(connection, alias, dsn, keywords)
+        self.session: Session = open_session(connection, alias, dsn, keywords)
 
     def close(self) -> None:
         """Close the connection that the filesystem opened; it opens another where it is used again."""
