@@ -73,6 +73,11 @@ def test_imports_run_down_only(module: str) -> None:
 
 
 @pytest.mark.once
+def test_no_file_is_longer_than_a_reader_keeps_in_mind() -> None:
+    lengths = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}
+    assert {module: length for module, length in lengths.items() if length > 300} == {}
+
+
 def test_no_two_files_import_each_other() -> None:
     list(TopologicalSorter(IMPORTS).static_order())
 

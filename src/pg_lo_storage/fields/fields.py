@@ -63,9 +63,8 @@ class DbImageField(FollowingField, models.ImageField):  # pyright: ignore[report
 
     __module__ = "pg_lo_storage.fields"
 
-    # Narrower than a file's, as in Django's own.
-    attr_class: type[ImageFieldFile] = DbImageFieldFile  # pyright: ignore[reportIncompatibleVariableOverride]
-    descriptor_class: type[ImageFileDescriptor] = RememberingImageFileDescriptor  # pyright: ignore[reportIncompatibleVariableOverride]
+    attr_class: type[ImageFieldFile] = DbImageFieldFile  # pyright: ignore[reportIncompatibleVariableOverride]  # as Django's
+    descriptor_class: type[ImageFileDescriptor] = RememberingImageFileDescriptor  # pyright: ignore[reportIncompatibleVariableOverride]  # as Django's
     _storage_position = 4
 
     if TYPE_CHECKING:
