@@ -1,4 +1,4 @@
-"""Catalogued files: the table that says what each is, in use where ``"pg_lo_storage"`` is in ``INSTALLED_APPS``."""
+"""The catalogue: a table with an entry for each file, in use where ``"pg_lo_storage"`` is in ``INSTALLED_APPS``."""
 
 from pg_lo_storage.catalogue.entries import Entry, Upload, is_installed
 from pg_lo_storage.catalogue.finding import Found, find, find_all, locate, missing, names, read, stream_version

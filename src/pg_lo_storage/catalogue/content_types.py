@@ -1,4 +1,4 @@
-"""What kind of content a file has, told by its name."""
+"""The content type of a file, by its name."""
 
 import mimetypes
 import re
@@ -8,7 +8,7 @@ __all__ = ["UNKNOWN", "content_type_of"]
 
 UNKNOWN: Final = "application/octet-stream"
 _COMPRESSED: Final = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
-# RFC 9110, 8.3.1; parameters are left out: an uploader's charset is not to be trusted with how text is shown.
+# RFC 9110, 8.3.1. Parameters are left out: an uploader's charset must not decide how text is shown.
 _MEDIA_TYPE: Final = re.compile(r"([a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127})[ \t]*(?:;.*)?", re.DOTALL)
 
 

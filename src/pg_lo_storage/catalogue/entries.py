@@ -1,4 +1,4 @@
-"""What the catalogue says of a file, and what is known of one before it is there."""
+"""A file's entry in the catalogue, and what is known of a file before it has one."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ def is_installed() -> bool:
 class Upload:
     """What is known of a file before it has an oid.
 
-    ``extension`` has its dot; ``None`` is any. ``max_length`` is the field's: a longer name loses its extension.
+    ``extension`` has its dot; ``None`` is any. A name longer than the field's ``max_length`` loses its extension.
     """
 
     extension: str | None
@@ -32,7 +32,7 @@ class Upload:
 
     @property
     def most_digits(self) -> int | None:
-        """How many an oid may have for the name to keep its extension; ``None`` where that is any number."""
+        """The most digits of an oid with which the name keeps its extension; ``None`` where any number will do."""
         if not self.extension or self.max_length is None:
             return None
         digits = self.max_length - len(self.extension)
@@ -41,9 +41,10 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the catalogue says of a file; ``size`` in bytes and ``sha256`` in hexadecimal are unknown after a write.
+    """A file's entry in the catalogue.
 
-    ``version`` is another one after every committed change.
+    ``size`` is in bytes, ``sha256`` in hexadecimal; both are ``None`` after a write in place. Every committed change
+    gives the entry another ``version``.
     """
 
     __module__ = "pg_lo_storage.storage"
@@ -64,7 +65,7 @@ class Entry:
 
     @classmethod
     def of(cls, row: tuple[object, ...]) -> Self:
-        """Make one of a row of _COLUMNS."""
+        """Make an entry of a row that has the columns of :mod:`.finding`."""
         loid, extension, original_name, content_type, size, sha256, created, modified, version = row
         return cls(
             cast("int", loid),

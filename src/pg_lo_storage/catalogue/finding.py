@@ -1,7 +1,7 @@
-"""The SQL that finds catalogued files, and what was found, of which blocks are read while it is still that file.
+"""The SQL that finds catalogued files, and that reads a file as long as it is the version that was found.
 
-Statements join ``pg_largeobject_metadata``, so that an object which somebody unlinked behind the catalogue is a missing
-file, and aborts nothing.
+Statements join ``pg_largeobject_metadata``: an object that somebody unlinked behind the catalogue's back is a missing
+file, and aborts no transaction.
 """
 
 from collections.abc import Collection
@@ -22,8 +22,8 @@ from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound
 
 __all__ = ["Found", "find", "find_all", "locate", "missing", "names", "read", "stream_version"]
 
-# Drivers give and take integers, strings and bytea. xmin is the version: every change of the row, whoever makes it,
-# moves it.
+# Drivers give and take integers, strings and bytea. xmin is the version: every change of the row changes it, whoever
+# makes it.
 _COLUMNS: Final = (
     "f.loid::int8, f.extension, f.original_name, f.content_type, f.size, f.sha256,"
     " (extract(epoch from f.created_at) * 1000000)::int8, (extract(epoch from f.modified_at) * 1000000)::int8,"
@@ -39,9 +39,9 @@ _FOUND: Final = _FROM + _NAMED
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file as it was found; ``start`` is all of a small one, where it was read at all.
+    """A file that was found; ``start`` is the whole content, or the beginning, or empty: as much as was read.
 
-    Without the catalogue ``entry`` is ``None``. ``remembered`` is what an atomic block's end is known by.
+    Without the catalogue ``entry`` is ``None``. ``remembered`` tells later whether the atomic block has ended.
     """
 
     database: DatabaseDriver
@@ -53,14 +53,14 @@ class Found:
 
     @property
     def is_whole(self) -> bool:
-        """Whether ``start`` is all of it."""
+        """Whether ``start`` is the whole content."""
         return len(self.start) == self.size
 
     def read(self, wanted: range) -> list[bytes]:
-        """Return these bytes in blocks, by one statement, in no transaction but the caller's.
+        """Return the ``wanted`` bytes in blocks, by one statement that begins no transaction.
 
         :raises LargeObjectNotFound: the file was deleted.
-        :raises LargeObjectConflict: it is not the file that was found any more. Without a catalogue only a file that
+        :raises LargeObjectConflict: the file was changed since it was found. Without the catalogue only a file that
             became shorter is noticed.
         """
         blocks: list[bytes] = []
@@ -80,14 +80,14 @@ class Found:
 
 
 def find(database: DatabaseDriver, loid: int, extension: str) -> Entry | None:
-    """Return the entry of the file that is so named, ``None`` where there is none."""
+    """Return the entry of the file with this oid and extension, ``None`` where there is none."""
     query: LiteralString = "select " + _COLUMNS + _FOUND
     rows = database.run(query, (loid, extension), oid=loid)
     return Entry.of(rows[0]) if rows else None
 
 
 def find_all(database: DatabaseDriver, loids: Collection[int]) -> dict[int, Entry]:
-    """Return the entries of those of the objects that are files, by oid."""
+    """Return, by oid, the entries of those objects that are files."""
     query: LiteralString = "select " + _COLUMNS + _FROM + " where f.loid = any(%s::text::oid[])"
     entries = (Entry.of(row) for row in database.run(query, (as_array(loids),)))
     return {entry.loid: entry for entry in entries}
@@ -99,9 +99,9 @@ def missing(name: object, loid: int | None = None) -> LargeObjectNotFound:
 
 
 def locate(database: DatabaseDriver, loid: int, extension: str) -> Found:
-    """Return the file that is so named, and read nothing of it.
+    """Find the file with this oid and extension, and read no content.
 
-    :raises LargeObjectNotFound: there is none.
+    :raises LargeObjectNotFound: there is no such file.
     """
     query: LiteralString = "select " + _COLUMNS + ", coalesce(f.size, " + _SIZE + ")" + _FOUND
     rows = database.run(query, (loid, extension), oid=loid)
@@ -111,9 +111,9 @@ def locate(database: DatabaseDriver, loid: int, extension: str) -> Found:
 
 
 def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start: int) -> Found:
-    """Return the file that is so named, all of up to ``whole`` bytes, of a larger one ``start`` bytes.
+    """Find the file with this oid and extension; read all of up to ``whole`` bytes, else the first ``start`` bytes.
 
-    :raises LargeObjectNotFound: there is none.
+    :raises LargeObjectNotFound: there is no such file.
     """
     token = new_token(database)
     more: LiteralString = REMEMBER + ", case when age(f.xmin) <= 0 then " + WRITER + " end, " + _COLUMNS
@@ -133,7 +133,7 @@ def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start:
 def stream_version(database: DatabaseDriver, entry: Entry, offset: int, size: int, sink: Sink) -> bool:
     """Hand ``size`` bytes at ``offset`` to ``sink``, in one statement.
 
-    ``False``, and nothing, where the file is not the version any more that ``entry`` tells.
+    Hand over nothing and return ``False`` where the file's version is no longer that of ``entry``.
     """
     is_version = " where f.loid = %s::oid and f.xmin::text = %s::text"
     version = (entry.loid, entry.version)
@@ -143,7 +143,7 @@ def stream_version(database: DatabaseDriver, entry: Entry, offset: int, size: in
 
 
 def names(database: DatabaseDriver) -> list[str]:
-    """Return the name of each file, in the order of their oids."""
+    """Return the names of all files, in the order of their oids."""
     query: LiteralString = "select f.loid::text || coalesce(f.extension, '')" + _FROM + " order by f.loid"
     rows = database.run(query, ())
     return [cast("str", name) for (name,) in rows]

@@ -1,4 +1,4 @@
-"""The SQL that changes what is catalogued: each file has a row, written in the object's own transaction."""
+"""The SQL that changes the catalogue: each file has an entry, written in the object's own transaction."""
 
 from collections.abc import Collection, Iterable
 from typing import Final, LiteralString, cast
@@ -12,7 +12,7 @@ from pg_lo_storage.drivers.values import byte_view
 
 __all__ = ["UNLINK_GONE", "add", "as_array", "hold", "lock", "mark_written", "remove", "save", "unlink"]
 
-# An object that was made just now cannot be the one that an older row of its oid was about.
+# Where a new object's oid has an entry already, that entry is about an older object: the new entry replaces it.
 _ENTER: Final = (
     "insert into pg_lo_storage_file"
     " (loid, extension, original_name, content_type, size, sha256, created_at, modified_at) "
@@ -32,7 +32,7 @@ UNLINK_GONE: Final[LiteralString] = (
 def save(
     database: DatabaseDriver, upload: Upload, data: Buffer, sha256: str, *, make: LiteralString
 ) -> tuple[int, str]:
-    """Make an object of ``data`` and its entry, in one statement; return the oid and the extension it was given.
+    """Make an object of ``data``, and its entry, in one statement; return the oid and the entry's extension.
 
     ``make`` is MAKE or MAKE_FAST.
     """
@@ -40,7 +40,7 @@ def save(
     about = (upload.original_name, upload.content_type, len(view), sha256)
     query: LiteralString
     if upload.most_digits is None:
-        # VALUES take the server less time to plan.
+        # The server plans VALUES faster.
         query = _ENTER + "values (" + make + ", %s::text" + _REST + ")" + _ENTERED
         params: tuple[object, ...] = (view, upload.extension, *about)
     else:
@@ -56,7 +56,7 @@ def save(
 def add(
     database: DatabaseDriver, loid: int, upload: Upload, *, size: int | None = None, sha256: str | None = None
 ) -> str:
-    """Enter an object that was made in this transaction; return the extension it was given."""
+    """Make the entry of an object that was made in this transaction; return the entry's extension."""
     query: LiteralString = _ENTER + "values (%s::oid, %s::text" + _REST + ")" + _ENTERED
     is_short = upload.most_digits is None or len(str(loid)) <= upload.most_digits
     params = (loid, upload.extension if is_short else "", upload.original_name, upload.content_type, size, sha256)
@@ -65,7 +65,7 @@ def add(
 
 
 def mark_written(database: DatabaseDriver, loid: int) -> bool:
-    """Make the entry say that its object is being changed in place; ``False`` where the object has none.
+    """Mark the entry of an object that is written in place; return ``False`` where the object has no entry.
 
     Until the transaction ends nobody else can delete the file.
     """
@@ -77,9 +77,9 @@ def mark_written(database: DatabaseDriver, loid: int) -> bool:
 
 
 def remove(database: DatabaseDriver, loid: int, extension: str) -> bool:
-    """Delete the entry and unlink its object, in one statement; ``False`` where no file is so named.
+    """Delete the entry and unlink its object, in one statement; return ``False`` where there is no such file.
 
-    Of two sessions that do so the second waits for the first, and finds none.
+    Where two sessions do so, the second waits for the first, and finds no file.
     """
     query: LiteralString = (
         "with gone as (delete from pg_lo_storage_file"  # noqa: S608 -- of constants
@@ -89,7 +89,7 @@ def remove(database: DatabaseDriver, loid: int, extension: str) -> bool:
 
 
 def hold(database: DatabaseDriver, loids: Collection[int]) -> dict[int, str | None]:
-    """Lock the entries against being deleted; return the extensions, by oid, of those that are there."""
+    """Lock the entries against deletion; return, by oid, the extensions of those that exist."""
     query: LiteralString = (
         "with held as materialized (select loid, extension from pg_lo_storage_file where loid = any(%s::text::oid[])"
         " order by loid for key share)"
@@ -100,7 +100,7 @@ def hold(database: DatabaseDriver, loids: Collection[int]) -> dict[int, str | No
 
 
 def lock(database: DatabaseDriver, loids: Collection[int]) -> tuple[str, dict[int, str | None]]:
-    """Lock the entries for deleting them; return the transaction's isolation level, and extensions by oid."""
+    """Lock the entries for deletion; return the transaction's isolation level, and the extensions by oid."""
     query: LiteralString = (
         "select loid::int8, extension, current_setting('transaction_isolation') from pg_lo_storage_file"
         " where loid = any(%s::text::oid[]) order by loid for update"
@@ -119,5 +119,5 @@ def unlink(database: DatabaseDriver, loids: Collection[int]) -> None:
 
 
 def as_array(loids: Iterable[int]) -> str:
-    """Return the oids as one parameter: drivers take integers and strings."""
+    """Return the oids as one string parameter, since drivers take no lists."""
     return "{" + ",".join(map(str, loids)) + "}"

@@ -1,7 +1,7 @@
-"""Small files that came whole with the statement that opened them: until when what is in memory is the file.
+"""How long a small file stays open that came whole with the statement that opened it.
 
-As by a descriptor, what was opened under a savepoint that was rolled back is over. After the transaction's end it is
-read on: it needs none. But what the transaction had written itself must have been committed.
+A rollback to an earlier savepoint closes it, as it closes a descriptor. After the transaction's end the file can still
+be read, from memory; but what the transaction itself wrote to it must have been committed.
 """
 
 import secrets
@@ -13,7 +13,8 @@ from pg_lo_storage.databases import DatabaseDriver
 
 __all__ = ["NOT_REMEMBERED", "REMEMBER", "WRITER", "Remembered", "is_open", "new_token", "remembered"]
 
-# As a descriptor's guard does, what is appended here ends with the transaction, or with a savepoint rolled back.
+# What is appended to this setting goes with the transaction, or with a savepoint that is rolled back, as a descriptor's
+# guard does.
 _OPENED: Final = "current_setting('pg_lo_storage.read', true)"
 _BEGAN: Final = "(extract(epoch from now()) * 1000000)::int8"
 REMEMBER: Final = (
@@ -21,19 +22,19 @@ REMEMBER: Final = (
     " then set_config('pg_lo_storage.read', ltrim(concat_ws(' ', " + _OPENED + ", %s::text)), true) end is not null,"
     " " + _BEGAN
 )
-"""Two columns of the statement that opens; parameters: the token, twice."""
+"""Two columns of the statement that opens a file; parameters: the token, twice."""
 
 WRITER: Final = "pg_current_xact_id_if_assigned()::text"
-"""A third: the transaction, where it may have written what is read; else null."""
+"""A third column: the transaction, where it may have written the file; else null."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What the server knows a file by that was read whole in an atomic block."""
+    """The marks by which the server knows a file that was read whole in an atomic block."""
 
     token: str
     began: int
-    """The transaction's start, in microseconds: no other of the connection has the same."""
+    """The transaction's start, in microseconds: no other transaction of the connection has the same."""
     writer: str | None
 
 
@@ -41,25 +42,25 @@ NOT_REMEMBERED: Final = Remembered("", 0, None)
 
 
 def new_token(database: DatabaseDriver) -> str:
-    """Return a token; outside an atomic block an empty one, as nothing ends there."""
+    """Return a token; outside an atomic block an empty one, since nothing ends there."""
     return secrets.token_hex(8) if database.is_in_atomic_block else ""
 
 
 def remembered(token: str, columns: Sequence[object]) -> Remembered:
-    """Make one of the columns that the statement gave; a driver without SQL gives none."""
+    """Make a :class:`Remembered` of the statement's columns; a driver without SQL gives none."""
     if not columns or not columns[0]:
         return NOT_REMEMBERED
     return Remembered(token, cast("int", columns[1]), cast("str | None", columns[2]))
 
 
 def is_open(database: DatabaseDriver, loid: int, what: Remembered, version: str | None) -> bool | None:
-    """Tell whether the file is open: ``None`` is that it is its transaction's no longer, and nothing can end it.
+    """Tell whether the file is open; ``None`` says that its transaction is over, and nothing can close it any more.
 
-    ``version`` is that of its entry, without the catalogue ``None``.
+    ``version`` is its entry's; without the catalogue it is ``None``.
     """
     if what.writer is None and not database.is_in_atomic_block:
         return None
-    # Without an entry a change that only a savepoint took back does not show any more.
+    # Without an entry, nothing shows any more that a savepoint rolled the change back.
     standing: LiteralString = (
         "exists (select from pg_largeobject_metadata where oid = %s::oid) and pg_xact_status(%s::xid8) = 'committed'"
         if version is None

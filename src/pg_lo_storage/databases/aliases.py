@@ -1,4 +1,4 @@
-"""Which of Django's databases files are on."""
+"""Which of Django's databases have the files."""
 
 from django.conf import settings
 from django.core import checks
@@ -19,7 +19,7 @@ def db_for_write(alias: str | None = None) -> str:
 
 
 class LargeObjectStorage(Storage):
-    """What each storage is whose files are large objects, for those to ask who stand below the storage itself."""
+    """The base of every storage of large objects, by which modules below the storage recognise it."""
 
     @property
     def write_alias(self) -> str:
@@ -29,7 +29,7 @@ class LargeObjectStorage(Storage):
 
 @checks.register("pg_lo_storage")
 def check_renamed_settings(**_options: object) -> list[checks.CheckMessage]:
-    """Name each setting of warehouse-py that is left, and what it is called now."""
+    """Warn of each setting of warehouse-py that is still there, and name its replacement."""
     renamed = {f"WAREHOUSE_{name}": f"PG_LO_STORAGE_{name}" for name in ("DB_FOR_READ", "DB_FOR_WRITE")}
     return [
         checks.Warning(

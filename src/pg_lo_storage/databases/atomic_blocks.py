@@ -1,4 +1,4 @@
-"""What an error leaves of Django's atomic block: a mark for rollback; after a lost connection its end raises."""
+"""What an error does to Django's atomic block: it marks it for rollback; after a lost connection the end raises."""
 
 import contextlib
 import inspect
@@ -25,9 +25,9 @@ _LOST: Final = 4
 
 @contextlib.contextmanager
 def guarded(wrapper: "BaseDatabaseWrapper", used: _T) -> Generator[_T]:
-    """Give what the block is to use, by Django's rules: its errors, and an atomic block that one has broken says so.
+    """Yield ``used`` by Django's rules: errors become Django's, and one that breaks the atomic block marks it.
 
-    Whatever is raised: of what interrupts a query, such as Ctrl-C, only the connection knows what it has aborted.
+    Every exception counts: where Ctrl-C interrupts a query, only the connection knows whether that aborted anything.
     """
     wrapper.validate_no_broken_transaction()
     try:
@@ -41,14 +41,14 @@ def guarded(wrapper: "BaseDatabaseWrapper", used: _T) -> Generator[_T]:
 
 @contextlib.contextmanager
 def atomic(using: str) -> Generator[None]:
-    """Run the block as ``transaction.atomic()`` does; a connection that Django's own queries lose shows, too."""
+    """Run the block in ``transaction.atomic()``; notice, too, where Django's own queries lose the connection."""
     with noticing_loss(using), transaction.atomic(using=using):
         yield
 
 
 @contextlib.contextmanager
 def noticing_loss(using: str) -> Generator[None]:
-    """Have the end of the outermost atomic block raise, should this block fail by losing the connection."""
+    """Make the end of the outermost atomic block raise, if this block fails and the connection is lost."""
     try:
         yield
     except BaseException:
@@ -57,7 +57,7 @@ def noticing_loss(using: str) -> Generator[None]:
 
 
 def notice_loss(using: str) -> None:
-    """Have the end of the outermost atomic block raise, should the connection be lost."""
+    """Make the end of the outermost atomic block raise, if the connection is lost."""
     wrapper = connections[using]
     if wrapper.in_atomic_block and _status(wrapper) == _LOST:
         _mark_lost(wrapper)
@@ -68,7 +68,7 @@ def _mark(wrapper: "BaseDatabaseWrapper", error: BaseException) -> None:
     if status == _LOST:
         _mark_lost(wrapper)
         return
-    # An error of this package has a cause where the server raised it, and so aborted the transaction.
+    # An error of this package has a cause only where the server raised it, which aborts the transaction.
     aborted = error.__cause__ is not None if isinstance(error, LargeObjectError) else isinstance(error, Error)
     if aborted or status == _ABORTED:
         wrapper.set_rollback(rollback=True)
@@ -81,8 +81,8 @@ def _status(wrapper: "BaseDatabaseWrapper") -> object:
 def _mark_lost(wrapper: "BaseDatabaseWrapper") -> None:
     wrapper.set_rollback(rollback=True)
     if "close" not in vars(wrapper):
-        # A block that is rolled back ends without a word. Where there is nothing to roll back on, Django drops the
-        # connection: that is where it can be told, and where the connection is left fit for use.
+        # A block that is rolled back ends without an error. Where the rollback fails, Django calls close(): that can
+        # raise, and leaves the connection fit for use.
         vars(wrapper)["close"] = partial(_close_lost, wrapper)
 
 
@@ -95,7 +95,7 @@ def _close_lost(wrapper: "BaseDatabaseWrapper") -> None:
 
 
 def _is_ending_normally(wrapper: "BaseDatabaseWrapper") -> bool:
-    """Tell whether the outermost block is ending, and no error is on its way that would be hidden."""
+    """Tell whether the outermost block is ending without an error, which another one would hide."""
     frame = inspect.currentframe()
     while frame is not None:
         block = frame.f_locals

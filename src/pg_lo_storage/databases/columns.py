@@ -1,4 +1,4 @@
-"""Which columns the database has, and what is to be known of one before its rows are looked at."""
+"""Which columns the database has, and what must be known of a column before its rows are read."""
 
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Self, cast
@@ -23,7 +23,7 @@ __all__ = [
 
 
 def readable(*types: str) -> str:
-    """Return SQL that tells whether column ``a`` of relation ``r`` is a table's own, of one of PostgreSQL's types."""
+    """Return SQL that tells whether column ``a`` of relation ``r`` is a table's stored column of one of the types."""
     listed = ",".join(f"pg_catalog.{name}" for name in types)
     return (
         "(r.relkind = any('{r,p}'::pg_catalog.\"char\"[]) and a.attgenerated <> 'v'::pg_catalog.\"char\""
@@ -34,24 +34,24 @@ def readable(*types: str) -> str:
 READABLE: Final = readable("text", "varchar", "bpchar", "name", "oid", "int4", "int8")
 """SQL that tells whether reading column ``a`` of relation ``r`` as text runs nobody's code but PostgreSQL's own.
 
-A view's rule, a virtual column's expression, and another type's output or cast are their owners'.
+A view's rule, a virtual column's expression, and another type's output or cast run their owner's code.
 """
 
 COLLATES_LOOSELY: Final = (
     "exists (select from pg_collation as c where c.oid = a.attcollation and not c.collisdeterministic)"
 )
-"""SQL that tells whether column ``a`` finds texts equal that are not the same."""
+"""SQL that tells whether the collation of column ``a`` takes different texts for equal."""
 
 DEFAULT_OIDS: Final = (
     "array(select m[1] from pg_attrdef as d"  # noqa: S608 -- of constants
     f" cross join regexp_matches(pg_get_expr(d.adbin, d.adrelid), '''({OID})[.'']', 'g') as m"
     " where d.adrelid = a.attrelid and d.adnum = a.attnum)"
 )
-"""SQL for the oids in the literals of the default of column ``a``, which is read and never evaluated."""
+"""SQL for the oids in the literals of column ``a``'s default, which is read and never evaluated."""
 
 
 class FileColumn(NamedTuple):
-    """A column of a table, both as Django has them, not quoted."""
+    """A table and its column, by the names that Django has, not quoted."""
 
     table: str
     column: str
@@ -67,21 +67,21 @@ class FileColumn(NamedTuple):
 
 
 class ExistingColumn(NamedTuple):
-    """A column that the database has, and what is to be known of it."""
+    """A column that the database has, and what is known of it."""
 
     column: FileColumn
     hides_rows: bool
     """Whether row-level security may hide rows from the role."""
     may_read: bool
-    """Whether the role has the right to."""
+    """Whether the role may read it."""
     is_readable: bool
-    """Whether to read it as text runs nobody's code but PostgreSQL's own."""
+    """Whether reading it as text runs nobody's code but PostgreSQL's own."""
     collates_loosely: bool
-    """Whether it finds texts equal that are not the same."""
+    """Whether its collation takes different texts for equal."""
     default_oids: list[str]
     """The oids that its default may name."""
     more: tuple[Any, ...]
-    """What else was asked."""
+    """The values of the SQL that the caller added."""
 
     def text(self, alias: str) -> str:
         """Return SQL for the column's value as text that is compared character by character."""
@@ -90,10 +90,9 @@ class ExistingColumn(NamedTuple):
 
 
 def existing_columns(alias: str, wanted: Sequence[FileColumn], *more: str) -> list[ExistingColumn]:
-    """Return those of the columns that the database has, in their order; none where it is not PostgreSQL.
+    """Return those columns that the database has, in their order; none where it is not PostgreSQL.
 
-    Some may be of tables that are still to be migrated. ``more`` is SQL for what else is to be known of column ``a``
-    of relation ``r``.
+    A table that is not migrated yet has none. ``more`` is further SQL about column ``a`` of relation ``r``.
     """
     connection = connections[alias]
     if not wanted or connection.vendor != "postgresql":
@@ -127,8 +126,8 @@ def has_catalogue(alias: str) -> bool:
 
 
 def ask(alias: str, query: str, *params: Any) -> list[tuple[Any, ...]]:
-    """Return the rows of a query, which means PostgreSQL's own by all that it calls."""
+    """Qualify the names in a query, so that each means PostgreSQL's own; run it and return its rows."""
     with connections[alias].cursor() as cursor:
-        # Without parameters a per cent sign, in a name, is one.
+        # Without parameters a per cent sign, as in a name, is not doubled.
         cursor.execute(qualified(query), params or None)
         return cast("list[tuple[Any, ...]]", cursor.fetchall())

@@ -1,4 +1,4 @@
-"""Which connection of Django's serves an alias now, by which driver, and Django's rules about both."""
+"""The Django connection that serves an alias now, its driver, and Django's rules about both."""
 
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Self, TypeAlias
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["DatabaseConnection"]
 
 
-# A raw connection and its driver, which is found once for as long as that is the connection that is used. Threads which
-# share an alias's driver have connections of their own: the two are one value.
+# A raw connection and its driver, which is looked up once for each connection. The two are one value, since threads
+# that share a DatabaseDriver have different connections.
 _Served: TypeAlias = tuple[object, LargeObjectDriver]
 
 
 class DatabaseConnection:
-    """The connection that this thread has for an alias now; given a ``wrapper``, that one, from whatever thread."""
+    """The connection that this thread has for an alias now, or the given ``wrapper``, in any thread."""
 
     def __init__(self, alias: str, wrapper: "BaseDatabaseWrapper | None" = None, served: _Served | None = None) -> None:
         self.alias = alias
@@ -32,18 +32,18 @@ class DatabaseConnection:
 
     @property
     def wrapper(self) -> "BaseDatabaseWrapper":
-        """Django's connection that is used now."""
+        """The Django connection in use now."""
         return self._bound or connections[self.alias]
 
     def of_transaction(self) -> Self:
-        """Return what opens files: where there is, or will be, a transaction, a file stays on its connection."""
+        """Return the driver that opens files; it stays on a connection that is in, or begins, a transaction."""
         if self._bound is not None or not self.is_in_or_begins_transaction:
             return self
         return type(self)(self.alias, connections[self.alias], self._served)
 
     @property
     def is_in_or_begins_transaction(self) -> bool:
-        """Whether Django has a transaction open, or leaves it to the next statement to begin one."""
+        """Whether Django has a transaction open, or the next statement begins one."""
         wrapper = self._bound or connections[self.alias]
         if wrapper.in_atomic_block:
             return True
@@ -51,7 +51,7 @@ class DatabaseConnection:
 
     @property
     def is_of_another_thread(self) -> bool:
-        """Whether it is of a transaction that is open over the connection of another thread."""
+        """Whether a transaction is open on the connection, which is another thread's."""
         return self.wrapper is not connections[self.alias] and self.in_transaction
 
     @property
@@ -79,7 +79,7 @@ class DatabaseConnection:
         return served[1]
 
     def _session(self) -> AbstractContextManager[LargeObjectDriver]:
-        """Return the block in which the connection is used, which gives its driver."""
+        """Return a context manager for using the connection, which yields its driver."""
         wrapper = self._bound or connections[self.alias]
         if wrapper.vendor != "postgresql":
             message = (
@@ -87,9 +87,9 @@ class DatabaseConnection:
                 " another in PG_LO_STORAGE_DB_FOR_READ and PG_LO_STORAGE_DB_FOR_WRITE, or pass alias="
             )
             raise ImproperlyConfigured(message)
-        # What Django checks before a query: health, threads, and, in place of the method, a test case's block.
+        # As Django does before a query, check the health, the thread, and whether a test case has blocked cursor().
         if wrapper is not connections[self.alias]:
-            # A library reads the file in a thread of its own, while who opened it waits: in the same transaction.
+            # A library may read the file in a thread of its own, in the transaction of the thread that opened it.
             if wrapper.connection is None:
                 message = "the connection that the file was opened on was closed, by the thread whose it is"
                 raise StaleLargeObject(message)

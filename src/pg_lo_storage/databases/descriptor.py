@@ -1,4 +1,4 @@
-"""A descriptor over a connection of Django's, with Django's rules about errors."""
+"""A descriptor on a Django connection, with Django's rules about errors."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -85,7 +85,7 @@ class DatabaseLargeObject:
 
 
 class StreamingDatabaseLargeObject(DatabaseLargeObject):
-    """The same over a descriptor that streams."""
+    """The same for a descriptor that streams."""
 
     def __init__(self, wrapper: "BaseDatabaseWrapper", wrapped: StreamingLargeObject) -> None:
         super().__init__(wrapper, cast("LargeObject", wrapped))
@@ -98,7 +98,7 @@ class StreamingDatabaseLargeObject(DatabaseLargeObject):
 
 
 def over(wrapper: "BaseDatabaseWrapper", opened: LargeObject) -> DatabaseLargeObject:
-    """Return a descriptor that was opened on the connection just now, by Django's rules."""
+    """Put Django's rules around a descriptor that was just opened on the connection."""
     if isinstance(opened, StreamingLargeObject):
         return StreamingDatabaseLargeObject(wrapper, opened)
     return DatabaseLargeObject(wrapper, opened)

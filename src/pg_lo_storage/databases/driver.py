@@ -30,8 +30,8 @@ _CATALOGUE: Final = "pg_lo_storage_file"
 class DatabaseDriver(DatabaseConnection):
     """The :class:`LargeObjectDriver` of an alias: each call goes to the connection that is used now.
 
-    Errors keep Django's rules: the driver's own surface as :mod:`django.db`'s, and one that leaves the server's
-    transaction aborted marks the atomic block for rollback, as a failed query would.
+    Errors keep Django's rules. The driver's own become those of :mod:`django.db`. One that aborts the server's
+    transaction marks the atomic block for rollback, as a failed query does.
     """
 
     @property
@@ -88,9 +88,9 @@ class DatabaseDriver(DatabaseConnection):
     def get_start(
         self, oid: int, whole: int, start: int, more: LiteralString = "null", params: tuple[object, ...] = ()
     ) -> tuple[int, bytes, tuple[object, ...]]:
-        """Return an object's size and, of one up to ``whole`` bytes, its content, of a larger one ``start`` bytes.
+        """Return an object's size, and all of up to ``whole`` bytes of content, else the first ``start`` bytes.
 
-        The third are ``more`` columns, which take ``params``; of a driver without SQL there are none.
+        The third value has the ``more`` columns, which take ``params``; a driver without SQL gives none.
         """
 
         def without_sql(driver: LargeObjectDriver) -> tuple[int, bytes, tuple[object, ...]]:
@@ -100,9 +100,9 @@ class DatabaseDriver(DatabaseConnection):
         return self.perform(reading.get_start(oid, whole, start, more, params), without_sql)
 
     def perform(self, statement: Statement[_T], without_sql: Callable[[LargeObjectDriver], _T] | None = None) -> _T:
-        """Run a statement as :meth:`run`, and return what it makes of its rows.
+        """Run a statement as :meth:`run` does, and return what it makes of its rows.
 
-        Of a driver without SQL it is what ``without_sql`` does with that.
+        With a driver that has no SQL, return what ``without_sql`` makes of the driver.
         """
         with self._session() as driver:
             sql = driver.sql
@@ -125,16 +125,16 @@ class DatabaseDriver(DatabaseConnection):
         writing: bool = False,
         unlinks: Collection[int] = (),
     ) -> list[tuple[object, ...]]:
-        """Run SQL that calls large-object functions; errors as those of the other methods.
+        """Run SQL that calls large-object functions; it raises the same errors as the other methods.
 
-        Of a driver without SQL, it is a cursor of the connection that runs it.
+        With a driver that has no SQL, a cursor of the connection runs it.
         """
         statement = Statement(query, tuple(params), list, oid, writing=writing, unlinks=unlinks)
         return self.perform(statement)
 
     @property
     def is_streaming(self) -> bool:
-        """See :attr:`SQLDriver.is_streaming`; ``False`` of other drivers."""
+        """See :attr:`SQLDriver.is_streaming`; ``False`` for other drivers."""
         with self._session() as driver:
             return isinstance(driver, SQLDriver) and driver.is_streaming
 
@@ -167,7 +167,7 @@ class _DatabaseSQL:
 
 
 class _CursorSQL:
-    """SQL over a cursor as Django makes them, below what logs queries, with the bytes of files, and wraps errors."""
+    """SQL on a bare cursor of Django's, which neither logs queries, with the bytes of files, nor wraps errors."""
 
     def __init__(self, wrapper: "BaseDatabaseWrapper") -> None:
         self._wrapper = wrapper

@@ -1,4 +1,4 @@
-"""The file fields whose files are large objects, and which database those are on."""
+"""The file fields whose files are large objects, and the databases that have the files."""
 
 from collections.abc import Iterable
 from typing import cast
@@ -22,8 +22,8 @@ __all__ = [
 
 
 def write_alias_of(field: "models.FileField") -> str | None:
-    """Return the database that a field's files are large objects of; ``None`` where they are none."""
-    # A lazy storage is of the class that it stands for.
+    """Return the database of a field's files; ``None`` where they are not large objects."""
+    # isinstance() takes a lazy storage for what it stands for.
     storage = cast("object", field.storage)
     return storage.write_alias if isinstance(storage, LargeObjectStorage) else None
 
@@ -34,7 +34,7 @@ def stores_large_objects(field: "models.FileField") -> bool:
 
 
 def concrete(model: type[models.Model]) -> type[models.Model]:
-    """Return the model itself, of a proxy the one it stands for."""
+    """Return the model, or, for a proxy, the model that it stands for."""
     return cast("type[models.Model]", model._meta.concrete_model)
 
 
@@ -44,15 +44,14 @@ def stored_fields(model: type[models.Model]) -> "list[models.FileField]":
 
 
 def stored_fields_of(model: type[models.Model]) -> "list[models.FileField]":
-    """Return the file fields of the model, in whichever of its tables, whose files are large objects."""
+    """Return the file fields of the model, in all of its tables, whose files are large objects."""
     return _stored(model._meta.concrete_fields)
 
 
 def file_fields(alias: str | None = None, *registries: Apps) -> "list[models.FileField]":
     """Return the file fields whose files are large objects, of all models of the project and of ``registries``.
 
-    With ``alias``, those whose files are on that database. The models of a migration's state are in a registry of
-    their own.
+    With ``alias``, only those whose files are on that database. A migration's state has its own registry of models.
     """
     fields = {
         field: write_alias_of(field)

@@ -1,7 +1,7 @@
 """The rule of :func:`pg_lo_storage.names.parse_name` in SQL: the oid in a stored file's name.
 
-Each function takes SQL for a text and returns SQL without schemas: it is for
-:func:`~pg_lo_storage.drivers.qualified.qualified`, or for where the search path is ``pg_catalog``.
+Each function takes SQL for a text and returns SQL without schemas: pass it to
+:func:`~pg_lo_storage.drivers.qualified.qualified`, or run it where the search path is ``pg_catalog``.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,14 +12,14 @@ from pg_lo_storage.names import MAX_OID
 __all__ = ["FEW", "OID", "digits_of", "is_any_of", "is_name", "is_of", "naming", "oid_in", "stem_of"]
 
 OID: Final = "[1-9][0-9]{0,9}"
-"""A regular expression for what may be an oid: the largest are none."""
+"""A regular expression for an oid; it also matches some numbers that are too large."""
 
 FEW: Final = 20
-"""More than these are looked for in one pass over the table, fewer by an index where the column has one."""
+"""Up to so many oids are looked for by an index, where the column has one; more in one pass over the table."""
 
 
 def stem_of(name: str) -> str:
-    """Return SQL for what stands before the first dot: of a file's name the oid, as text."""
+    """Return SQL for the text before the first dot: in a stored name, the oid."""
     return f"split_part({name}, '.', 1)"
 
 
@@ -29,8 +29,8 @@ def digits_of(name: str) -> str:
 
 
 def oid_in(name: str) -> str:
-    """Return SQL for the oid of the object that a text refers to, whatever follows the dot; null where it is none."""
-    # CASE, since else the casts might be tried before the conditions.
+    """Return SQL for the oid that a text refers to, whatever follows the dot; null where there is none."""
+    # CASE, since otherwise the server might try the casts before the conditions.
     number = f"{stem_of(name)}::int8"
     return f"case when {stem_of(name)} ~ '^{OID}$' then case when {number} <= {MAX_OID} then {number}::oid end end"
 
@@ -52,14 +52,14 @@ def is_any_of(name: str, oids: str) -> str:
 def is_of(name: str, oid: str, after_dot: str, before: str) -> str:
     """Return SQL that tells whether a text refers to an oid, by an index where there is one.
 
-    The values are texts: the oid, the oid and ``.``, the oid and ``/``, which is what follows ``.``.
+    The values are texts: the oid, the oid and ``.``, the oid and ``/``, the character after ``.``.
     """
-    # The operators of varchar_pattern_ops, of which is the second index that Django makes for db_index=True.
+    # The operators of varchar_pattern_ops, which the second index has that Django makes for db_index=True.
     return f"{name} = {oid} or {name} ~>=~ {after_dot} and {name} ~<~ {before}"
 
 
 def naming(name: str, oids: Collection[int]) -> tuple[str, Sequence[object]]:
-    """Return the condition that a column, which is SQL for text, names one of the objects, and its parameters."""
+    """Return the condition that the text ``name`` names one of the objects, and the condition's parameters."""
     if len(oids) > FEW:
         return is_any_of(name, "%s::text[]"), [[str(oid) for oid in oids]]
     one = is_of(name, "%s::text", "%s::text", "%s::text")

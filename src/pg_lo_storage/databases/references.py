@@ -45,7 +45,7 @@ def referring_paths() -> list[object]:
 def referring_field(path: object) -> "models.Field[object, object]":
     """Return the field that ``path`` of ``PG_LO_STORAGE_REFERENCES`` stands for.
 
-    :raises ImproperlyConfigured: it is no field with a column, as ``"app.Model.field"``.
+    :raises ImproperlyConfigured: ``path`` is not ``"app.Model.field"`` of a field with a column.
     """
     message = f"PG_LO_STORAGE_REFERENCES: {path!r} is no 'app.Model.field' of a column that names files"
     try:
@@ -59,12 +59,12 @@ def referring_field(path: object) -> "models.Field[object, object]":
 
 
 def file_columns(alias: str, *registries: Apps) -> list[FileColumn]:
-    """Return every file field's column that holds names of files on ``alias``, of the project and of ``registries``."""
+    """Return the columns of all file fields, of the project and of ``registries``, that name files on ``alias``."""
     return sorted({FileColumn.of(field) for field in file_fields(alias, *registries)})
 
 
 def naming_columns(alias: str, *registries: Apps) -> list[FileColumn]:
-    """Return every column whose rows keep files on ``alias``: the file fields', and those that the project lists.
+    """Return every column that keeps the files it names on ``alias``: the file fields', and those the project lists.
 
     :raises ImproperlyConfigured: the setting ``PG_LO_STORAGE_REFERENCES`` is wrong.
     """
@@ -72,9 +72,9 @@ def naming_columns(alias: str, *registries: Apps) -> list[FileColumn]:
 
 
 def default_names(alias: str, *registries: Apps) -> set[str]:
-    """Return the names that file fields on ``alias`` have for a default, by ``default`` or by ``db_default``.
+    """Return the names that file fields on ``alias`` have as ``default`` or ``db_default``.
 
-    A callable is called; what it does on ``alias`` is rolled back. One that raises is passed over and logged.
+    A callable default is called; what it does on ``alias`` is rolled back. One that raises is logged and left out.
     """
     return {name for name in _defaults(alias, *registries) if name is not None}
 
@@ -84,7 +84,7 @@ def _naming_fields(alias: str, *registries: Apps) -> "set[models.Field[object, o
 
 
 def _defaults(alias: str, *registries: Apps) -> Iterator[str | None]:
-    """Return the names that are defaults; ``None`` for one that cannot be known."""
+    """Yield the names that are defaults; ``None`` for a default that cannot be known."""
     for field in file_fields(alias, *registries):
         given: list[object] = [getattr(vars(field).get("db_default"), "value", vars(field).get("db_default"))]
         try:
@@ -105,7 +105,7 @@ def _call(alias: str, default: Callable[[], object]) -> object:
     with transaction.atomic(using=alias):
         value = default()
         transaction.set_rollback(True, using=alias)
-    # What was done before stands: it is the list itself that tells.
+    # Only the default's own work was rolled back. Keep the same list: a new one would say that more was.
     hooks[:] = connection.run_on_commit
     connection.run_on_commit = hooks
     return value
@@ -114,13 +114,13 @@ def _call(alias: str, default: Callable[[], object]) -> object:
 def referenced(
     alias: str, oids: Collection[int], *registries: Apps, using: str | None = None, besides: Cell | None = None
 ) -> set[int]:
-    """Return those of the objects of ``alias`` that are named by some row, or by a field's default.
+    """Return those objects of ``alias`` that a row or a field's default names.
 
-    All of them where that cannot be known: where row-level security hides rows, where to read a column would be to run
+    Return all of them where that cannot be known: where row-level security hides rows, where reading a column would run
     code that is not PostgreSQL's own, and where a default raises.
 
-    Asked in SQL, past any manager, of all tables that there are on ``alias``, on ``using``, and where the router has
-    the models' rows; ``besides`` does not count.
+    The search is in SQL, past any manager, in the tables on ``alias``, on ``using``, and where the router has the
+    models' rows. The cell ``besides`` does not count.
 
     :raises ImproperlyConfigured: the setting ``PG_LO_STORAGE_REFERENCES`` is wrong.
     """
@@ -137,12 +137,12 @@ def referenced(
 
 
 def reaches(alias: str, name: str, oid: int) -> bool:
-    """Tell whether it is the object's own name, for what changes or deletes: nobody but rows knows its extension.
+    """Tell, without the catalogue, whether ``name`` is the object's own name, by which it may be changed or deleted.
 
-    They alone decide where one that the role may see names the object. Where none does, it is a name that ``save``
-    makes: others make theirs of a stored one, as ``12.jpg.80x80.jpg``, for files that they are to derive from it.
+    Where rows that the role may see name the object, they alone decide. Where none does, any name that ``save`` makes
+    is its own. Packages make other names from it, as ``12.jpg.80x80.jpg``, for files that they derive.
     """
-    # Numbers say nothing of the extension.
+    # A column of numbers says nothing of the extension.
     fields = (field for field in _naming_fields(alias) if isinstance(field, _TEXT))
     names = set[str]()
     for rows, columns in _by_database(fields, alias).items():
@@ -152,7 +152,7 @@ def reaches(alias: str, name: str, oid: int) -> bool:
 
 
 def _by_database(fields: "Iterable[models.Field[object, object]]", *aliases: str) -> dict[str, set[FileColumn]]:
-    """Return the fields' columns by the databases that may have them: these, and where the router has the rows."""
+    """Return the fields' columns by database: each of ``aliases``, and where the router has the models' rows."""
     columns: defaultdict[str, set[FileColumn]] = defaultdict(set)
     for field in fields:
         for rows in {*aliases, router.db_for_write(field.model)}:

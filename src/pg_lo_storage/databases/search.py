@@ -1,4 +1,4 @@
-"""Looking in columns for the names of objects: in SQL, and only where that runs nobody's code but PostgreSQL's own."""
+"""Searches columns for the names of objects: in SQL, and only where that runs nobody's code but PostgreSQL's own."""
 
 import logging
 from collections.abc import Collection
@@ -15,14 +15,14 @@ logger: Final = logging.getLogger("pg_lo_storage")
 
 
 class Cell(NamedTuple):
-    """What a row has in a column; the row by the columns of its primary key, values as the database has them."""
+    """One row's value in a column; ``key`` has the row's primary key, by column, with the database's values."""
 
     column: FileColumn
     key: dict[str, object]
 
 
 def named_on(alias: str, wanted: list[FileColumn], oids: Collection[int], besides: Cell | None) -> set[int]:
-    """Return those of the objects that rows on ``alias`` name in these columns, or may name."""
+    """Return those objects that rows on ``alias`` name, or may name, in these columns."""
     if connections[alias].vendor != "postgresql":
         logger.warning("kept large objects %s: %s is not PostgreSQL, and rows there may name them", sorted(oids), alias)
         return set(oids)
@@ -49,7 +49,7 @@ def names_on(alias: str, wanted: list[FileColumn], oid: int) -> set[str]:
 
 
 def _search(alias: str, columns: list[ExistingColumn], oids: Collection[int], besides: Cell | None = None) -> set[str]:
-    """Return the names of the objects, as rows have them."""
+    """Return the names that rows have for the objects."""
     if not columns:
         return set()
     quote = connections[alias].ops.quote_name
@@ -59,7 +59,7 @@ def _search(alias: str, columns: list[ExistingColumn], oids: Collection[int], be
         name = found.text(alias)
         condition, values = naming(name, oids)
         if besides and besides.column == found.column:
-            # It compares as the key's type does, wherever that is; no operator would, that is qualified.
+            # array_position() finds the equality of the key's type in any schema; a qualified operator would not.
             others = (f"array_position(array[{quote(part)}], %s) is null" for part in besides.key)
             condition = f"({condition}) and ({' or '.join(others)})"
             values = (*values, *besides.key.values())

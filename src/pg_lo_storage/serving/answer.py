@@ -1,4 +1,4 @@
-"""What RFC 9110 answers to a request for a file, decided without the request, the database and the response."""
+"""What RFC 9110 answers to a request for a file, decided from data alone: no request, database or response."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ _NOT_MODIFIED: Final = {"cache-control", "content-location", "etag", "expires", 
 
 
 class Asked(NamedTuple):
-    """What a request asks for: ``GET`` or ``HEAD`` of the file with that name.
+    """What a request asks for: ``GET`` or ``HEAD`` of the file ``name``.
 
-    ``headers`` has its names in lower case, or finds them in any. ``used_session`` says that the project has looked at
-    the session before.
+    ``headers`` has its names in lower case, or finds them in any case. ``used_session`` says that the project has
+    looked at the session.
     """
 
     method: str
@@ -32,13 +32,13 @@ class Asked(NamedTuple):
 
     @property
     def needs_content(self) -> bool:
-        """Whether the answer has the whole file's content, whatever the file is."""
+        """Whether the answer has the whole content, whatever file is found."""
         return self.method == "GET" and not any(map(self.headers.__contains__, CONDITIONAL))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response as data: ``pieces`` make up its body, each as it is or the positions of the file's bytes."""
+    """A response as data; its body is the ``pieces``, each of them bytes or the positions of the file's bytes."""
 
     status: int
     headers: dict[str, str]
@@ -77,7 +77,7 @@ def _headers(asked: Asked, entry: Entry | None, validators: Validators, presenta
     """Return the headers of an answer with content."""
     headers = presentation.headers_of(asked.name, entry) | {"Accept-Ranges": "bytes"}
     if asked.used_session:
-        headers["Vary"] = "Cookie"  # it decided, as far as anybody can tell
+        headers["Vary"] = "Cookie"  # the session may have decided
     if validators.etag is not None:
         headers["ETag"] = validators.etag
     if validators.last_modified is not None:

@@ -1,4 +1,4 @@
-"""How much of a file is read at a time: much for a client that takes it fast, little for each of many slow ones."""
+"""How much of a file is read at a time: much for a fast client, little for each of many slow ones."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -9,12 +9,12 @@ from pg_lo_storage.serving.ranges import Piece
 
 __all__ = ["in_batches"]
 
-# Seconds in which a fast client has taken a batch, which grows then.
+# A client that takes a batch within so many seconds is fast, and gets a larger one.
 _FAST: Final = 0.25
 
 
 def in_batches(pieces: Iterable[Piece], most: int) -> Iterator[Piece]:
-    """Yield the pieces, ranges in parts of BLOCK bytes, of up to ``most`` while they are asked for in haste."""
+    """Yield the pieces; a range in parts of BLOCK bytes, which grow up to ``most`` while the client is fast."""
     size = BLOCK
     for piece in pieces:
         if isinstance(piece, bytes):

@@ -19,11 +19,11 @@ __all__ = ["DbFileView"]
 
 
 class DbFileView(View):
-    """Serves the file of a row, where :meth:`get_queryset` has that row: 404 for all others, and for an empty field.
+    """Serves the file of a row that :meth:`get_queryset` has; any other row, or an empty field, is a 404.
 
-    The URL names the row by ``filename``, by ``pk``, or by both. ``field`` is the file field; ``model`` or ``queryset``
-    says which rows there are, ``owner`` the path to their user, such as ``"owner"`` or ``"order__customer"``: with it
-    nobody reads another's, whatever the rows. The rest are the arguments of :func:`pg_lo_storage.views.db_serve`.
+    The URL names the row by ``filename``, by ``pk``, or by both. ``field`` is the file field. ``model`` or ``queryset``
+    says which rows there are. ``owner`` is the path to a row's user, such as ``"owner"`` or ``"order__customer"``: with
+    it nobody reads the file of another's row. The rest are the arguments of :func:`pg_lo_storage.views.db_serve`.
     """
 
     __module__ = "pg_lo_storage.views"

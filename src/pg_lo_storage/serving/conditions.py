@@ -1,9 +1,9 @@
 """Conditional requests, of RFC 9110, section 13, and the digests of RFC 9530.
 
-Django's :func:`get_conditional_response` is not used: it ignores ``If-Range``, takes ``*`` for a miss where there is no
+Django's :func:`get_conditional_response` is not used: it ignores ``If-Range``, matches no ``*`` where there is no
 entity tag, and fails a date that it has nothing to compare with.
 
-A request's headers have their names in lower case, or are Django's, which find them in any.
+A request's ``headers`` have their names in lower case, or find them in any case, as Django's do.
 """
 
 import base64
@@ -21,9 +21,9 @@ from pg_lo_storage.catalogue import Entry
 __all__ = ["CONDITIONAL", "Validators", "allows_range", "evaluate", "repr_digest"]
 
 CONDITIONAL: Final = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range")
-"""Headers that may make an answer without the file's content."""
+"""Request headers that may lead to another answer than the whole file."""
 
-# A transaction may change a file long after another one did, in the same second by the clock of their writes.
+# Two transactions may write within one second and commit far apart: only after a while does a date tell them apart.
 _SETTLED: Final = timedelta(minutes=1)
 _WANTED: Final = re.compile(r"[ \t]*([a-z*][a-z0-9_.*-]*)=([0-9]{1,2})[ \t]*")
 
@@ -32,7 +32,7 @@ _WANTED: Final = re.compile(r"[ \t]*([a-z*][a-z0-9_.*-]*)=([0-9]{1,2})[ \t]*")
 class Validators:
     """What tells one content of a file from another; ``last_modified`` is in seconds since 1970, in UTC.
 
-    ``is_date_strong`` says that the date too stands for one content only: nothing was written since it was saved.
+    ``is_date_strong`` says that the date, too, stands for one content only: nothing was written since the save.
     """
 
     etag: str | None = None
@@ -41,11 +41,11 @@ class Validators:
 
     @classmethod
     def of(cls, entry: Entry | None) -> Self:
-        """Return those of a catalogued file; without a catalogue there are none."""
+        """Return the validators of a file's entry; without an entry there are none."""
         if entry is None:
             return cls()
         moment = entry.modified_at.timestamp()
-        # A restored dump may number its transactions again: the time is in the tag, too.
+        # After a restore transaction numbers may repeat: the tag has the time, too.
         etag = entry.sha256 or f"{entry.loid}-{int(moment * 1_000_000):x}-{entry.version}"
         is_original = entry.modified_at == entry.created_at
         is_sane = moment <= time.time() - (0 if is_original else _SETTLED.total_seconds())
@@ -73,13 +73,13 @@ def evaluate(headers: Mapping[str, str], validators: Validators) -> Literal[304,
 
 
 def allows_range(headers: Mapping[str, str], validators: Validators) -> bool:
-    """Tell whether ``If-Range`` lets a ``Range`` count: there is none, or it names exactly the content there is."""
+    """Tell whether a ``Range`` counts: there is no ``If-Range``, or it names exactly the present content."""
     if (validator := headers.get("if-range")) is None:
         return True
     validator = validator.strip(" \t")
     if validator.endswith('"'):
         return validator == validators.etag
-    # None is the date of nothing.
+    # An unparsable date matches nothing.
     date = parse_http_date_safe(validator)
     return date is not None and validators.is_date_strong and date == validators.last_modified
 
@@ -90,7 +90,7 @@ def repr_digest(headers: Mapping[str, str], entry: Entry | None) -> str | None:
     if wanted is None or entry is None or entry.sha256 is None:
         return None
     members = [_WANTED.fullmatch(member) for member in wanted.split(",")]
-    # A structured field with a mistake is none at all (RFC 9651, 4.2); of a key that is there twice the last counts.
+    # A structured field with a mistake is ignored as a whole (RFC 9651, 4.2); of equal keys the last counts.
     preferences = {match[1]: int(match[2]) for match in members if match}
     if None in members or not 1 <= preferences.get("sha-256", 0) <= 10:
         return None

@@ -31,21 +31,22 @@ INLINE_TYPES: Final[Collection[str]] = frozenset(
         "video/*",
     }
 )
-"""What a browser shows without running anything in it. All else, HTML, SVG and XML above all, is a download."""
+"""Types that a browser shows without running anything in them. Others, above all HTML, SVG and XML, are downloads."""
 
 NO_STORE: Final = {"Cache-Control": "no-store"}
-"""Of an answer without a file: no cache is to repeat it to others, nor once there is one."""
+"""For an answer without a file: no cache may repeat it to others, or once the file exists."""
 
-# Nothing in a document runs, loads, or is of the site's origin; what a browser puts around an image may be styled, and
-# may load the file itself. What it puts around audio and video does that as the site, or not at all.
+# Nothing in a document runs, loads, or has the site's origin. The page that a browser puts around an image may have
+# styles, and may load the file itself; the page around audio or video can load it only with the site's origin.
 _POLICY: Final = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"
 _SANDBOX: Final = f"sandbox; {_POLICY}"
 _PLAYER: Final = f"sandbox allow-same-origin; {_POLICY}"
-# A page of the site, tricked into naming them, would run these by their type: a browser asks for no other consent.
+# A page of the site that is tricked into naming such a file would run it: a browser checks the type alone.
 _RUN_BY_PAGES: Final = ("javascript", "ecmascript", "jscript", "livescript", "css")
-# Of one media type only: of a list with commas browsers take the last.
+# One media type only: of a list with commas browsers take the last.
 _ONE_TYPE: Final = re.compile(r"([^/;,\s]+/[^/;,\s]+)[ \t]*(?:;[^,]*)?")
-# Browsers take every type that ends in "+xml" for XML, which may be SVG or XHTML; these parts are types of their own.
+# Browsers take every type that ends in "+xml" for XML, which may be SVG or XHTML. The parts of a multipart or a message
+# have types of their own.
 _DOCUMENT: Final = re.compile(r"multipart/.*|message/.*|[^/]*/.*(?:xml|html|xsl|xul|wasm|flash).*")
 _LONGEST_NAME: Final = 150
 _LONGEST_ENDING: Final = 30
@@ -64,9 +65,9 @@ class Presentation:
     headers: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
 
     def type_of(self, name: str, entry: "Entry | None") -> str:
-        """Return the content type: the given one, the catalogue's, or else the one that the name's extension means.
+        """Return the content type: the given one, else the catalogue's, else the one that the name's extension means.
 
-        The catalogue has none of what was made without a name, by :class:`DbFileIO`: then any extension names it.
+        The catalogue has no type of an object that :class:`DbFileIO` made without a name, and that any extension names.
         """
         if self.content_type is not None:
             return self.content_type
@@ -89,25 +90,25 @@ class Presentation:
             "Content-Type": content_type,
             "Content-Disposition": content_disposition_header(as_attachment, shown_name) or "inline",
             "X-Content-Type-Options": "nosniff",
-            # Whoever loses the right to a file loses what the browser has kept of it.
+            # A user who loses the right to a file loses the browser's copy, too.
             "Cache-Control": "private, no-cache",
             "Cross-Origin-Resource-Policy": "same-origin",
         }
-        # In a sandbox browsers show no PDF; what runs in one, runs in the viewer's own.
+        # Browsers show no PDF in a sandbox; what runs in a PDF, runs in the sandbox of the viewer.
         if as_attachment or essence != "application/pdf":
             is_played = not as_attachment and _kind_of(essence) in {"audio/*", "video/*"}
             headers["Content-Security-Policy"] = _PLAYER if is_played else _SANDBOX
         return headers
 
     def changed(self, headers: dict[str, str]) -> dict[str, str]:
-        """Return the headers with those replaced and removed that the view says, in any spelling."""
+        """Replace and remove the headers that the view names, in any spelling."""
         spelled = {header.lower(): header for header in headers}
         changed = {**headers, **{spelled.get(header.lower(), header): value for header, value in self.headers.items()}}
         return {header: value for header, value in changed.items() if value is not None}
 
 
 def _kind_of(essence: str) -> str | None:
-    """Return the wildcard that a type is of; documents, in which something may run, are of none."""
+    """Return the wildcard that covers a type; none covers documents, in which something may run."""
     return None if _DOCUMENT.fullmatch(essence) or _is_run_by_pages(essence) else f"{essence.partition('/')[0]}/*"
 
 
@@ -116,7 +117,7 @@ def _is_run_by_pages(essence: str) -> bool:
 
 
 def _printable(name: str) -> str:
-    # Neither controls nor what turns the direction of writing, to hide an extension.
+    # No control characters, and none that turn the direction of writing, which could hide an extension.
     kept = name if name.isprintable() else "".join(filter(_is_shown, name))
     # Proxies limit a response's headers to some kilobytes.
     return kept if len(kept) <= _LONGEST_NAME else kept[: _LONGEST_NAME - _LONGEST_ENDING] + kept[-_LONGEST_ENDING:]

@@ -9,10 +9,10 @@ from typing import Final, TypeAlias
 __all__ = ["MAX_RANGES", "Piece", "coalesce", "content_range", "multipart", "parse_ranges"]
 
 MAX_RANGES: Final = 64
-"""Of more ranges the whole file is sent: each costs a statement and a header."""
+"""A request for more ranges gets the whole file: each range costs a statement and a header."""
 
 Piece: TypeAlias = bytes | range
-"""A part of a body: as it is, or the positions of a file's bytes."""
+"""A part of a body: bytes, or the positions of the file's bytes."""
 
 _SPEC: Final = re.compile(r"([0-9]*)-([0-9]*)", re.ASCII)
 # Longer numbers are past the end of any object; int() refuses very long ones.
@@ -20,9 +20,9 @@ _DIGITS: Final = 19
 
 
 def parse_ranges(header: str, size: int, limit: int = MAX_RANGES) -> list[range] | None:
-    """Return the bytes that a ``Range`` header asks for of ``size`` bytes, in its order; none where none is there.
+    """Return the ranges that a ``Range`` header asks for, in its order; ``[]`` where none is within ``size`` bytes.
 
-    ``None`` where the header is to be ignored: another unit, malformed, or more than ``limit`` ranges.
+    ``None`` where the header is to be ignored: it has another unit, is malformed, or has more than ``limit`` ranges.
     """
     unit, _, listed = header.strip(" \t").partition("=")
     specs = [spec for element in listed.split(",") if (spec := element.strip(" \t"))]
@@ -76,7 +76,7 @@ def content_range(wanted: range, size: int) -> str:
 
 def multipart(ranges: Sequence[range], size: int, content_type: str) -> tuple[str, list[Piece]]:
     """Return the content type ``multipart/byteranges`` with its boundary, and the body."""
-    # Random, so that no file has it.
+    # Random, so that no file contains it.
     boundary = secrets.token_hex(16)
     pieces: list[Piece] = []
     before = ""

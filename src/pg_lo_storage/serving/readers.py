@@ -1,7 +1,7 @@
 """Threads that read blocks for asynchronous servers, and when a connection may be given back between two blocks.
 
-A download's own thread has a connection of its own, which under ASGI stays open as long as the slowest client reads. So
-what may be read over any connection is read over those of a few threads, which all downloads of the process share.
+Under ASGI a thread for each download would keep a connection open for as long as the client reads. So a few threads,
+which all downloads of the process share, read what any connection can read.
 """
 
 import os
@@ -25,7 +25,7 @@ __all__ = ["READERS", "BlockReaders", "needs_own_connection", "release_connectio
 _T = TypeVar("_T")
 
 DEFAULT_THREADS: Final = 4
-"""As many blocks are read at a time; each thread has a connection for each database that it reads from."""
+"""So many blocks are read at a time; each thread has a connection for each database that it reads from."""
 
 THREAD_NAME: Final = "pg_lo_storage reader"
 
@@ -33,19 +33,19 @@ _LINGER: Final = 1.0  # seconds that a thread keeps its connection without work,
 
 
 def needs_own_connection(alias: str) -> bool:
-    """Tell whether only this thread's connection sees what it has written: a transaction may be open on it."""
+    """Tell whether only this thread's connection may see the file: a transaction may be open on it."""
     return not _is_free(connections[alias])
 
 
 def release_connections() -> None:
-    """Close this thread's connections as Django does at the end of a request, but for those in a transaction."""
+    """Close this thread's connections as Django does at the end of a request, except those in a transaction."""
     for wrapper in connections.all(initialized_only=True):
         if _is_free(wrapper):
             wrapper.close_if_unusable_or_obsolete()
 
 
 def release_pooled_connections() -> None:
-    """Give this thread's connections back to their pools, but for those in a transaction; others stay open."""
+    """Give this thread's pooled connections back to their pools, except those in a transaction."""
     for wrapper in connections.all(initialized_only=True):
         if getattr(wrapper, "pool", None) is not None and _is_free(wrapper):
             wrapper.close()
@@ -56,10 +56,10 @@ def _is_free(wrapper: "BaseDatabaseWrapper") -> bool:
 
 
 class BlockReaders:
-    """A few threads, started when there is work, that end with the last download, and close their connections.
+    """A few threads that start when there is work; with the last download they end, and close their connections.
 
-    ``PG_LO_STORAGE_READ_THREADS`` says how many. They are no ThreadPoolExecutor's, whose threads, and so their
-    connections, would stay for ever.
+    ``PG_LO_STORAGE_READ_THREADS`` says how many. A ThreadPoolExecutor would keep its threads, and so their connections,
+    for ever.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class BlockReaders:
 
     @contextmanager
     def download(self) -> Generator[None]:
-        """Keep the threads for a download's blocks until the block ends."""
+        """Keep the threads alive for a download."""
         with self._changed:
             self._downloads += 1
         try:
@@ -86,7 +86,7 @@ class BlockReaders:
 
     def submit(self, read: Callable[[], _T]) -> "Future[_T]":
         """Have one of the threads call ``read``."""
-        # With none of them the block would be awaited for ever.
+        # Without a thread the caller would wait for ever.
         limit = max(1, getattr(settings, "PG_LO_STORAGE_READ_THREADS", DEFAULT_THREADS))
         future: Future[_T] = Future()
         with self._changed:
@@ -95,7 +95,7 @@ class BlockReaders:
                 self._changed.notify()
             elif self._threads < limit:
                 self._threads += 1
-                # Nobody waits for its block once the process ends.
+                # A daemon, since nobody waits for its block once the process ends.
                 threading.Thread(target=self._run, name=THREAD_NAME, daemon=True).start()
         return future
 
@@ -105,7 +105,7 @@ class BlockReaders:
                 future, read = work
                 if future.set_running_or_notify_cancel():
                     _call(future, read)
-                # While it waits it is not to keep a block in memory.
+                # A thread that waits must not keep a block in memory.
                 del work, future, read
         finally:
             connections.close_all()
@@ -133,7 +133,7 @@ def _call(future: "Future[object]", read: Callable[[], object]) -> None:
 
 
 READERS: Final = BlockReaders()
-"""This process's."""
+"""The threads of this process."""
 
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=READERS.reset)

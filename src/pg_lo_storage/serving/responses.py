@@ -1,4 +1,4 @@
-"""The responses with a file's content; a large one is read block by block, under WSGI and ASGI alike."""
+"""The responses with a file's content; a large file is read block by block, under WSGI and ASGI alike."""
 
 import asyncio
 import functools
@@ -26,22 +26,22 @@ _T = TypeVar("_T")
 
 
 def response_of(made: Answer, found: Found) -> HttpResponseBase:
-    """Return the response that sends an answer; its first block is read now.
+    """Return the response that sends an answer; read its first block now, before the client is promised anything.
 
-    :raises LargeObjectNotFound: the file was deleted since it was found: nothing is promised yet.
-    :raises LargeObjectConflict: it was changed.
+    :raises LargeObjectNotFound: the file was deleted since it was found.
+    :raises LargeObjectConflict: the file was changed since it was found.
     """
     pieces = list(made.pieces)
     for place, piece in enumerate(pieces):
         if isinstance(piece, range):
-            # What was read with it is only there where the whole file is asked for.
+            # found.start has bytes only where the whole file is asked for.
             start = found.start or b"".join(found.read(piece[:BLOCK]))
             pieces[place : place + 1] = filter(None, (start, piece[len(start) :]))
             break
     response: HttpResponseBase
-    # Of a part that is there as a whole, middlewares would make validators for the file.
+    # From a part in a WholeResponse, middlewares would make validators as if it were the file.
     if made.status == 206 or len(pieces) > 1:
-        # What was read with it is not to stay in memory for as long as a slow client reads.
+        # found.start must not stay in memory for as long as a slow client reads.
         response = DbFileResponse(replace(found, start=b""), pieces, status=made.status, headers=made.headers)
     else:
         response = WholeResponse(*pieces, status=made.status, headers=made.headers)
@@ -51,13 +51,13 @@ def response_of(made: Answer, found: Found) -> HttpResponseBase:
 
 
 class _FileResponse(HttpResponseBase):
-    """What both have in common."""
+    """What both responses have in common."""
 
     @override
     def has_header(self, header: str) -> bool:
-        """Tell whether there is such a header; of what is not to be compressed, that there is a ``Content-Encoding``.
+        """Tell whether there is such a header; claim a ``Content-Encoding`` where middlewares must not compress.
 
-        By this middlewares know: ranges and digests are those of the file, not of its compressed form.
+        Ranges and digests are those of the file, not of its compressed form.
         """
         if super().has_header(header):
             return True
@@ -67,18 +67,18 @@ class _FileResponse(HttpResponseBase):
 
 
 class WholeResponse(_FileResponse, HttpResponse):
-    """Sends a small file, or of any file the headers only."""
+    """Sends a small file, or only the headers of any file."""
 
 
 class DbFileResponse(_FileResponse, StreamingHttpResponse):
-    """Sends ``pieces``, those that are ranges read from the file when their turn comes, a batch by one statement.
+    """Sends ``pieces``; ranges are read from the file when their turn comes, each batch by one statement.
 
-    Nothing is held in between: no transaction, no descriptor, no connection of a pool, and under an asynchronous server
-    no connection at all. Where a transaction is open on the request's connection that one is used, and so sees what
-    was not committed.
+    Nothing is kept in between: no transaction, no descriptor, no connection of a pool, and under an asynchronous server
+    no connection at all. Where a transaction is open on the request's connection, that connection is used, and sees
+    what is not committed.
 
-    A file that was changed, replaced or deleted raises :exc:`LargeObjectConflict` or :exc:`LargeObjectNotFound` into
-    the server, which cuts the connection: the client was promised a length.
+    The client was promised a length. So where the file is changed, replaced or deleted meanwhile, the server gets a
+    :exc:`LargeObjectConflict` or :exc:`LargeObjectNotFound`, and cuts the connection.
     """
 
     if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
             async for part in super().__aiter__():
                 yield part
             return
-        # Of these downloads there may be thousands, with a batch in memory each.
+        # There may be thousands of these downloads, each with a batch in memory.
         self._most = MAX_BLOCK
         own = self._iterator is self._body
         async with aclosing(self._read_elsewhere() if own else _in_the_requests_thread(iter(self))) as blocks:
@@ -138,7 +138,7 @@ async def _in_the_requests_thread(blocks: Iterator[bytes]) -> AsyncGenerator[byt
 
 
 def _given_away(parts: list[_T]) -> Iterator[_T]:
-    """Yield the parts, and keep none that the client has."""
+    """Yield the parts, and keep none that was yielded."""
     parts.reverse()
     while parts:
         yield parts.pop()

@@ -1,4 +1,4 @@
-"""What a request for a stored file is answered, of RFC 9110."""
+"""Answers a request for a stored file, by RFC 9110."""
 
 from typing import Final
 
@@ -15,14 +15,14 @@ __all__ = ["METHODS", "not_found", "respond"]
 
 METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
-# Bytes of a large file that are sent first: a backend that is new takes long for more.
+# Bytes of a large file that are sent first: a new backend takes long to read more.
 _START: Final = 64 * 1024
-# Of a file that others change all the time: then the client is asked to come back.
+# Attempts to read a file that others keep changing; then the client is asked to come back.
 _ATTEMPTS: Final = 3
 
 
 def respond(request: HttpRequest, name: str, storage: DbFileStorage, presentation: Presentation) -> HttpResponseBase:
-    """Answer the request with the file, a part of it, or why not; 404 for whatever is no file."""
+    """Answer the request with the file, a part of it, or an error; a name of no file is a 404."""
     if request.method not in METHODS:
         return HttpResponseNotAllowed(METHODS, headers=NO_STORE)
     if request.method == "OPTIONS":
@@ -36,11 +36,11 @@ def respond(request: HttpRequest, name: str, storage: DbFileStorage, presentatio
         except (LargeObjectNotFound, LargeObjectPermissionDenied):
             return not_found()
         except LargeObjectConflict:
-            # Between its being found and its first block; nothing is promised yet.
+            # The file was changed between being found and its first block; nothing is promised yet.
             continue
     return HttpResponse(status=503, headers={"Retry-After": "1"} | NO_STORE)
 
 
 def not_found() -> HttpResponseNotFound:
-    """Return the answer for what is no file, or not for this user; no cache is to repeat it to others."""
+    """Return the answer for no file, or none that this user may read; no cache may repeat it to others."""
     return HttpResponseNotFound(headers=NO_STORE)

@@ -1,6 +1,6 @@
 """A stored file in Django's asynchronous code: each call runs in the thread that Django keeps for the request.
 
-It is there that the request's transactions are: https://docs.djangoproject.com/en/stable/topics/async/
+The request's transactions are open in that thread: https://docs.djangoproject.com/en/stable/topics/async/
 """
 
 from collections.abc import AsyncIterator
@@ -17,9 +17,9 @@ __all__ = ["AsyncDbFile"]
 
 
 class AsyncDbFile:
-    """What :meth:`DbFileStorage.aopen` gives: :class:`DbFile`, awaited.
+    """What :meth:`DbFileStorage.aopen` returns: a :class:`DbFile` whose methods are awaited.
 
-    A call that is cancelled goes on in its thread, and the next waits for it: where the file stands then is not known.
+    A cancelled call goes on in its thread, and the next call waits for it. The position is unknown then.
     """
 
     __module__ = "pg_lo_storage.storage"
@@ -47,11 +47,11 @@ class AsyncDbFile:
             yield line
 
     async def read(self, size: int = -1) -> bytes:
-        """Return ``size`` bytes, fewer only at the end; all that is left where it is -1."""
+        """Return ``size`` bytes, or fewer at the end; -1 reads all that is left."""
         return await sync_to_async(self._stored.read)(size)
 
     async def readline(self, size: int = -1) -> bytes:
-        """Return the next line with its end, or ``size`` bytes of it."""
+        """Return the next line with its line feed, or at most ``size`` bytes of it."""
         return await sync_to_async(self._stored.readline)(size)
 
     async def aiter_chunks(self, size: int = BLOCK) -> AsyncIterator[bytes]:
@@ -60,7 +60,7 @@ class AsyncDbFile:
             yield block
 
     async def write(self, data: Buffer) -> int:
-        """Write all of ``data`` and return its length in bytes; in a transaction, as :class:`DbFile` has it."""
+        """Write all of ``data`` and return its length in bytes; this needs a transaction, as :class:`DbFile` does."""
         return await sync_to_async(self._stored.write)(data)
 
     async def seek(self, offset: int, whence: int = 0) -> int:

@@ -35,18 +35,18 @@ __all__ = ["DbFile", "DbFileIO", "open_stored"]
 class DbFileIO(LargeObjectIO):
     """A large object as a binary file, on one of Django's databases; see :class:`LargeObjectIO`.
 
-    ``loid=0`` with a mode that creates makes a new object, named after ``name``'s extension. Modes that write use
-    the write alias, ``rb`` the read alias, and the write alias for an object that is missing there (a replica may
-    lag behind); ``alias`` replaces both. ``driver`` is used instead of Django's connections where it is given.
+    ``loid=0`` with a mode that creates makes a new object, whose name has the extension of ``name``. A mode that writes
+    uses the write alias. ``rb`` uses the read alias, or the write alias where the object is missing there, as on a
+    replica that lags behind. ``alias`` replaces both aliases; ``driver`` replaces Django's connections.
 
-    With the catalogue, what is created on an alias is entered there, and the first write to an object makes its size
-    and digest unknown.
+    With the catalogue, an object that is created on an alias gets an entry, and the first write to an object removes
+    size and digest from its entry.
     """
 
     __module__ = "pg_lo_storage.storage"
 
     reopens: bool = False
-    """Whether it is opened again, at its position, where the transaction that it was opened in is over."""
+    """Whether the file opens itself again, at its position, once the transaction that it was opened in is over."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class DbFileIO(LargeObjectIO):
 
     @classmethod
     def of_found(cls, find: "Callable[[], Found]", name: str, alias: str | None) -> Self:
-        """Open what is found for reading; a small file, which is here already, asks nothing more of the server."""
+        """Open for reading the file that ``find`` returns; a small file is in memory already."""
         found = find()
         database = found.database.of_transaction()
         self = cls.__new__(cls)
@@ -90,7 +90,7 @@ class DbFileIO(LargeObjectIO):
         self._driver = driver
         self._database = driver if isinstance(driver, DatabaseDriver) else None
         self._name = name
-        # By its name, which may be another's than the object's own.
+        # Finds the file by the name that it was opened by, which need not be its own.
         self._find = find
         # The transaction in which the catalogue was told of a change.
         self._changed_in = None
@@ -108,21 +108,21 @@ class DbFileIO(LargeObjectIO):
     @property
     @override
     def name(self) -> str:
-        """The name it was opened by; of a new object ``<loid>.<extension>``."""
+        """The name that the file was opened by; a new object's is ``<oid>.<extension>``."""
         return self._name
 
     def __str__(self) -> str:
         return self._name
 
     def reopened(self, mode: BinaryMode) -> "DbFileIO":
-        """Return a fresh file on the same object: for reading on the same database, else on the write alias."""
+        """Open the same object again: to read on the same database, to write on the write alias."""
         if self._database is None:
             return DbFileIO(self.oid, mode, self._name, driver=self._driver)
         writing = parse_mode(mode).writable
         if writing and self._find is not None:
             require_own_name(DatabaseDriver(db_for_write(self._requested_alias)), self._name)
         alias = self._requested_alias if writing else self._database.alias
-        # In another thread's transaction, which only that connection sees.
+        # Only its own connection sees what a transaction of another thread has written.
         is_there = self._database.is_of_another_thread and db_for_write(alias) == self._database.alias
         file = DbFileIO(self.oid, mode, self._name, alias, driver=self._database if is_there else None)
         file._find = self._find
@@ -130,11 +130,11 @@ class DbFileIO(LargeObjectIO):
 
     @override
     def _before_change(self) -> None:
-        # Once in each transaction, and again where a savepoint may have taken it back.
+        # The mark is set once in each transaction, and again where a savepoint may have rolled it back.
         database = self._database
         if database is None or (marker := database.transaction_marker) is self._changed_in:
             return
-        # What is written to an object that is gone is lost, and lies in wait for the next one of its oid.
+        # Bytes that are written to an unlinked object are lost, and turn up in the next object of that oid.
         if catalogue.is_installed() and not (catalogue.mark_written(database, self.oid) or database.exists(self.oid)):
             message = f"large object {self.oid} was deleted since it was opened: nothing was written"
             raise LargeObjectConflict(message, oid=self.oid)
@@ -154,7 +154,7 @@ class DbFileIO(LargeObjectIO):
 
 
 class DbFile(_BinaryFile):
-    """What :meth:`DbFileStorage.open` gives: Django's :class:`File` around a :class:`DbFileIO`."""
+    """What :meth:`DbFileStorage.open` returns: Django's :class:`File` around a :class:`DbFileIO`."""
 
     __module__ = "pg_lo_storage.storage"
 
@@ -191,7 +191,7 @@ class DbFile(_BinaryFile):
     def open(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # no path, no text
         self, mode: str | None = None
     ) -> Self:
-        """Close this handle and open a fresh one, at the start, on the same database; ``w`` truncates."""
+        """Close the file and open it again at its start; ``w`` empties it."""
         self.close()
         self.file = file = open_stored(self.stored.reopened, parse_mode(mode or self.mode))
         self.mode = file.mode
@@ -220,7 +220,7 @@ def open_stored(open_: Callable[[BinaryMode], DbFileIO], mode: Mode) -> DbFileIO
 
 
 def upload_of(name: object, declared_type: object = None, max_length: int | None = None) -> catalogue.Upload:
-    """Return what the catalogue is to keep of a file saved under ``name``; without one, it has any extension."""
+    """Return what the catalogue keeps of a file saved as ``name``; without a name the file has any extension."""
     original = original_name_of(name)
     extension = None if name is None else make_name(1, name)[1:]
     return catalogue.Upload(extension, original, content_type_of(original, declared_type), max_length)

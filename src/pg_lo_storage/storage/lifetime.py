@@ -1,4 +1,4 @@
-"""Until when files are open on Django's connections, where transactions and savepoints end behind their backs."""
+"""How long files stay open on Django's connections, where others end transactions and savepoints."""
 
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ __all__ = ["OfAtomicBlock", "OfRemembered", "open_found"]
 
 
 class OfAtomicBlock(Lifetime):
-    """That of a descriptor, which ends with a transaction or a savepoint."""
+    """The lifetime of a descriptor, which a transaction's end or a savepoint's rollback ends."""
 
     def __init__(self, database: "DatabaseDriver", oid: int, opened: BufferedLargeObject) -> None:
         self._database = database
@@ -31,14 +31,14 @@ class OfAtomicBlock(Lifetime):
             raise over(self._oid)
         descriptor, marker = self._opened.descriptor, self._database.transaction_marker
         if marker is not self._marker and descriptor is not None:
-            # A transaction or a savepoint ended since: what is buffered may be of neither. The server knows.
+            # A transaction or a savepoint has ended: drop the buffer. tell() raises where the descriptor is closed.
             self._opened.drop()
             descriptor.tell()
             self._marker = marker
 
 
 class OfRemembered(Lifetime):
-    """That of a small file that was read whole in an atomic block, without a descriptor."""
+    """The lifetime of a small file that was read whole in an atomic block, without a descriptor."""
 
     def __init__(self, database: "DatabaseDriver", found: "Found") -> None:
         self._database = database
@@ -53,14 +53,14 @@ class OfRemembered(Lifetime):
         version = found.entry.version if found.entry else None
         is_open = whole.is_open(self._database, found.loid, found.remembered, version)
         if is_open is None:
-            self._found = None  # there is nothing any more that could end it
+            self._found = None  # nothing can end it any more
         elif not is_open:
             raise over(found.loid)
         self._marker = marker
 
 
 def open_found(database: "DatabaseDriver", found: "Found") -> tuple[BufferedLargeObject, Lifetime]:
-    """Open a file that was found on this database for reading, and tell its lifetime."""
+    """Open for reading a file that was found on this database; return it with its lifetime."""
     is_whole = found.is_whole
     is_remembered = is_whole and found.remembered.token
     descriptor = None
@@ -70,7 +70,7 @@ def open_found(database: "DatabaseDriver", found: "Found") -> tuple[BufferedLarg
     if is_whole:
         opened.filled_whole(found.start)
     if is_remembered:
-        # As by a descriptor, it is read as it was when it was opened.
+        # Reads see the file as it was when it was opened, as with a descriptor.
         opened.content = found.start
         return opened, OfRemembered(database, found)
     return opened, Lifetime() if descriptor is None else OfAtomicBlock(database, found.loid, opened)

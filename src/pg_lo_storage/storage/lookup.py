@@ -1,4 +1,4 @@
-"""Finding a file by its name: in the first of some databases that has it."""
+"""Finds a file by its name, in the first database that has it."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import LiteralString, NamedTuple, TypeAlias, TypeVar, cast
@@ -26,20 +26,20 @@ __all__ = [
 _T = TypeVar("_T")
 
 Databases: TypeAlias = Sequence[DatabaseDriver]
-"""Where it may be: that for reading, and, since a replica may not have it yet, that for writing."""
+"""The databases that may have a file: the read alias, then the write alias, since a replica may lag behind."""
 
 
 class StoredName(NamedTuple):
-    """What a stored file's name says: the object, and its extension, with its dot."""
+    """The parts of a stored name: the object's oid, and the extension with its dot."""
 
     loid: int
     extension: str
 
 
 def read_name(name: object) -> StoredName:
-    """Return what a name says.
+    """Return the parts of a stored name.
 
-    :raises LargeObjectNotFound: it can be no stored file's name.
+    :raises LargeObjectNotFound: ``name`` is no stored name.
     """
     if (loid := parse_name(name)) is None:
         raise missing(name)
@@ -47,14 +47,20 @@ def read_name(name: object) -> StoredName:
 
 
 def require_catalogue() -> None:
-    """Raise what Django's storages do for what they cannot tell, where there is no catalogue."""
+    """Require the catalogue.
+
+    :raises NotImplementedError: there is none; Django's storages raise it for what they do not support.
+    """
     if not catalogue.is_installed():
         message = "this needs the catalogue of stored files: add 'pg_lo_storage' to INSTALLED_APPS, and migrate"
         raise NotImplementedError(message)
 
 
 def require_own_name(database: DatabaseDriver, name: str) -> None:
-    """Raise LargeObjectNotFound where a file would be changed by a name that is not its own."""
+    """Require that ``name`` is the file's own name, since only by that may it be changed.
+
+    :raises LargeObjectNotFound: it is not.
+    """
     loid, extension = read_name(name)
     is_own = (
         catalogue.find(database, loid, extension) is not None
@@ -66,7 +72,7 @@ def require_own_name(database: DatabaseDriver, name: str) -> None:
 
 
 def find(databases: Databases, name: StoredName, whole: int, start: int = 0) -> Found:
-    """Find the file and read all of up to ``whole`` bytes, or else the first ``start`` bytes, in one statement."""
+    """Find and read the file, in one statement: all of up to ``whole`` bytes, else the first ``start`` bytes."""
     read = catalogue.read if catalogue.is_installed() else _uncatalogued
     return _first(databases, lambda database: read(database, *name, whole, start))
 
@@ -79,7 +85,7 @@ def _uncatalogued(database: DatabaseDriver, loid: int, _extension: str, whole: i
 
 
 def locate(databases: Databases, name: str) -> Found:
-    """Find the file, and its size in bytes, in one statement that reads nothing of it."""
+    """Find the file and its size in bytes, in one statement that reads no content."""
     loid, extension = read_name(name)
     if catalogue.is_installed():
         return _first(databases, lambda database: catalogue.locate(database, loid, extension))
@@ -87,7 +93,7 @@ def locate(databases: Databases, name: str) -> Found:
 
 
 def entry(databases: Databases, name: str) -> Entry:
-    """Return what the catalogue says of the file."""
+    """Return the file's entry in the catalogue."""
     require_catalogue()
     loid, extension = read_name(name)
     for database in databases:
@@ -97,7 +103,7 @@ def entry(databases: Databases, name: str) -> Entry:
 
 
 def entries(databases: Databases, names: Iterable[str]) -> dict[str, Entry]:
-    """Return what the catalogue says of those of the names that are files, in one query a database."""
+    """Return, by name, the entries of those names that are files, in one query per database."""
     require_catalogue()
     wanted = {name: loid for name in names if (loid := parse_name(name)) is not None}
     found: dict[str, Entry] = {}

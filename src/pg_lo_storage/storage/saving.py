@@ -1,4 +1,4 @@
-"""How content becomes a large object: one statement where it is small, a transaction of its own where it is not."""
+"""Stores content as a large object: small content in one statement, large content in a transaction."""
 
 import hashlib
 import itertools
@@ -21,12 +21,12 @@ from pg_lo_storage.drivers.values import BLOCK, byte_view, kept
 __all__ = ["PART", "SMALL", "in_blocks", "save", "save_catalogued"]
 
 SMALL: Final = BLOCK
-"""Up to so many bytes are saved, and served, by one statement."""
+"""Up to so many bytes, one statement saves or serves a file."""
 
 PART: Final = 2 * BLOCK
-"""Bytes of a large file that are sent at a time: more gains nothing, and takes memory."""
+"""Bytes of a large file that are sent at a time: more would gain nothing and take memory."""
 
-# Rows up to about this size the server does not compress.
+# The server does not compress rows up to about this size.
 _NEVER_COMPRESSED: Final = 2000
 
 
@@ -41,7 +41,7 @@ def save(database: DatabaseDriver, blocks: Iterator[Buffer]) -> int:
 
 
 def save_catalogued(database: DatabaseDriver, blocks: Iterator[Buffer], upload: catalogue.Upload) -> tuple[int, str]:
-    """Make an object of the blocks, with its entry; return the oid and the extension that the entry has."""
+    """Make an object of the blocks, and its entry; return the oid and the entry's extension."""
     first, rest = _first_and_all(blocks)
     if rest is None:
         return catalogue.save(database, upload, first, hashlib.sha256(first).hexdigest(), make=_make(first))
@@ -52,7 +52,7 @@ def save_catalogued(database: DatabaseDriver, blocks: Iterator[Buffer], upload: 
 
 
 def _first_and_all(blocks: Iterator[Buffer]) -> tuple[bytes | memoryview, Iterator[Buffer] | None]:
-    """Return the first block, and all of them where that is not all of a small file."""
+    """Return the first block, and all blocks, or ``None`` where the first block is the whole of a small file."""
     first = kept(next(blocks, b""))
     second = next(blocks, None)
     if second is not None:
@@ -61,9 +61,9 @@ def _first_and_all(blocks: Iterator[Buffer]) -> tuple[bytes | memoryview, Iterat
 
 
 def _save_large(database: DatabaseDriver, blocks: Iterable[Buffer]) -> int:
-    bytearray(queries.WARM_UP)  # here as at the server: memory that was freed is then kept for the next block
+    bytearray(queries.WARM_UP)  # as in the server: freed memory is then kept for the next block
     loid = database.create()
-    # To read as well, for the backend to be warmed up.
+    # To read as well: reading warms the backend up.
     large_object = database.open(loid, AccessMode.READ_WRITE)
     large_object.write_all(blocks)
     large_object.close()
@@ -71,9 +71,9 @@ def _save_large(database: DatabaseDriver, blocks: Iterable[Buffer]) -> int:
 
 
 def in_blocks(chunks: Iterable[Buffer | str]) -> Iterator[Buffer]:
-    """Yield the same bytes in blocks of at most PART, that are worth a statement each but for the last.
+    """Yield the same bytes in blocks of at most PART bytes; each block takes a statement, so small chunks are joined.
 
-    What is large is not copied. A block is valid until the next is asked for.
+    Large chunks are not copied. A block is valid until the next one is taken.
     """
     gathered = bytearray()
     for chunk in chunks:
@@ -93,12 +93,12 @@ def in_blocks(chunks: Iterable[Buffer | str]) -> Iterator[Buffer]:
         yield bytes(gathered)
 
 
-# Blocks that wait for their digest.
+# The most blocks that wait for their digest.
 _MOST_PENDING: Final = 4
 
 
 class _Digest:
-    """The sha256 of blocks that pass by, found in a thread while the server writes them."""
+    """The sha256 of blocks, computed in a thread while the server writes them."""
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
@@ -113,7 +113,7 @@ class _Digest:
         self._thread.shutdown()
 
     def of(self, blocks: Iterable[Buffer]) -> Iterator[Buffer]:
-        """Yield the blocks."""
+        """Yield the blocks, and add each to the digest."""
         for block in blocks:
             data = kept(block)
             self.size += len(data)
@@ -142,7 +142,7 @@ def _compressed(database: DatabaseDriver) -> Generator[None]:
         return
     before = database.perform(queries.compress_fast())
     yield
-    # Where that failed, the savepoint's end sets it back.
+    # Where the block fails, the rollback restores the setting.
     database.perform(queries.compress_by(before))
 
 

@@ -17,7 +17,7 @@ __all__ = ["PARAMETER", "Grant", "read_signature", "signed_url"]
 PARAMETER: Final = "signature"
 """The query parameter."""
 
-# URLs that were signed by earlier releases have it, so it does not follow the file.
+# Earlier releases signed URLs with this salt, so it stays, wherever this module moves.
 _SALT: Final = "pg_lo_storage.signing"
 _DISPOSITIONS: Final[dict[str, bool | None]] = {"": None, "a": True, "i": False}
 
@@ -42,8 +42,8 @@ def signed_url(
 ) -> str:
     """Return ``url``, which has no query, with a signature for the file that expires after ``max_age`` seconds.
 
-    It may do so up to a tenth earlier, or up to a second: for so long all URLs of a file are the same, and browsers
-    cache what it serves.
+    It may expire earlier, by up to a tenth or a second: for so long a file's URLs are the same, and browsers can cache
+    the file.
 
     :raises ValueError: ``max_age`` is not positive.
     """
@@ -59,9 +59,9 @@ def signed_url(
 
 
 def read_signature(query: str, name: str, *, base_url: str, alias: str) -> Grant | None:
-    """Return what a URL's ``query`` grants for ``name``; ``None`` where it is not valid, or not any more.
+    """Return what a URL's ``query`` grants for ``name``; ``None`` where its signature is invalid or has expired.
 
-    It counts only as :func:`signed_url` writes it, without anything else in it: one right has one URL.
+    The query must be exactly as :func:`signed_url` writes it, so that one right has one URL.
     """
     if (match := _QUERY.fullmatch(query)) is None:
         return None

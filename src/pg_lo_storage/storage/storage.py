@@ -1,4 +1,4 @@
-"""The storage that keeps large objects by name, and finds them again.
+"""The storage: saves files as large objects, and finds them again by name.
 
 Storage API: https://docs.djangoproject.com/en/stable/ref/files/storage/
 """
@@ -60,13 +60,13 @@ __all__ = [
 
 @deconstructible(path="pg_lo_storage.storage.DbFileStorage")
 class DbFileStorage(StorageWithURLs):
-    """Files as large objects, each by the name ``<loid>.<original extension>``.
+    """Keeps files as large objects named ``<oid>.<original extension>``; a name of another form names no file.
 
-    ``base_url`` is where the view that serves them is mounted (default: ``MEDIA_URL``); ``alias`` replaces the
-    settings' read and write databases. A name of any other form names no file.
+    ``base_url`` is the URL of the view that serves them (default: ``MEDIA_URL``). ``alias`` replaces the settings' read
+    and write aliases.
 
-    With ``signed`` a URL carries the right to read its file for ``max_age`` seconds, by
-    :func:`pg_lo_storage.views.db_serve_signed`.
+    With ``signed`` a URL carries the right to read its file for ``max_age`` seconds;
+    :func:`pg_lo_storage.views.db_serve_signed` serves it.
     """
 
     __module__ = "pg_lo_storage.storage"
@@ -95,9 +95,9 @@ class DbFileStorage(StorageWithURLs):
         content: "File[bytes] | File[str] | IO[bytes] | IO[str]",  # Django's File is IO to its stubs only
         max_length: int | None = None,
     ) -> str:
-        """Store ``content`` as a new object and return its name, all or nothing; text is encoded as UTF-8.
+        """Store all of ``content``, or nothing, as a new object and return its name; text is encoded as UTF-8.
 
-        Up to 256 KB take one statement, more a transaction, or a savepoint where one is open.
+        Up to 256 KB take one statement; more takes a transaction, or a savepoint inside an open transaction.
 
         :raises SuspiciousFileOperation: ``max_length`` characters cannot hold the name of every object.
         """
@@ -118,10 +118,10 @@ class DbFileStorage(StorageWithURLs):
 
     @override
     def open(self, name: str, mode: str = "rb") -> DbFile:
-        """Open a stored file; ``w`` truncates it, other than with :class:`DbFileIO`.
+        """Open a stored file; ``w`` empties it, unlike with :class:`DbFileIO`.
 
         :raises FileNotFoundError: there is no such file, whatever the mode.
-        :raises ValueError: a text mode, or ``x``: only :meth:`save` makes a name.
+        :raises ValueError: ``mode`` is a text mode, or ``x``: only :meth:`save` makes a name.
         """
         return self._open(name, mode)
 
@@ -139,7 +139,7 @@ class DbFileStorage(StorageWithURLs):
 
     @override
     def delete(self, name: str) -> None:
-        """Delete the file in the current transaction; does nothing where there is none."""
+        """Delete the file in the current transaction; do nothing where there is no such file."""
         if (loid := parse_name(name)) is None:
             return
         database = DatabaseDriver(self.write_alias)
@@ -164,17 +164,17 @@ class DbFileStorage(StorageWithURLs):
 
     @override
     def get_created_time(self, name: str) -> datetime:
-        """Return when the file was saved, as the catalogue has it."""
+        """Return when the file was saved, from the catalogue."""
         return _in_settings_zone(self.entry(name).created_at)
 
     @override
     def get_modified_time(self, name: str) -> datetime:
-        """Return when the file was saved, or last written to in place, as the catalogue has it."""
+        """Return when the file was saved or last written in place, from the catalogue."""
         return _in_settings_zone(self.entry(name).modified_at)
 
     @override
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
-        """Return no folders and the names of all catalogued files, for ``""``, the only folder there is."""
+        """Return no folders, and the names of all catalogued files; ``""`` is the only folder."""
         if path.strip("./"):
             message = f"there is no folder {path!r}: all files are in {''!r}"
             raise FileNotFoundError(message)
@@ -182,21 +182,21 @@ class DbFileStorage(StorageWithURLs):
         return [], catalogue.names(DatabaseDriver(db_for_read(self._alias)))
 
     def entry(self, name: str) -> Entry:
-        """Return what the catalogue says of the file.
+        """Return the file's entry in the catalogue.
 
         :raises FileNotFoundError: there is no such file.
-        :raises NotImplementedError: as Django's storages do for what they cannot tell; there is no catalogue.
+        :raises NotImplementedError: there is no catalogue.
         """
         return lookup.entry(self._databases(), name)
 
     def entries(self, names: Iterable[str]) -> dict[str, Entry]:
-        """Return what the catalogue says of those of the names that are files, in one query a database."""
+        """Return, by name, the entries of those names that are files, in one query per database."""
         return lookup.entries(self._databases(), names)
 
     def verify(self, name: str) -> bool | None:
-        """Tell whether the stored bytes are those that were saved, by their sha256; reads the whole file.
+        """Read the whole file and tell, by its sha256, whether the bytes are those that were saved.
 
-        ``None`` where the catalogue has no digest: after a write in place, or of an adopted file.
+        ``None`` where the catalogue has no digest: after a write in place, and for an adopted file.
 
         :raises FileNotFoundError: there is no such file.
         """
@@ -208,7 +208,7 @@ class DbFileStorage(StorageWithURLs):
                 return None
             digest = hashlib.sha256()
             step = MAX_SIZE if database.is_streaming else BATCH
-            # Of another version, which somebody has made meanwhile, the digest is another one.
+            # Start again where somebody has changed the file meanwhile: the digest changed with it.
             if all(
                 catalogue.stream_version(database, entry, start, step, digest.update)
                 for start in range(0, found.size or 1, step)
@@ -232,7 +232,7 @@ class DbFileStorage(StorageWithURLs):
         max_length: int | None = None,
     ) -> str:
         """:meth:`save`, awaited; where it is cancelled the file is deleted again."""
-        # The thread goes on to its end, cancelled or not, and nobody else would know the name.
+        # The thread of a cancelled call still saves the file, and nobody else knows its name.
         saved, cancellation = await completed(sync_to_async(self.save)(name, content, max_length), patience=None)
         if cancellation is not None:
             with contextlib.suppress(Exception):
@@ -262,15 +262,15 @@ class DbFileStorage(StorageWithURLs):
         return await sync_to_async(self.size)(name)
 
     def is_valid_name(self, name: str) -> bool:
-        """Tell whether ``name`` has the form of a stored name; no query."""
+        """Tell, without a query, whether ``name`` has the form of a stored name."""
         return parse_name(name) is not None
 
     def find(self, name: str, whole: int, start: int = 0) -> Found:
-        """Find the file and read all of up to ``whole`` bytes, or else the first ``start`` bytes, in one statement."""
+        """Find and read the file, in one statement: all of up to ``whole`` bytes, else the first ``start`` bytes."""
         return lookup.find(self._databases(), read_name(name), whole, start)
 
     def locate(self, name: str) -> Found:
-        """Find the file, and its size in bytes, in one statement that reads nothing of it."""
+        """Find the file and its size in bytes, in one statement that reads no content."""
         return lookup.locate(self._databases(), name)
 
     def _databases(self) -> list[DatabaseDriver]:
@@ -279,7 +279,7 @@ class DbFileStorage(StorageWithURLs):
 
 
 def _chunks(content: "_BinaryFile") -> Iterable[bytes]:
-    # In blocks that need not be put together, unless its class has ways of its own.
+    # Chunks of PART bytes need not be joined; a class with its own chunks() chooses their size.
     return content.chunks(PART) if getattr(type(content), "chunks", None) is _BinaryFile.chunks else content.chunks()
 
 

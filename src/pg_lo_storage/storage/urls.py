@@ -1,4 +1,4 @@
-"""The URLs of stored files, which a view serves below one that the project chooses."""
+"""The URLs of stored files, below the URL of the view that serves them."""
 
 from datetime import timedelta
 from urllib.parse import quote
@@ -13,7 +13,7 @@ __all__ = ["StorageWithURLs"]
 
 
 class StorageWithURLs(LargeObjectStorage):
-    """What :class:`DbFileStorage` says of where its files are served."""
+    """The part of :class:`DbFileStorage` that makes URLs."""
 
     def __init__(self, base_url: str | None, *, signed: bool, max_age: float | timedelta) -> None:
         self._base_url = base_url
@@ -22,21 +22,21 @@ class StorageWithURLs(LargeObjectStorage):
 
     @property
     def base_url(self) -> str | None:
-        """Where the files' URLs begin, with a slash at its end."""
+        """The beginning of the files' URLs, with a slash at the end."""
         base_url: str | None = settings.MEDIA_URL if self._base_url is None else self._base_url
         return base_url if base_url is None or base_url.endswith("/") else f"{base_url}/"
 
     @override
     def url(self, name: str | None) -> str:
-        """Return the URL of the file below ``base_url``, which it never leaves, whatever the name."""
+        """Return the file's URL, which is below ``base_url`` whatever the name."""
         return self.signed_url(name or "") if self._signed else self._unsigned_url(name)
 
     def signed_url(
         self, name: str, *, max_age: float | timedelta | None = None, as_attachment: bool | None = None
     ) -> str:
-        """Return the URL with the right to read the file for ``max_age`` seconds, by default the storage's.
+        """Return a URL with the right to read the file for ``max_age`` seconds (default: the storage's).
 
-        ``as_attachment`` says whether the view offers it for download or shows it, whatever it does by default.
+        ``as_attachment`` has the view offer the file for download, or show it, whatever the view's own default.
         """
         return signed_url(
             self._unsigned_url(name),
@@ -51,6 +51,6 @@ class StorageWithURLs(LargeObjectStorage):
         if self.base_url is None:
             message = "This file is not accessible via a URL: set MEDIA_URL, or pass base_url to DbFileStorage."
             raise ValueError(message)
-        # "." and ".." mean something to a browser in any encoding.
+        # Browsers resolve "." and ".." even where they are percent-encoded.
         segment = name if name and name.strip(".") else ""
         return self.base_url + quote(segment, safe="", errors="replace")
