@@ -1,6 +1,6 @@
 """The catalogue in Django's admin: what files there are, which rows name them, and their content; all read-only.
 
-It shows the catalogue of the database that the routers have ``StoredFile`` read from.
+It shows the catalogue of the database that the routers name for reading ``StoredFile``.
 """
 
 import re
@@ -38,20 +38,20 @@ else:
 
 __all__ = ["StoredFileAdmin"]
 
-# What a browser decodes without running anything in it: no SVG.
+# Images that a browser shows without running anything in them: no SVG.
 _PREVIEWED: Final = {"image/avif", "image/gif", "image/jpeg", "image/png", "image/webp"}
 _NO_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 _OWN_TYPE: Final = (
     "a.attgenerated <> 'v'::pg_catalog.\"char\" and exists (select from pg_type as t where t.oid = a.atttypid"
     " and t.typnamespace = 'pg_catalog'::regnamespace::oid)"
 )
-"""SQL that tells whether a key's column is of a type of PostgreSQL's own."""
+"""SQL that tells whether a key's column has one of PostgreSQL's own types."""
 _MOST_ROWS: Final = 50
-"""So many rows of each column are shown."""
+"""The most rows that are shown for each column."""
 
 
 class Reference(NamedTuple):
-    """A row that names a file; ``url`` is of its admin page, ``None`` where there is none for this user."""
+    """A row that names a file; ``url`` is its admin page's, or ``None`` where this user has no such page."""
 
     text: str
     url: str | None
@@ -62,7 +62,7 @@ class Reference(NamedTuple):
 
 
 class KindFilter(admin.SimpleListFilter):
-    """Filters by the kind of content; not one line for each content type that ever was, and no query for them."""
+    """Filters by the kind of content, from a fixed list: one for all content types would be long, and take a query."""
 
     if not TYPE_CHECKING:  # of the type that the base declares
         title = _("content type")
@@ -86,7 +86,7 @@ class KindFilter(admin.SimpleListFilter):
 
 @admin.register(StoredFile)
 class StoredFileAdmin(_ModelAdmin):
-    """Who may view stored files may see, search, preview and download all of them, whatever rows they belong to."""
+    """Whoever may view stored files may see, search, preview and download all of them, whatever rows name them."""
 
     if not TYPE_CHECKING:  # of the types that the base declares
         list_display = ("name", "original_name", "content_type", "readable_size", "created_at")
@@ -101,7 +101,7 @@ class StoredFileAdmin(_ModelAdmin):
 
     @admin.display(description=_("size"), ordering="size", empty_value="-")
     def readable_size(self, stored_file: StoredFile) -> str | None:
-        """The size with a unit; none after a write in place, and of adopted files."""
+        """The size with a unit; none after a write in place, and for adopted files."""
         return None if stored_file.size is None else filesizeformat(stored_file.size)
 
     @override
@@ -118,12 +118,12 @@ class StoredFileAdmin(_ModelAdmin):
 
     @override
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        # PostgreSQL takes no oid past 2^32, and search takes all others.
+        # PostgreSQL refuses an oid past 2^32; the search box takes any number.
         return lookup.partition("__")[0] not in {"loid", "pk"} and super().lookup_allowed(lookup, value, request)
 
     @override
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        # A lookup that somebody typed is refused by the driver, or by the server within a transaction.
+        # The driver may refuse a lookup that somebody typed, or the server, within a transaction.
         try:
             with transaction.atomic(using=self.get_queryset(request).db):
                 return super().get_changelist_instance(request)
@@ -185,7 +185,7 @@ class StoredFileAdmin(_ModelAdmin):
     def _references(self, request: HttpRequest, stored_file: StoredFile) -> list[Reference]:
         """Return the rows that name the file, and that the role can read.
 
-        Two queries, however many columns, and one for each model that has such rows.
+        This takes two queries for all columns, and one for each model that has such rows.
         """
         alias = cast("str", stored_file._state.db)
         quote = connections[alias].ops.quote_name
@@ -233,7 +233,7 @@ class StoredFileAdmin(_ModelAdmin):
 
 
 def _is_text(term: str) -> bool:
-    """Tell whether PostgreSQL has such a text."""
+    """Tell whether PostgreSQL can have such a text."""
     return _NO_TEXT.search(term) is None
 
 
@@ -243,7 +243,7 @@ def _image_type(stored_file: StoredFile) -> str | None:
 
 
 def _readable_fields(alias: str) -> "list[tuple[FileField, ExistingColumn]]":
-    """Return the file fields with files on that database whose columns it has, and the role may read.
+    """Return the file fields with files on ``alias`` whose columns exist there and the role may read.
 
     Reading them, and the keys of their rows, runs nobody's code but PostgreSQL's own.
     """

@@ -19,7 +19,7 @@ class PgLoStorageConfig(AppConfig):
 
     @override
     def ready(self) -> None:
-        # Not before: both are about models, and import them.
+        # Imported here, since both import models.
         from pg_lo_storage.checks import register_checks
         from pg_lo_storage.lifecycle.adoption import adopt_after_migrate
 

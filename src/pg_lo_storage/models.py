@@ -1,4 +1,4 @@
-"""The catalogue as a model; what is written to it is in :mod:`pg_lo_storage.catalogue`."""
+"""The catalogue as a model; :mod:`pg_lo_storage.catalogue` writes it."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -27,7 +27,7 @@ __all__ = ["OidField", "StoredFile"]
 
 
 class OidField(_IntegerField):
-    """A column of type ``oid``: 0 to 4294967295, and what tells ``vacuumlo`` that an object is in use."""
+    """A column of type ``oid``, 0 to 4294967295, which tells ``vacuumlo`` that an object is in use."""
 
     if not TYPE_CHECKING:  # of the type that the base declares
         description = _("Object identifier")
@@ -51,7 +51,7 @@ class OidField(_IntegerField):
 
 @OidField.register_lookup
 class OidExact(_Exact):
-    """No object has an oid that is out of range, and the server is not asked: it would raise."""
+    """Matches no row where the oid is out of range; the server is not asked, since it would raise."""
 
     @override
     def process_rhs(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:

@@ -8,7 +8,7 @@ from django.dispatch import Signal
 __all__ = ["file_unlinked"]
 
 file_unlinked: Signal = Signal()
-"""Sent once the transaction that unlinked a file is committed, for others to drop what they made of the file.
+"""Sent once the transaction that unlinked a file is committed, so that others can drop what they made of the file.
 
 ``name`` is the stored name; ``alias`` is the database that the file was on; ``entry`` is what the catalogue said of it,
 an :class:`~pg_lo_storage.storage.Entry`, or ``None`` without a catalogue; ``sender`` is ``None``. What a receiver

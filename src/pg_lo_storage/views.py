@@ -1,4 +1,4 @@
-"""Views that serve stored files; who may read them is for the caller to decide, before."""
+"""Views that serve stored files; the caller decides beforehand who may read them."""
 
 import functools
 from collections.abc import Callable, Collection, Coroutine, Mapping
@@ -42,12 +42,13 @@ def db_serve(
     max_ranges: int = MAX_RANGES,
     headers: Mapping[str, str | None] | None = None,
 ) -> HttpResponseBase:
-    """Serve a stored file by its name, by RFC 9110: conditions, ranges, validators; 404 for whatever is no file.
+    """Serve a stored file by RFC 9110: conditions, ranges, validators; a name of no file is a 404.
 
-    The body is read block by block, in no transaction. ``as_attachment`` offers it for download (default: all but
-    ``inline_types``, in which ``"video/*"`` stands for all of a kind), as ``download_name`` (default: the original
-    name, without the catalogue ``filename``). ``content_type`` replaces the catalogue's. Of more than ``max_ranges``
-    ranges the whole file is sent. ``headers`` replace the response's own, or with ``None`` remove them.
+    The body is read block by block, in no transaction of its own. ``as_attachment`` offers the file for download
+    (default: all types but ``inline_types``, in which ``"video/*"`` stands for all of a kind), as ``download_name``
+    (default: the original name; without the catalogue, ``filename``). ``content_type`` replaces the catalogue's. A
+    request for more than ``max_ranges`` ranges gets the whole file. ``headers`` replace the response's own; ``None``
+    removes one.
     """
     presentation = Presentation(as_attachment, download_name, content_type, inline_types, max_ranges, headers or {})
     return respond(request, filename, storage, presentation)
@@ -68,11 +69,10 @@ def db_serve_signed(
     max_ranges: int = MAX_RANGES,
     headers: Mapping[str, str | None] | None = None,
 ) -> HttpResponseBase:
-    """:func:`db_serve` for whoever has a URL that ``storage`` signed for this file, and that has not expired.
+    """:func:`db_serve` for a URL that ``storage`` signed for this file, and that has not expired.
 
-    All others get an empty 403, without a query, whether there is such a file or not. What the URL says about
-    ``as_attachment`` goes first. Browsers may keep the file for as long as the URL is valid, and pages of other sites
-    show it.
+    Any other URL gets an empty 403, without a query, whether there is such a file or not. The URL's ``as_attachment``
+    goes before the argument. While the URL is valid, browsers may keep the file, and pages of other sites may show it.
     """
     query: str = request.META.get("QUERY_STRING", "")
     grant = read_signature(query, filename, base_url=storage.base_url or "", alias=storage.write_alias)
@@ -83,7 +83,7 @@ def db_serve_signed(
     by_default = {
         "Cache-Control": f"private, max-age={grant.seconds_left}",
         "Cross-Origin-Resource-Policy": "cross-origin",
-        # The URL is the key: no page that the file links to is to be told.
+        # The URL is the key: pages that the file links to must not see it.
         "Referrer-Policy": "no-referrer",
     }
     replaced = {header.lower() for header in headers or ()}

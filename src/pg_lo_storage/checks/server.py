@@ -18,7 +18,7 @@ from pg_lo_storage.lifecycle.name_columns import has_names, unreadable, unsettle
 __all__ = ["check_server", "keeps_files"]
 
 _SAMPLE: Final = 100
-"""So many rows of each table are looked at for who owns their objects."""
+"""How many rows of each table are read, to learn who owns their objects."""
 
 FUNCTIONS: Final = [
     f"pg_catalog.{function}"
@@ -28,7 +28,7 @@ FUNCTIONS: Final = [
         "lo_lseek64(integer,bigint,integer)",
     )
 ]
-"""What a server lacks that is compatible with all of PostgreSQL but large objects."""
+"""Functions that a server lacks which is compatible with PostgreSQL, but has no large objects."""
 
 _ABILITIES: Final = (
     "select to_regclass('pg_catalog.pg_largeobject_metadata') is not null"
@@ -40,8 +40,8 @@ _PUBLICATIONS: Final = (
     "(select array_agg(pubname::text order by pubname) from pg_publication_tables join pg_namespace as s"
     " on nspname = schemaname where s.oid = r.relnamespace and tablename = r.relname)"
 )
-# A generated column that vacuumlo reads guards the columns that it is generated from, any other one may be anything's.
-# Until PostgreSQL 14 it depends on them itself, since 15 by its expression.
+# A generated column that vacuumlo reads guards the columns that it is generated from; any other column that vacuumlo
+# reads may guard any column. Up to PostgreSQL 14 the column itself depends on them, since 15 its expression does.
 _GUARDED: Final = (
     "exists (select from pg_attribute as g join pg_type as t on t.oid = g.atttypid"
     " where g.attrelid = r.oid and g.attnum > 0 and not g.attisdropped and typname = any('{oid,lo}'::name[])"
@@ -51,7 +51,7 @@ _GUARDED: Final = (
     " and (e.adrelid = r.oid and e.adnum = g.attnum"
     " or classid = 'pg_catalog.pg_class'::regclass::oid and objid = r.oid and objsubid = g.attnum))))"
 )
-# PUBLIC has no number. A schema of the path that is not there may be made by whoever creates in the database.
+# PUBLIC has no oid. Whoever may create in the database can make a schema of the path that does not exist.
 _CREATORS: Final = (
     "with others as (select 0::oid as role, 'PUBLIC' as name union all select oid, rolname::text from pg_roles"
     " where not rolsuper and not starts_with(rolname::text, 'pg_') and not pg_has_role(oid, 'member'))"
@@ -67,7 +67,7 @@ _CREATORS: Final = (
 
 
 def check_server(alias: str, asked: Collection[str]) -> list[checks.CheckMessage]:
-    """Check the PostgreSQL database of that alias; no database is asked that is not among ``asked``."""
+    """Check the PostgreSQL database ``alias``; query no database that is not among ``asked``."""
     try:
         with transaction.atomic(using=alias):
             return list(_check(alias, asked))
@@ -84,7 +84,7 @@ def check_server(alias: str, asked: Collection[str]) -> list[checks.CheckMessage
 
 
 def keeps_files(alias: str, level: str) -> checks.CheckMessage:
-    """Say what comes of that isolation level."""
+    """Warn of an isolation level at which replaced and deleted files are kept."""
     return checks.Warning(
         f"Transactions on {alias!r} are {level}, where a file that was replaced, cleared or deleted is kept:"
         " rows that others have committed since, and that may name it, cannot be seen.",

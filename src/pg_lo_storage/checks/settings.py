@@ -44,7 +44,7 @@ def register_checks() -> None:
 
 
 def check_settings(**_options: object) -> list[checks.CheckMessage]:
-    """Check which databases files are on, who drives them, and which other columns name them."""
+    """Check the databases of files, their drivers, and the other columns that name files."""
     return [
         *_check_driver(),
         *_check_references(),
@@ -60,7 +60,7 @@ def check_fields(app_configs: Sequence[AppConfig] | None = None, **_options: obj
 
 
 def check_databases(databases: Collection[str] | None = None, **_options: object) -> list[checks.CheckMessage]:
-    """Check those of the databases that files are in; none where none is asked for."""
+    """Check those of ``databases`` that have files; none by default."""
     used = aliases_in_use()
     return [
         message
@@ -122,7 +122,7 @@ def _problem_with(driver: object) -> str | None:
         return f"cannot be used: {error}"
     if not callable(factory):
         return f"names {factory!r}, which makes no driver: it cannot be called"
-    # Of a function one only knows by calling it.
+    # What a function makes, only a call can tell.
     lacking = sorted(get_protocol_members(LargeObjectDriver) - set(dir(factory))) if isinstance(factory, type) else []
     return f"names a class without {', '.join(lacking)}, so no LargeObjectDriver" if lacking else None
 

@@ -12,7 +12,7 @@ __all__ = ["configured_storages", "storage_class"]
 
 
 def storage_class(backend: object) -> type[DbFileStorage] | None:
-    """Return the class that a ``BACKEND`` of ``STORAGES`` is; ``None`` where its files are no large objects."""
+    """Return the class of a ``BACKEND`` of ``STORAGES``; ``None`` where its files are not large objects."""
     try:
         found: object = import_string(backend) if isinstance(backend, str) else backend
     except ImportError:  # Django says so where it is used
@@ -21,10 +21,10 @@ def storage_class(backend: object) -> type[DbFileStorage] | None:
 
 
 def configured_storages() -> Iterator[tuple[str, DbFileStorage]]:
-    """Yield those storages of ``STORAGES``, each with its name."""
+    """Yield those storages of ``STORAGES`` whose files are large objects, each with its name."""
     configured: Mapping[str, Mapping[str, object]] = settings.STORAGES
     for name, options in configured.items():
-        # Others are none of ours, and making one may cost much.
+        # The others do not matter here, and making one may cost much.
         if (found := storage_class(options.get("BACKEND"))) is not None:
             make = cast("Callable[..., DbFileStorage]", found)
             try:

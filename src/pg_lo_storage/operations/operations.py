@@ -73,7 +73,7 @@ class _ColumnOperation(Operation):
         state: ProjectState,
         script: Callable[[triggers.Quote, str, str], str],
     ) -> bool:
-        """Run the script, which takes a quoted table and a column; ``False`` where it has nothing to do here."""
+        """Run what ``script`` makes of a quoted table and a column; ``False`` where there is nothing to do here."""
         apps = cast("Apps", state.apps)
         model = apps.get_model(app_label, self.model_name)
         field = model._meta.get_field(self.field_name)
@@ -84,7 +84,7 @@ class _ColumnOperation(Operation):
                 f" {type(self).__name__} is for those with pg_lo_storage's storage"
             )
         connection = editor.connection
-        # Unmanaged models too: whoever names one here means it.
+        # Unmanaged models, too: whoever names one here means it.
         if alias not in _aliases(connection) or not router.allow_migrate_model(connection.alias, model):
             return False
         table = editor.quote_name(field.model._meta.db_table)
@@ -93,20 +93,20 @@ class _ColumnOperation(Operation):
 
 
 class ManageLargeObjects(_ColumnOperation):
-    """Install triggers by which the large objects that a file field's column names go when no row names them any more.
+    """Install triggers that unlink the large objects that a file field's column names, once no row names them.
 
-    They do for ``QuerySet.update()``, raw SQL, cascades in the database, ``TRUNCATE`` and other programs what
-    the field does for ``save()`` and ``delete()``; the two agree.
+    The field does so for ``save()`` and ``delete()``, the triggers for ``QuerySet.update()``, raw SQL, cascades in the
+    database, ``TRUNCATE`` and other programs; the two agree.
 
-    ``owner`` is a role with whose rights they unlink and look for references, for which there has to be the
-    catalogue; without it these are the rights of who changes the rows. ``truncate="keep"`` leaves what
-    ``TRUNCATE`` empties a table of. Applied again it brings older triggers up to date.
+    ``owner`` is the role with whose rights the triggers unlink and look for references (default: the role that changes
+    the rows); it needs the catalogue. ``truncate="keep"`` keeps the files of rows that ``TRUNCATE`` removes. Applied
+    again, the operation brings older triggers up to date.
 
-    ``same`` are fields of the model, such as a tenant's: a row may name only a file that there is, and that no row with
-    other values there names. It needs the catalogue.
+    ``same`` are fields of the model, such as its tenant: a row may name only a file that exists, and that no row with
+    other values in these fields names. It needs the catalogue.
 
-    :raises ValueError: of the arguments; and when it runs, where the field is no file field, its files are no large
-        objects, or one of ``same`` is no other column of its table.
+    :raises ValueError: an argument is wrong; or, when it runs, the field is no file field on large objects, or one of
+        ``same`` is no other column of its table.
     """
 
     __module__ = "pg_lo_storage.operations"
@@ -194,10 +194,10 @@ class ManageLargeObjects(_ColumnOperation):
 class GuardFromVacuum(_ColumnOperation):
     """Add a stored generated column of type ``oid``, by which ``vacuumlo`` keeps the large objects that a column names.
 
-    For projects without the catalogue, whose table does so by itself. Django knows nothing of the column. Adding it
-    rewrites the table; while it is there PostgreSQL refuses to change the type of the column that has the names.
+    It is for projects without the catalogue, whose own table has the same effect. Django knows nothing of the column.
+    Adding it rewrites the table. While it exists, PostgreSQL refuses to change the type of the column with the names.
 
-    :raises ValueError: when it runs, where the field is no file field, or its files are no large objects.
+    :raises ValueError: when it runs, the field is no file field on large objects.
     """
 
     __module__ = "pg_lo_storage.operations"
@@ -256,7 +256,7 @@ def _list_columns(editor: BaseDatabaseSchemaEditor, registry: Apps) -> None:
 
 
 def _after_migrate(sender: AppConfig, using: str, apps: Apps = project, **_: object) -> None:
-    """Tell triggers of columns that came, went or were renamed: once, though the signal comes for each app."""
+    """Tell triggers which columns were added, removed or renamed: once, though the signal comes for each app."""
     if sender != next(app for app in project.get_app_configs() if app.models_module is not None):
         return
     if _aliases(connections[using]):

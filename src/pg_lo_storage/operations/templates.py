@@ -1,6 +1,6 @@
 """The SQL of the triggers: the files in ``sql/``, which an editor and a linter can read.
 
-In a file ``"@name@"`` stands for an expression, and ``/*@name@*/`` for a query or for statements. What it stands for is
+In a file the mark ``"@name@"`` stands for an expression, and ``/*@name@*/`` for a query or for statements: those of
 ``sql/parts/name.sql``, or a part that is made here, or else a value, which the caller fills in.
 """
 
@@ -39,23 +39,23 @@ _PARTS: Final = {
     "default_oids": DEFAULT_OIDS,
     "collates_loosely": COLLATES_LOOSELY,
     "valid": is_name("name"),
-    # Where there are no parameters a per cent sign is one.
+    # Without parameters a per cent sign is not doubled.
     "unlink": UNLINK.replace("%%", "%"),
-    # Of the column that is format()'s third argument.
+    # The oid in the column that is format()'s third argument.
     "oid": oid_in('%3$I::text collate "C"'),
-    # Whether values of column "a" of relation "r" can be compared, as text that nobody's code makes.
+    # Whether values of column "a" of relation "r" can be compared as text, which only PostgreSQL's own code makes.
     "alike": readable("text", "varchar", "bpchar", "name", "oid", "int2", "int4", "int8", "uuid", "bool"),
 }
 
 
 def fill(template: str, parts: Mapping[str, str]) -> str:
-    """Return the template with those of its marks replaced that ``parts`` has, in one pass."""
+    """Replace those marks of the template that ``parts`` has, in one pass."""
     return _MARK.sub(lambda mark: parts.get(mark[1] or mark[2], mark[0]), template)
 
 
 @functools.cache
 def functions() -> tuple[str, ...]:
-    """Return the functions that the trigger function calls, and last itself; values are ``schema`` and ``guard``."""
+    """Return the trigger function, last, after the functions it calls; the values are ``schema`` and ``guard``."""
     names = ("existing", "truncating", "settle", "same", "claim", "guard")
     return tuple(_whole(f"functions/{name}.sql") for name in names)
 
@@ -78,5 +78,5 @@ def _parts() -> dict[str, str]:
 
 
 def _read(file: Traversable) -> str:
-    """Return what is in a file, without the comment that it begins with."""
+    """Return the SQL of a file, without the comment that it begins with."""
     return _COMMENT.sub("", file.read_text(encoding="utf-8")).strip()

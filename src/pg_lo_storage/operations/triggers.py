@@ -1,6 +1,6 @@
 """The scripts of :mod:`pg_lo_storage.operations`, each one ``DO`` statement.
 
-What they have to know of the database they find there when they run, so that ``sqlmigrate`` shows all there is.
+A script looks up what it has to know of the database when it runs, so that ``sqlmigrate`` shows all that is done.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ def install(
 ) -> str:
     """Return the script that makes the triggers for a column, or brings them up to date; ``table`` is quoted.
 
-    ``same`` are the columns in which rows with the same file are alike.
+    ``same`` are the columns in which rows that name the same file must be alike.
     """
     events = _EVENTS | _TRUNCATE_EVENTS if truncate else _EVENTS
     guard = _GUARD if owner is None else _identifier(f"{_GUARD}_as_", owner)
@@ -63,7 +63,7 @@ def remove(quote: Quote, table: str, column: str) -> str:
 
 
 def claim(quote: Quote, table: str, column: str) -> str:
-    """Return the script that refuses rows which are there already, and name a file that is not theirs alone."""
+    """Return the script that raises where rows of the table name a file that is not theirs alone."""
     return _script("claim", quote, table=table, column=column)
 
 
@@ -78,7 +78,7 @@ def list_columns(quote: Quote, columns: Iterable[tuple[str, str]], kept: Iterabl
 
 
 def refresh(quote: Quote) -> str:
-    """Return the script that tells triggers their columns' names of now."""
+    """Return the script that tells triggers the present names of their columns."""
     return _script("refresh", quote)
 
 
@@ -88,7 +88,7 @@ def add_guard_column(quote: Quote, table: str, column: str) -> str:
 
 
 def remove_guard_column(quote: Quote, table: str, column: str) -> str:
-    """Return the script that drops it."""
+    """Return the script that drops that generated column."""
     return _script("remove_guard_column", quote, table=table, column=column)
 
 
@@ -109,7 +109,7 @@ def _script(file: str, quote: Quote, **values: str | list[str] | None) -> str:
     tag = "$do$"
     while any(tag in literal for literal in literals.values()):
         tag = f"${tag[1:-1]}_$"
-    # A value may look like a part: they come last, all at once.
+    # A value may look like a mark: values come last, all at once.
     return templates.fill(templates.script(file).replace("$do$", tag), literals)
 
 
@@ -120,6 +120,6 @@ def _literal(quote: Quote, value: str | list[str] | None) -> str:
         return f"array[{', '.join(_literal(quote, each) for each in value)}]::pg_catalog.text[]"
     if "\\" not in value:
         return quote(value)
-    # Read alike whatever the session's standard_conforming_strings: drivers quote for what it is now.
+    # This is read alike whatever the session's standard_conforming_strings; drivers quote for its present value.
     escaped = value.replace("\\", "\\\\").replace("'", "''")
     return f"E'{escaped}'"

@@ -1,4 +1,4 @@
-"""``manage.py largeobjects``: what is done to stored files from outside."""
+"""``manage.py largeobjects``: the maintenance of stored files."""
 
 from argparse import SUPPRESS
 from collections.abc import Generator, Iterable
@@ -34,9 +34,9 @@ class Bar:
         self._shown = ""
 
     def advance(self, count: int) -> None:
-        """Show that so many more are done."""
+        """Show that ``count`` more are done."""
         self._done += count
-        # Rows may have come since they were counted.
+        # Rows may have been inserted since they were counted.
         share = min(self._done / self._total, 1) if self._total else 1
         text = f"{self._label} [{'#' * int(share * _WIDTH):{_WIDTH}}] {share:4.0%}"
         if text != self._shown:
@@ -56,11 +56,11 @@ class Bar:
 
 
 class _CommonOptions(BaseCommand):
-    """What makes a parser of Django's options for every command, which leaves alone what was said before it."""
+    """Makes a parser of the options that every command has; it keeps the values given before the subcommand."""
 
     @override
     def add_base_argument(self, parser: CommandParser, *args: Any, **kwargs: Any) -> None:
-        # A default that is given here comes before the parser's own.
+        # This default goes before the parser's own.
         super().add_base_argument(parser, *args, **kwargs | {"default": SUPPRESS})
 
 
@@ -100,7 +100,7 @@ class Command(BaseCommand):
         {"adopt": self.adopt}[options["subcommand"]](options)
 
     def adopt(self, options: dict[str, Any]) -> None:
-        """Enter into the catalogue what fields name."""
+        """Enter the files that fields name into the catalogue."""
         failed: list[str] = []
         for alias, fields in _wanted(options["model"], options["database"]).items():
             failed += self._adopt_on(alias, _columns(fields, alias, required=bool(options["model"])), options)
@@ -108,7 +108,7 @@ class Command(BaseCommand):
             raise CommandError("\n".join(failed))
 
     def _adopt_on(self, alias: str, columns: list[NameColumn], options: dict[str, Any]) -> list[str]:
-        """Adopt from the columns; return what could not be done."""
+        """Adopt the files that the columns name; return what could not be done."""
         dry_run = bool(options["dry_run"])
         problems = {column: problem for column in columns if (problem := name_columns.unreadable(column))}
         columns = [column for column in columns if column not in problems]
@@ -121,7 +121,7 @@ class Command(BaseCommand):
             total += outcome
             self._say(f"{alias}: {column}: {outcome}", options)
         self._say(f"{alias}: {total}{' (a dry run: nothing was changed)' if dry_run else ''}", options)
-        # Somebody has decided on them: 'migrate' need not.
+        # The user has decided on these columns: 'migrate' leaves them alone.
         if not dry_run and name_columns.may_settle(alias):
             name_columns.settle(alias, name_columns.settled_columns(alias).union(set(columns).intersection(beside)))
         return [f"{alias}: nothing was adopted from {column}: {problem}" for column, problem in problems.items()]
@@ -129,8 +129,8 @@ class Command(BaseCommand):
     def _shown(
         self, alias: str, columns: list[NameColumn], verdicts: Iterable[Verdict], options: dict[str, Any]
     ) -> Generator[Verdict]:
-        """Pass the verdicts on, and show them, or on a terminal how many there have been."""
-        # Who sees no bar need not wait for the rows to be counted.
+        """Pass the verdicts on; show each of them where ``--show`` asks for it, else, on a terminal, a progress bar."""
+        # Rows are counted only for the bar.
         is_seen = self.stderr.isatty() and not options["show"]
         bar = Bar(self.stderr, alias, sum(map(name_columns.count_names, columns)) if is_seen else 0)
         try:
@@ -149,14 +149,14 @@ class Command(BaseCommand):
 
 
 def _wanted(labels: list[str], database: str | None) -> "dict[str, list[Field]]":
-    """Return the fields to read names from, by the database that the files are on."""
+    """Return the fields to read names from, by the database of the files."""
     wanted: dict[str, list[Field]] = {}
     for field in map(_field, labels):
         own = write_alias_of(field) if isinstance(field, models.FileField) else None
         wanted.setdefault(database or own or db_for_write(), []).append(field)
     if not labels:
         wanted = {alias: [*file_fields(alias)] for alias in ([database] if database else connections)}
-        # Without a database asked for, those that have no files are not worth a word.
+        # A database without files is mentioned only where the user asks for it.
         wanted = {alias: fields for alias, fields in wanted.items() if fields or database}
     return wanted
 
@@ -178,7 +178,7 @@ def _field(label: str) -> "Field":
 
 
 def _columns(fields: "list[Field]", alias: str, *, required: bool) -> list[NameColumn]:
-    """Return the fields' columns, once all is there that adoption needs."""
+    """Return the fields' columns, after a check that all exists that adoption needs."""
     if connections[alias].vendor != "postgresql" or not has_catalogue(alias):
         message = f"the database {alias!r} has no catalogue: run 'manage.py migrate --database {alias}' first"
         raise CommandError(message)

@@ -1,5 +1,5 @@
--- Rows are looked at as they are when the statement has ended: which files they come to name, or name with other values
--- than before, is known. Without files: all that rows name.
+-- Checks the rows as they are when the statement has ended. "files" are those that rows come to name, or that they name
+-- with other values than before; null means all files that rows name.
 create or replace function "@schema@".pg_lo_storage_claim(
     place regnamespace, catalogue regclass, own regclass, own_attribute name, files text[]
 ) returns void language plpgsql volatile

@@ -1,5 +1,5 @@
--- STABLE: sees what the statement that calls it sees. A statement's AFTER trigger that is STABLE sees the files that
--- there were when the statement began.
+-- STABLE: sees what the calling statement sees. A STABLE AFTER trigger of a statement sees the files that existed when
+-- the statement began.
 create or replace function "@schema@".pg_lo_storage_existing(files text[], catalogue regclass) returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp set standard_conforming_strings = on set row_security = off

@@ -1,4 +1,5 @@
--- Who may execute a trigger's function may make triggers of it: others' columns count where they are listed.
+-- Whoever may execute a trigger's function may make triggers with it: the columns of other tables count only where they
+-- are listed.
 create or replace function "@schema@".pg_lo_storage_same(place regnamespace, own regclass)
 returns table (relation regclass, attribute name, source text, key text, alike text, is_readable bool, defaults oid[])
 language plpgsql stable

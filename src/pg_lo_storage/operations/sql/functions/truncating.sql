@@ -1,6 +1,6 @@
 -- VOLATILE: a TRUNCATE's own snapshot is older than its lock on the table.
--- What was in the table is remembered from before to after in a table that nobody but the trigger's role can have made:
--- the session's settings are anybody's, who may run code in between.
+-- From BEFORE to AFTER the names are kept in a table that nobody but the trigger's role can have made: whoever runs
+-- code in between can change the session's settings.
 create or replace function "@schema@".pg_lo_storage_truncating(
     relation regclass, attribute name, catalogue regclass, memory name, is_over boolean
 ) returns text[] language plpgsql volatile

@@ -1,4 +1,5 @@
--- So that a dump has triggers that find their columns by name, and that what was restored from one follows renames.
+-- Writes the present names into the triggers: those in a dump find their columns by name, and restored ones follow
+-- renames.
 do $do$
 declare
     /*@declare@*/
