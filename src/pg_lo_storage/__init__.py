@@ -9,7 +9,7 @@ __all__ = ["copy", "lo_export", "lo_import", "load", "open", "save"]
 
 
 def __getattr__(name: str) -> object:
-    # Loaded on first use: whoever imports a submodule imports this first, and may want none of it.
+    # Loaded on first use: importing any submodule imports this module first.
     if name not in __all__:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)

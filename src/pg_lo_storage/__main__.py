@@ -1,8 +1,7 @@
 """``python -m pg_lo_storage``: what a bug report needs to know, without passwords.
 
-It changes nothing, waits a few seconds at most for a server, and what fails is a line of the report: the class of the
-error, and its SQLSTATE. What drivers and settings say beside it may quote a connection string, or a part of one that
-they took for something else.
+It changes nothing, and waits a few seconds at most for a server. What fails becomes a line of the report: the error's
+class and SQLSTATE. The error's message is left out: it may quote a connection string, or a part of one.
 """
 
 import argparse
@@ -54,7 +53,7 @@ def versions() -> Iterator[Line]:
 
 
 def drivers() -> Iterator[Line]:
-    """Yield each driver by its connection class, and why those are no use that cannot be."""
+    """Yield each driver by its connection class, and for one that cannot be used the reason."""
     for source, factories in sources():
         if not factories:
             yield f"by {source}", "none"
@@ -142,8 +141,8 @@ def _reachable(lines: Iterator[Line]) -> Iterator[Line]:
 
 
 def _named(error: BaseException) -> str:
-    """Return the error's class and SQLSTATE, and of a module that is missing the name."""
-    causes = (error, error.__cause__)  # Django's own have the driver's for a cause
+    """Return the error's class and SQLSTATE, and the name of a missing module."""
+    causes = (error, error.__cause__)  # the cause of an error of Django's is the driver's
     states = (getattr(cause, name, None) for cause in causes for name in ("sqlstate", "pgcode"))
     state = next(filter(None, states), None)
     missing = f": no module {error.name!r}" if isinstance(error, ModuleNotFoundError) else ""
@@ -171,7 +170,7 @@ def _driver_state(connection_type: str, factory: DriverFactory | str) -> str:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Quotes nothing of the command line: what it does not understand may be the half of a connection string."""
+    """A parser whose errors do not quote the command line, which may hold a part of a connection string."""
 
     @override
     def error(self, message: str) -> NoReturn:
@@ -186,11 +185,11 @@ def main() -> None:
     options = parser.parse_args()
     if options.settings:
         os.environ["DJANGO_SETTINGS_MODULE"] = options.settings
-    # libpq's, for both drivers and under Django: a host that is silent must not hold up the report.
+    # libpq reads it, for both drivers and under Django: a silent host must not hold up the report.
     os.environ.setdefault("PGCONNECT_TIMEOUT", "5")
     # Connection pools log what the driver says.
     logging.disable()
-    # django_databases() stands first in time: an application's start is where drivers are registered.
+    # django_databases() runs first: applications register drivers when Django starts.
     projects = list(django_databases())
     lines = [*versions(), *drivers(), *projects, *(plain_database(options.dsn) if options.dsn else ())]
     width = max(len(label) for label, _ in lines)

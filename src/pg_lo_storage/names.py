@@ -1,7 +1,6 @@
 """The names of stored files: ``<oid>.<original extension>``.
 
-A name is made once, narrowly (:func:`make_name`), and read back generously enough for what
-pg-lo-storage 0.2 stored (:func:`parse_name`).
+:func:`make_name` makes names of a narrow form. :func:`parse_name` also reads those that pg-lo-storage 0.2 stored.
 """
 
 import os
@@ -12,7 +11,7 @@ __all__ = ["MAX_OID", "make_name", "parse_name"]
 
 MAX_OID: Final = 2**32 - 1
 LONGEST_NAME: Final = len(f"{MAX_OID}.tar.") + 20
-"""So many characters hold each name that is made."""
+"""The most characters of a name that is made."""
 
 _LONGEST_ORIGINAL: Final = 1000
 
@@ -24,9 +23,9 @@ _EXTENSION = re.compile(r"\.((?:tar\.(?=(?:gz|bz2|xz|zst)\Z))?[a-z0-9][a-z0-9_+-
 
 
 def parse_name(name: object) -> int | None:
-    """Return the oid that ``name`` stands for, or ``None`` where it can be no stored file's name.
+    """Return the oid in a stored name, or ``None`` if ``name`` cannot be one.
 
-    Anything may be passed, a string from a URL or ``None``; nothing raises.
+    ``name`` may be anything, such as a string from a URL or ``None``: no value is an error.
     """
     if not isinstance(name, str) or (match := _NAME.fullmatch(name)) is None:
         return None
@@ -38,9 +37,10 @@ def make_name(loid: int, original: object = None, *, max_length: int | None = No
     """Return the name under which object ``loid`` is stored, keeping the extension of ``original``.
 
     The extension is at most 20 ASCII letters, digits, ``_``, ``+`` or ``-``, with ``tar.`` before ``gz``,
-    ``bz2``, ``xz`` and ``zst``. It is left out where there is none, where it is of another kind, and
-    where the name would exceed ``max_length`` characters. ``original`` is a string or a path; whatever else a file
-    may have for a name (a descriptor's number) has no extension.
+    ``bz2``, ``xz`` and ``zst``. An extension of another kind is left out, and one that makes the name longer than
+    ``max_length`` characters. ``original`` is a string or a path; anything else has no extension.
+
+    :raises ValueError: ``loid`` is not between 1 and 4294967295.
     """
     if not 0 < loid <= MAX_OID:
         message = f"an oid is between 1 and {MAX_OID}, not {loid}"
@@ -56,15 +56,15 @@ def make_name(loid: int, original: object = None, *, max_length: int | None = No
 
 
 def is_made(name: str) -> bool:
-    """Tell whether :func:`make_name` makes such names, as it does not make ``12.v1.2.pdf`` or ``12.jpg.80x80.jpg``."""
+    """Tell whether :func:`make_name` can make the name; it makes no ``12.v1.2.pdf`` and no ``12.jpg.80x80.jpg``."""
     oid = parse_name(name)
     return oid is not None and name == make_name(oid, f"any{extension_of(name)}")
 
 
 def original_name_of(original: object) -> str:
-    """Return the last part of a name or a path, without what PostgreSQL's text cannot hold.
+    """Return the last part of a name or a path, without characters that PostgreSQL cannot store.
 
-    Of more than 1,000 characters the first are left, and a usable extension.
+    A longer name is cut to 1,000 characters; a usable extension stays.
     """
     name = _UNSTORABLE.sub("", _basename(original))
     if len(name) <= _LONGEST_ORIGINAL:
@@ -72,7 +72,7 @@ def original_name_of(original: object) -> str:
     made = make_name(1, name)
     extension = extension_of(made)
     stem = name[: _LONGEST_ORIGINAL - len(extension)]
-    # Where it is cut another extension may come to stand at the end.
+    # The cut may leave another extension at the end.
     while make_name(1, stem + extension) != made:
         stem = stem[:-1]
     return stem + extension

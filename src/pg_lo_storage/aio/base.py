@@ -1,15 +1,15 @@
 """The contract of an asynchronous driver: that of :mod:`pg_lo_storage.drivers.base`, to be awaited.
 
-The protocols are structural, an implementation need not inherit from them. To have a type checker verify
-yours, assign it once::
+The protocols are structural: an implementation need not inherit from them. A type checker verifies yours if you
+assign it once::
 
     if TYPE_CHECKING:
         _: type[AsyncLargeObjectDriver] = MyAsyncDriver
 
 **Cancellation.** A call that is cancelled (``Task.cancel()``, :func:`asyncio.timeout`, a failing
-:class:`asyncio.TaskGroup`) ends with no result pending on the connection, however often it is cancelled: either
-the connection is usable, once its transaction is rolled back where the server aborted it, or it is closed.
-Whether the server did what the call asked for is then not known.
+:class:`asyncio.TaskGroup`) ends with no result pending on the connection, however often it is cancelled. Then the
+connection is closed, or usable; if the server aborted the transaction, it must be rolled back first. Nobody knows
+whether the server did what the call asked for.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
@@ -30,7 +30,7 @@ class AsyncSQLExecutor(Protocol):
     async def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """Run one statement with ``%s`` placeholders and return all its rows.
 
-        Raises the driver's own exceptions, untranslated.
+        The driver's own exceptions pass untranslated.
         """
         ...
 
@@ -88,16 +88,18 @@ class AsyncLargeObject(Protocol):
 class AsyncLargeObjectDriver(Protocol):
     """The large-object calls of one asynchronous connection.
 
-    A missing object never aborts the transaction: it is :exc:`LargeObjectNotFound`, or ``False``.
-    Where another session unlinks it at the same instant the server does abort: :exc:`LargeObjectConflict`.
+    A missing object never aborts the transaction.
+
+    :raises LargeObjectNotFound: there is no such object, and the method does not return ``False`` for that.
+    :raises LargeObjectConflict: another session unlinks the object at the same instant; this aborts the transaction.
     """
 
     __module__: str = "pg_lo_storage.aio"
 
     async def create(self, oid: int = 0) -> int:
-        """Create an empty object, of that oid or (0) of one the server picks, and return its oid.
+        """Create an empty object and return its oid; the server picks one if ``oid`` is 0.
 
-        Raises :exc:`LargeObjectExists` where ``oid`` is taken; the transaction stays usable.
+        :raises LargeObjectExists: ``oid`` is taken; the transaction stays usable.
         """
         ...
 
@@ -106,10 +108,9 @@ class AsyncLargeObjectDriver(Protocol):
         ...
 
     async def open(self, oid: int, mode: AccessMode) -> AsyncLargeObject:
-        """Open a descriptor at position 0.
+        """Open a descriptor at position 0; with autocommit off this begins a transaction, as any statement does.
 
-        Raises :exc:`NoTransactionError`, before anything is sent, where the connection is in autocommit
-        and in no transaction; with autocommit off the call begins one, as any statement does.
+        :raises NoTransactionError: the connection is in autocommit and in no transaction; nothing was sent.
         """
         ...
 
@@ -140,5 +141,5 @@ class AsyncLargeObjectDriver(Protocol):
 
     @property
     def sql(self) -> AsyncSQLExecutor | None:
-        """For SQL that belongs in one statement with the object; ``None`` where the driver has no SQL."""
+        """Runs SQL that must be in one statement with the object's; ``None`` if the driver has no SQL."""
         ...

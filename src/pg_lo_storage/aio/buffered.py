@@ -17,7 +17,7 @@ __all__ = ["AsyncBufferedLargeObject"]
 
 
 class AsyncBufferedLargeObject(ReadAhead):
-    """Reads through ``descriptor``, or, where there is none, one statement a batch; writes go out at once.
+    """Reads through ``descriptor``, or without one by a statement for each batch; writes go out at once.
 
     A read that fails, or is cancelled, has moved the position by what it took from the buffer: seek back.
     """
@@ -27,14 +27,14 @@ class AsyncBufferedLargeObject(ReadAhead):
         self.descriptor = descriptor
         self._driver = driver
         self._oid = oid
-        # Where the descriptor stands; None where that is unknown.
+        # The descriptor's position; None if it is unknown.
         self._descriptor_position: int | None = 0
 
     async def fill(self, least: int = 1) -> bool:
-        """Replace the used-up buffer by the next blocks, of ``least`` bytes or more; False at the end."""
+        """Replace the used-up buffer by the next blocks, ``least`` bytes or more; return False at the end."""
         if self.at_known_end():
             return False
-        self.drop()  # before there is more, for the memory
+        self.drop()  # frees the memory before more is read
         ahead = self.wanted(least)
         return self.filled(await self._fetch(ahead), ahead)
 
@@ -44,7 +44,7 @@ class AsyncBufferedLargeObject(ReadAhead):
         while size:
             if not self.buffered and size > MAX_BLOCK and not self.is_at_end:
                 return await self._read_through(size, b"".join(parts))
-            # After a part the end is told by the next read.
+            # If this read has bytes to return, the next one tells of the end.
             if not self.buffered and ((parts and self.is_at_end) or not await self.fill(size)):
                 break
             parts.append(self.take(size))
@@ -52,7 +52,7 @@ class AsyncBufferedLargeObject(ReadAhead):
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def read_rest(self) -> bytes:
-        """Return all up to the end, which is asked of the server where it was not read yet."""
+        """Return all bytes up to the end; the server is asked unless the end was read already."""
         taken = b"".join(self.take_all())
         # A descriptor is asked in any case: it may be stale.
         if self.descriptor is None and self.at_known_end():
@@ -86,9 +86,9 @@ class AsyncBufferedLargeObject(ReadAhead):
         return blocks
 
     async def _read_through(self, size: int, taken: bytes) -> bytes:
-        """Return ``size`` bytes past the buffer, fewer only at the end, after those that were ``taken`` from it."""
+        """Return ``taken`` and, without buffering, the ``size`` bytes after it, fewer only at the end."""
         self.drop()
-        content = io.BytesIO()  # which gives its buffer away without a copy
+        content = io.BytesIO()  # whose getvalue() makes no copy
         content.write(taken)
         if self.descriptor is None:
             await write_all(content, await self._get(size, BLOCK))
@@ -99,7 +99,7 @@ class AsyncBufferedLargeObject(ReadAhead):
         return content.getvalue()
 
     async def _get(self, size: int, block: int) -> list[bytes]:
-        """Return the next ``size`` bytes, fewer at the end, of one statement where the driver can."""
+        """Return the next ``size`` bytes, fewer at the end, by one statement if the driver can."""
         if isinstance(self._driver, AsyncSQLDriver):
             return await self._driver.get_blocks(self._oid, self.position, size, block)
         blocks: list[bytes] = []
@@ -112,7 +112,7 @@ class AsyncBufferedLargeObject(ReadAhead):
     async def _place(self, descriptor: "AsyncLargeObject") -> None:
         if self._descriptor_position != self.position:
             await descriptor.seek(self.position)
-        self._descriptor_position = None  # until the call that follows has gone well
+        self._descriptor_position = None  # until the call that follows succeeds
 
     def _placed(self, position: int) -> None:
         self.moved(position)

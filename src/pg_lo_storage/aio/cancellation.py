@@ -1,8 +1,8 @@
 """What becomes of a statement whose task is cancelled.
 
-A connection on which a statement was merely abandoned has its result still to come, and is of no further use. So the
-server is asked to stop, and its answer is awaited. A second cancellation must not interrupt that, and some frameworks
-cancel again and again (the cancel scopes of anyio, under Starlette and FastAPI).
+If a statement were merely abandoned, its result would still be to come, and its connection of no use. So the server is
+asked to stop, and its answer is awaited. A further cancellation must not interrupt that: some frameworks cancel again
+and again (the cancel scopes of anyio, under Starlette and FastAPI).
 """
 
 import asyncio
@@ -25,10 +25,10 @@ async def stopped_when_cancelled(
     *,
     patience: float = PATIENCE,
 ) -> T:
-    """Run ``call``; it has ended when this returns or raises, also where this is cancelled, however often.
+    """Run ``call``, which has ended when this returns or raises, however often this is cancelled.
 
-    ``stop`` is what makes the call end before its time. Where that takes longer than ``patience`` seconds ``give_up``
-    is called, to close the connection.
+    On cancellation ``stop`` makes the call end early. If that takes longer than ``patience`` seconds, ``give_up``
+    closes the connection.
     """
     task = asyncio.create_task(call)
     try:
@@ -47,10 +47,10 @@ async def stopped_when_cancelled(
 async def completed(
     call: Coroutine[object, object, T], *, patience: float | None = PATIENCE
 ) -> tuple[T, asyncio.CancelledError | None]:
-    """Run ``call`` to its end, whatever is cancelled; return its result and the cancellation that came meanwhile.
+    """Run ``call`` to its end despite cancellation; return its result, and the cancellation if one came.
 
-    For what must be known to have happened or not, such as a COMMIT. The caller raises the cancellation; where
-    ``call`` failed, or is cancelled because it takes longer than ``patience`` seconds then, it is raised here.
+    It is for calls whose outcome must be known, such as a COMMIT. The caller raises the cancellation. It is raised here
+    if ``call`` then fails, or takes longer than ``patience`` seconds and is cancelled.
     """
     task = asyncio.create_task(call)
     try:
@@ -68,7 +68,7 @@ async def completed(
 
 
 async def _ended(*tasks: "asyncio.Task[T] | asyncio.Task[None]", patience: float | None = None) -> bool:
-    """Wait until the tasks have ended, whatever is cancelled meanwhile; False where ``patience`` is over before."""
+    """Wait until the tasks have ended, despite cancellation; return False after ``patience`` seconds."""
     loop = asyncio.get_running_loop()
     deadline = None if patience is None else loop.time() + patience
     while pending := [task for task in tasks if not task.done()]:
@@ -79,5 +79,5 @@ async def _ended(*tasks: "asyncio.Task[T] | asyncio.Task[None]", patience: float
             await asyncio.wait(pending, timeout=remaining)
     for task in tasks:
         if not task.cancelled():
-            task.exception()  # or asyncio complains that nobody looked
+            task.exception()  # or asyncio complains that nobody retrieved it
     return True

@@ -1,4 +1,4 @@
-"""Putting large content together in an event loop, which others have a turn in after each few megabytes."""
+"""Putting large content together in an event loop; other tasks get a turn after each few megabytes."""
 
 import asyncio
 import io
@@ -10,7 +10,7 @@ from pg_lo_storage.drivers.values import BATCH, BLOCK
 __all__ = ["TURN", "read_into", "write_all"]
 
 TURN: Final = BATCH // BLOCK
-"""The rows of BLOCK bytes, at most, after which others have their turn."""
+"""The rows of BLOCK bytes after which other tasks get a turn."""
 
 
 async def read_into(content: io.BytesIO, descriptor: AsyncLargeObject, size: int) -> None:
@@ -24,7 +24,7 @@ async def read_into(content: io.BytesIO, descriptor: AsyncLargeObject, size: int
 
 
 async def write_all(content: io.BytesIO, blocks: list[bytes]) -> None:
-    """Write the blocks, and take them out of their list, which may be all that keeps them in memory."""
+    """Write the blocks, and remove each from the list to free its memory."""
     blocks.reverse()
     while blocks:
         content.writelines(blocks.pop() for _ in range(min(TURN, len(blocks))))

@@ -1,4 +1,4 @@
-"""A binary file over one large object, read and written with ``await``; what it does is what a binary file does.
+"""A binary file over one large object, read and written with ``await``.
 
 The contract is that of https://docs.python.org/3/library/io.html, with the methods as coroutines.
 """
@@ -25,13 +25,15 @@ class AsyncLargeObjectIO(AsyncOpenFile):
     AsyncLargeObjectIO(driver, oid)`` opens it. Modes, buffering, errors and the transaction it belongs to are those
     of :class:`LargeObjectIO`.
 
-    One task at a time uses it; a call while another is under way raises :exc:`RuntimeError`. A read that is cancelled
-    leaves the file where it was. A change that is cancelled leaves it unknown how much of it was made: from then on
-    the file raises :exc:`StaleLargeObject`. What became of the connection is the driver's to say, see
-    :mod:`pg_lo_storage.aio.base`.
+    One task at a time may use it. A cancelled read leaves the position as it was. After a cancelled change nobody
+    knows how much of it was made, so the file is stale. For the connection, see :mod:`pg_lo_storage.aio.base`.
 
-    Opening raises :exc:`LargeObjectNotFound`, :exc:`LargeObjectExists`, and :exc:`NoTransactionError` for writing in
-    autocommit; a mode that is none, or that cannot create where ``oid`` is 0, is a :exc:`ValueError` at once.
+    :raises ValueError: the mode is invalid, or cannot create and ``oid`` is 0; the call itself raises this.
+    :raises LargeObjectNotFound: it is opened, and there is no such object.
+    :raises LargeObjectExists: it is opened, the mode is ``x``, and ``oid`` is taken.
+    :raises NoTransactionError: it is opened for writing in autocommit.
+    :raises RuntimeError: it is used while another call is under way.
+    :raises StaleLargeObject: it is used when its transaction or savepoint is over, or after a cancelled change.
     """
 
     __module__ = "pg_lo_storage.aio"
@@ -60,7 +62,7 @@ class AsyncLargeObjectIO(AsyncOpenFile):
             return await opened.read_rest() if limit < 0 else await opened.read(limit)
 
     async def read1(self, size: SupportsIndex | None = -1, /) -> bytes:
-        """Return what is buffered, or else of one block, up to ``size`` bytes."""
+        """Return up to ``size`` bytes that are buffered, or else of the next block."""
         limit = -1 if size is None else operator.index(size)
         with self._reading("read1") as opened:
             if limit and not opened.buffered:
@@ -68,7 +70,7 @@ class AsyncLargeObjectIO(AsyncOpenFile):
             return opened.take(opened.buffered if limit < 0 else limit)
 
     async def readinto(self, buffer: Buffer, /) -> int:
-        """Read into ``buffer``, all of it but at the end; return the number of bytes."""
+        """Fill ``buffer``, except at the end; return the number of bytes."""
         target = memoryview(buffer)
         if target.readonly:
             message = "readinto() argument must be read-write bytes-like object, not one that is read-only"
@@ -111,8 +113,10 @@ class AsyncLargeObjectIO(AsyncOpenFile):
     ) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from ``start`` up to ``stop`` in blocks of ``size``; the last may be shorter.
 
-        From the position and to the end where they are None. The position is after the block yielded last, but the
-        iteration goes on where it was, whatever the file is used for meanwhile.
+        ``None`` means from the position, or to the end. The position is after the block yielded last; if the file is
+        moved meanwhile, the iteration still goes on from there.
+
+        :raises ValueError: ``size`` is not positive.
         """
         block, begin = operator.index(size), None if start is None else operator.index(start)
         end = None if stop is None else operator.index(stop)
@@ -145,10 +149,10 @@ class AsyncLargeObjectIO(AsyncOpenFile):
             return len(view)
 
     async def writelines(self, lines: Iterable[Buffer] | AsyncIterable[Buffer], /) -> None:
-        """Write lines, or blocks, which have their ends already."""
+        """Write lines, or blocks, as they are."""
         with self._changing("writelines"):
             pass
-        # Lines are short and every write is a query: they go out in blocks, as a buffered file's do.
+        # Every write is a query: short lines go out in blocks, as a buffered file's do.
         block = bytearray()
         try:
             async for line in _each(lines):

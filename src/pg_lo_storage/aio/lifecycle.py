@@ -24,7 +24,7 @@ __all__ = ["AsyncOpenFile"]
 
 
 class AsyncOpenFile:
-    """What :class:`AsyncLargeObjectIO` is but for reading and writing."""
+    """All of :class:`AsyncLargeObjectIO` except reading and writing."""
 
     def __init__(self, driver: "AsyncLargeObjectDriver", oid: SupportsIndex = 0, mode: BinaryMode = "rb") -> None:
         self._mode = parse_mode(mode)
@@ -62,7 +62,7 @@ class AsyncOpenFile:
 
     @property
     def mode(self) -> BinaryMode:
-        """The mode, spelled as by CPython's files: what was opened by ``wb+`` says ``rb+``."""
+        """The mode, spelled as by CPython's files: a file opened by ``wb+`` says ``rb+``."""
         return self._mode.reported
 
     @property
@@ -100,7 +100,7 @@ class AsyncOpenFile:
         except RuntimeError as error:
             if in_flight is None:
                 raise
-            self._closed = True  # and the descriptor is the transaction's to release
+            self._closed = True  # the end of the transaction releases the descriptor
             in_flight.add_note(f"closing {self!r} failed as well: {error}")
             return
         self._closed = True
@@ -113,7 +113,7 @@ class AsyncOpenFile:
         try:
             await descriptor.close()
         except Exception as error:
-            # Everything written is at the server already; what must not be lost is the error in flight.
+            # Everything written is at the server already: only the error in flight could be lost.
             if in_flight is None:
                 raise
             in_flight.add_note(f"closing {self!r} failed as well: {error}")
@@ -160,7 +160,11 @@ class AsyncOpenFile:
 
     @contextmanager
     def _use(self) -> Generator[AsyncBufferedLargeObject]:
-        """Give what is open; raises ValueError where nothing is, and StaleLargeObject where that shows already."""
+        """Yield the open object, for this task alone.
+
+        :raises ValueError: the file is closed, or not open yet.
+        :raises StaleLargeObject: that is known without asking the server.
+        """
         self._check_open()
         if self._opened is None:
             message = "I/O operation on a file that is not open yet: open it by 'async with file:' or 'await file'"

@@ -1,4 +1,4 @@
-"""How a mode opens a large object, as :mod:`pg_lo_storage.io.opening` does, awaited."""
+"""How a mode opens a large object: :mod:`pg_lo_storage.io.opening`, awaited."""
 
 import asyncio
 import contextlib
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 __all__ = ["begins_by_itself", "is_begun", "open_large_object"]
 
-# Seconds that a cancellation waits where another task's statement is in the way: creating an object takes no time.
+# Seconds that a cancellation waits for another task's statement to end: creating an object itself takes no time.
 _PATIENCE: Final = 1.0
 
 
 async def open_large_object(
     driver: "AsyncLargeObjectDriver", oid: int, mode: "Mode"
 ) -> "tuple[int, AsyncLargeObject | None]":
-    """Open, or create, by that mode; the descriptor is ``None`` where it is read outside a transaction."""
+    """Open or create an object; return its oid and its descriptor, ``None`` for reading outside a transaction."""
     if mode.kind == "x" or not oid:
-        # Before an object is created that would be committed, and orphaned, at once.
+        # Autocommit would commit, and orphan, the new object.
         if not await begins_by_itself(driver):
             message = "a large object is written in a transaction: turn autocommit off, or begin a transaction"
             raise NoTransactionError(message)
@@ -38,7 +38,7 @@ async def _open_new(driver: "AsyncLargeObjectDriver", oid: int, mode: "Mode") ->
     if oid:
         await driver.create(oid)
         return await _open_existing(driver, oid, mode)
-    # Cancelled half-way, nobody would know the oid of what the transaction may go on to commit.
+    # After a cancellation half-way nobody would know the oid of an object that the transaction may commit.
     oid, cancellation = await completed(driver.create(), patience=_PATIENCE)
     if cancellation is None:
         try:
@@ -57,26 +57,26 @@ async def _open_existing(
     if mode.writable:
         descriptor = await driver.open(oid, AccessMode.READ_WRITE if mode.readable else AccessMode.WRITE)
         if mode.kind == "a" and driver.sql is not None:
-            # Finding the end and writing there are two steps: who appends comes after who appended.
+            # Finding the end and writing there are two steps, so appending transactions take turns.
             waiting = wait_for_append(oid)
             await driver.sql.execute(waiting.query, waiting.params)
         return oid, descriptor
     try:
         return oid, await driver.open(oid, AccessMode.READ)
     except NoTransactionError:
-        await driver.size(oid)  # opening is where a missing or forbidden file must show
+        await driver.size(oid)  # a missing or forbidden object must show at opening
         return oid, None
 
 
 async def begins_by_itself(driver: "AsyncLargeObjectDriver") -> bool:
-    """Return whether there is a transaction; with autocommit off this begins it."""
+    """Tell whether there is a transaction; with autocommit off, begin it first."""
     if not await is_begun(driver):
-        # With autocommit off any statement begins the transaction; only trying tells.
+        # With autocommit off any statement begins the transaction: one is tried.
         await driver.exists(MAX_OID)
         return await is_begun(driver)
     return True
 
 
 async def is_begun(driver: "AsyncLargeObjectDriver") -> bool:
-    """Return whether there is a transaction, when the statements of other tasks that are under way have ended."""
+    """Tell whether there is a transaction once the current statements of other tasks have ended."""
     return await driver.is_begun() if isinstance(driver, AsyncSQLDriver) else driver.in_transaction

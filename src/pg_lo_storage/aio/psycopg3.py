@@ -28,7 +28,7 @@ __all__ = ["Psycopg3AsyncDriver"]
 _Row: TypeAlias = tuple[object, ...]
 
 _IN_TRANSACTION = {TransactionStatus.INTRANS, TransactionStatus.INERROR, TransactionStatus.ACTIVE}
-# Seconds until the server is asked again to cancel: a request that comes between two statements is forgotten.
+# Seconds until the server is asked again to cancel: it forgets a request that comes between two statements.
 _AGAIN: Final = 0.2
 
 
@@ -36,8 +36,8 @@ class Psycopg3AsyncDriver(AsyncSQLDriver):
     """Large objects over a :class:`psycopg.AsyncConnection`; it keeps to the connection's ``prepare_threshold``.
 
     Statements go through a plain :class:`psycopg.AsyncCursor`, not the connection's ``cursor_factory``, and values
-    are bound by the server. A statement whose task is cancelled is cancelled at the server, which in a transaction
-    aborts it; should the server not answer, the connection is closed.
+    are bound by the server. If a task is cancelled, the server cancels its statement and aborts the transaction. If the
+    server does not answer, the connection is closed.
     """
 
     __module__ = "pg_lo_storage.aio"
@@ -50,12 +50,12 @@ class Psycopg3AsyncDriver(AsyncSQLDriver):
         cursor = _Cursor(self._connection, row_factory=tuple_row)
 
         async def stop(task: asyncio.Task[Rows]) -> None:
-            # psycopg itself is not interrupted: in the middle of sending it would not find back, and close.
+            # psycopg itself is not interrupted: in the middle of sending, it would have to close the connection.
             while cursor.running and not task.done():
                 with contextlib.suppress(psycopg.Error):
                     await self._connection.cancel_safe()
                 await asyncio.wait([task], timeout=_AGAIN)
-            task.cancel()  # waiting for the connection's lock, or done
+            task.cancel()  # it waits for the connection's lock, or is done
 
         return await stopped_when_cancelled(self._execute(cursor, query, params), stop, self._connection.pgconn.finish)
 
@@ -76,7 +76,7 @@ class Psycopg3AsyncDriver(AsyncSQLDriver):
     async def _synchronise(self) -> None:
         async with self._connection.lock:
             await self._connection.wait(sending(self._connection.pgconn))
-        # A pipeline within the pipeline synchronises both at its end: results are there.
+        # The end of an inner pipeline synchronises both: then results are there.
         async with self._connection.pipeline():
             pass
 
@@ -84,7 +84,7 @@ class Psycopg3AsyncDriver(AsyncSQLDriver):
     async def is_begun(self) -> bool:
         if self._connection.pgconn.pipeline_status:
             await self.execute("select 1")
-        # Whoever has the lock has a statement under way, and its transaction may be no more than that statement's.
+        # Whoever has the lock runs a statement, and the transaction may be that statement's alone.
         async with self._connection.lock:
             return self.in_transaction
 
@@ -95,7 +95,7 @@ class Psycopg3AsyncDriver(AsyncSQLDriver):
     @property
     @override
     def in_transaction(self) -> bool:
-        # ACTIVE is a query of another task, in a transaction or not: the server will tell.
+        # ACTIVE: another task runs a query, in a transaction or not. The server will tell.
         return self._connection.pgconn.transaction_status in _IN_TRANSACTION
 
     @property
@@ -107,7 +107,7 @@ class Psycopg3AsyncDriver(AsyncSQLDriver):
 class _Cursor(psycopg.AsyncCursor[_Row]):
     """A plain cursor that adapts values as psycopg does by default.
 
-    It tells whether its statement is the one to be cancelled on the connection.
+    ``running`` tells whether its statement is the one that runs on the connection.
     """
 
     running = False
@@ -119,7 +119,7 @@ class _Cursor(psycopg.AsyncCursor[_Row]):
 
     @override
     def _start_query(self, query: "Query | None" = None) -> "PQGen[None]":
-        # Called once the connection's lock is held. Should psycopg call it no more, its own cancellation is used.
+        # psycopg calls this once it holds the connection's lock. If it no longer does, its own cancellation is used.
         self.running = True
         return super()._start_query(query)
 

@@ -1,4 +1,4 @@
-"""Which asynchronous driver serves a connection: decided by the connection's type, when it is asked for."""
+"""Which asynchronous driver serves a connection: the connection's type decides, at run time."""
 
 from collections.abc import Callable
 from typing import Final, TypeAlias, cast
@@ -10,7 +10,7 @@ from pg_lo_storage.exceptions import DriverNotFound
 __all__ = ["AsyncDriverFactory", "find_async_driver", "get_async_driver", "register_async_driver"]
 
 AsyncDriverFactory: TypeAlias = Callable[..., AsyncLargeObjectDriver]
-"""Called with one connection, returns its driver: usually the driver's class."""
+"""Takes a connection and returns its driver; usually the driver's class."""
 
 _BUILT_IN: Final = {"psycopg.AsyncConnection": "pg_lo_storage.aio.psycopg3.Psycopg3AsyncDriver"}
 _registered: dict[str, AsyncDriverFactory | str] = {}
@@ -28,7 +28,7 @@ def register_async_driver(connection_type: type | str, factory: AsyncDriverFacto
 def get_async_driver(connection: object) -> AsyncLargeObjectDriver:
     """Return the driver of an asynchronous connection: what was registered for it, or the one for psycopg 3.
 
-    Raises :exc:`DriverNotFound`.
+    :raises DriverNotFound: there is none, or it cannot be imported.
     """
     if (driver := find_async_driver(connection)) is not None:
         return driver
@@ -44,10 +44,10 @@ def get_async_driver(connection: object) -> AsyncLargeObjectDriver:
 def find_async_driver(connection: object) -> AsyncLargeObjectDriver | None:
     """Return the driver of an asynchronous connection; ``None`` for all else."""
     known = {**_BUILT_IN, **_registered}
-    # __class__, not type(): tracing proxies around a connection tell what they stand for.
+    # __class__, not type(): there a tracing proxy tells the class of its connection.
     for base in connection.__class__.__mro__:
         if (factory := known.get(_dotted(base))) is not None:
-            # A dotted name tells nobody which protocol it keeps: that of the function it was registered by.
+            # A dotted name has no type: its protocol is that of the function that registered it.
             loaded = cast("AsyncDriverFactory", load_factory(factory)) if isinstance(factory, str) else factory
             return loaded(connection)
     return None

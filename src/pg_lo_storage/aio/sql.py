@@ -29,9 +29,9 @@ class AsyncSQLDriver(abc.ABC):
 
     @abc.abstractmethod
     async def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        """Run one statement with ``%s`` placeholders, all its rows as the result; exceptions untranslated.
+        """Run one statement with ``%s`` placeholders and return all its rows; exceptions pass untranslated.
 
-        Cancelled, it has the server cancel the statement, and leaves no result that another statement would get.
+        If it is cancelled, it has the server cancel the statement, and leaves no result for another statement to get.
         """
 
     @abc.abstractmethod
@@ -49,9 +49,9 @@ class AsyncSQLDriver(abc.ABC):
         """Whether the connection leaves it to the user to begin a transaction."""
 
     async def is_begun(self) -> bool:
-        """Return ``in_transaction`` as it is when the statements have ended that are under way now.
+        """Return ``in_transaction`` as it is once the current statements have ended.
 
-        To be overridden where other tasks' statements, or a pipeline's, show in ``in_transaction`` meanwhile.
+        Override this if the statements of other tasks, or of a pipeline, show in ``in_transaction`` meanwhile.
         """
         return self.in_transaction
 
@@ -61,9 +61,9 @@ class AsyncSQLDriver(abc.ABC):
         return self
 
     async def perform(self, statement: Statement[T]) -> T:
-        """Run a statement and return what it makes of its rows.
+        """Run a statement and return its result.
 
-        Raises the package's errors, with the driver's as the cause.
+        :raises LargeObjectError: the server refuses it; the driver's exception is the cause.
         """
         try:
             rows = await self.execute(statement.query, statement.params)

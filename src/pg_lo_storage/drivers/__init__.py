@@ -1,4 +1,4 @@
-"""Large-object calls on one database connection, by whichever driver it belongs to."""
+"""Large-object calls on one database connection, whichever driver it belongs to."""
 
 from typing import TYPE_CHECKING
 

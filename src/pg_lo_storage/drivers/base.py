@@ -1,7 +1,7 @@
 """The contract of a driver: what the rest of the package asks of one database connection.
 
-The protocols are structural, an implementation need not inherit from them. To have a type checker verify
-yours, assign it once::
+The protocols are structural: an implementation need not inherit from them. A type checker verifies yours if you
+assign it once::
 
     if TYPE_CHECKING:
         _: type[LargeObjectDriver] = MyDriver
@@ -37,8 +37,8 @@ MAX_BLOCK: Final = 1 << 20
 class AccessMode(enum.IntFlag):
     """What a descriptor is opened for; the values are the server's ``INV_WRITE`` and ``INV_READ``.
 
-    ``READ`` alone keeps the snapshot of its opening, even after another session unlinks the object;
-    with ``WRITE`` the latest committed state is seen.
+    With ``READ`` alone a descriptor keeps the snapshot of its opening, even after another session unlinks the object;
+    with ``WRITE`` it sees the latest committed state.
     """
 
     __module__ = "pg_lo_storage.drivers"
@@ -49,14 +49,14 @@ class AccessMode(enum.IntFlag):
 
 
 class SQLExecutor(Protocol):
-    """Runs SQL by a driver's own rules: binary where it can, past any framework's cursor and query log."""
+    """Runs SQL by a driver's own rules: in binary where it can, past any framework's cursor and query log."""
 
     __module__: str = "pg_lo_storage.drivers"
 
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """Run one statement with ``%s`` placeholders and return all its rows.
 
-        Raises the driver's own exceptions, untranslated.
+        The driver's own exceptions pass untranslated.
         """
         ...
 
@@ -64,12 +64,15 @@ class SQLExecutor(Protocol):
 class LargeObject(Protocol):
     """An open descriptor, valid until its transaction, or the savepoint it was opened under, ends.
 
-    Used after that, or after its own transaction unlinked the object, every method but ``close`` raises
-    :exc:`StaleLargeObject`, and the transaction that is current then stays usable: it never reaches another object
-    through a reused descriptor number. A position out of range (ValueError before the start, LargeObjectTooLarge past
-    the end) and writing to what is open for reading (:exc:`io.UnsupportedOperation`) leave it usable as well.
-    Offsets and sizes are in bytes, up to :data:`MAX_SIZE`. Errors: see :mod:`pg_lo_storage.exceptions`;
-    what none of them fits is the driver's own exception.
+    It never reaches another object through a reused descriptor number. Offsets and sizes are in bytes, up to
+    :data:`MAX_SIZE`. The errors below leave the current transaction usable. Others: see
+    :mod:`pg_lo_storage.exceptions`; where none of those fits, the driver's own exception passes.
+
+    :raises StaleLargeObject: a method but ``close`` is called after that end, or after the transaction unlinked the
+        object.
+    :raises ValueError: a position is before the start.
+    :raises LargeObjectTooLarge: a position is past :data:`MAX_SIZE`.
+    :raises io.UnsupportedOperation: the descriptor is written to, and is open for reading only.
     """
 
     __module__: str = "pg_lo_storage.drivers"
@@ -119,16 +122,18 @@ class LargeObject(Protocol):
 class LargeObjectDriver(Protocol):
     """The large-object calls of one DB-API connection.
 
-    A missing object never aborts the transaction: it is :exc:`LargeObjectNotFound`, or ``False``.
-    Where another session unlinks it at the same instant the server does abort: :exc:`LargeObjectConflict`.
+    A missing object never aborts the transaction.
+
+    :raises LargeObjectNotFound: there is no such object, and the method does not return ``False`` for that.
+    :raises LargeObjectConflict: another session unlinks the object at the same instant; this aborts the transaction.
     """
 
     __module__: str = "pg_lo_storage.drivers"
 
     def create(self, oid: int = 0) -> int:
-        """Create an empty object, of that oid or (0) of one the server picks, and return its oid.
+        """Create an empty object and return its oid; the server picks one if ``oid`` is 0.
 
-        Raises :exc:`LargeObjectExists` where ``oid`` is taken; the transaction stays usable.
+        :raises LargeObjectExists: ``oid`` is taken; the transaction stays usable.
         """
         ...
 
@@ -137,10 +142,9 @@ class LargeObjectDriver(Protocol):
         ...
 
     def open(self, oid: int, mode: AccessMode) -> LargeObject:
-        """Open a descriptor at position 0.
+        """Open a descriptor at position 0; with autocommit off this begins a transaction, as any statement does.
 
-        Raises :exc:`NoTransactionError`, before anything is sent, where the connection is in autocommit
-        and in no transaction; with autocommit off the call begins one, as any statement does.
+        :raises NoTransactionError: the connection is in autocommit and in no transaction; nothing was sent.
         """
         ...
 
@@ -171,31 +175,31 @@ class LargeObjectDriver(Protocol):
 
     @property
     def sql(self) -> SQLExecutor | None:
-        """For SQL that belongs in one statement with the object; ``None`` where the driver has no SQL."""
+        """Runs SQL that must be in one statement with the object's; ``None`` if the driver has no SQL."""
         ...
 
 
 Sink: TypeAlias = Callable[[Buffer], object]
-"""Is handed blocks while a statement runs, such as the ``write`` of a file: it must not use the connection."""
+"""Takes blocks while a statement runs, as the ``write`` of a file does; it must not use the connection."""
 
 
 @runtime_checkable
 class StreamingDriver(Protocol):
-    """What a driver may have beside the methods of :class:`LargeObjectDriver`: large reads by one statement."""
+    """What a driver may offer in addition to :class:`LargeObjectDriver`: large reads by one statement."""
 
     def stream(self, oid: int, offset: int, size: int, sink: Sink, block: int) -> int:
         """Hand ``size`` bytes at ``offset``, fewer only at the end, to ``sink`` in blocks of ``block`` bytes.
 
-        One statement, and so one snapshot; works in autocommit. Returns the number of bytes. What ``sink`` raises is
-        raised once the statement has ended, which it does not abort.
+        It is one statement, and so one snapshot; it works in autocommit. Returns the number of bytes. An exception of
+        ``sink`` does not abort the statement: it is raised once that has ended.
         """
         ...
 
 
 @runtime_checkable
 class StreamingLargeObject(Protocol):
-    """What a descriptor may have beside the methods of :class:`LargeObject`: large reads without a wait a block."""
+    """What a descriptor may offer in addition to :class:`LargeObject`: large reads without a wait for each block."""
 
     def stream(self, size: int, sink: Sink) -> int:
-        """Hand the next ``size`` bytes, fewer only at the end, to ``sink``; return how many, see StreamingDriver."""
+        """Hand the next ``size`` bytes, fewer only at the end, to ``sink``; see :meth:`StreamingDriver.stream`."""
         ...

@@ -1,4 +1,4 @@
-"""Large reads through whatever a driver or a descriptor offers: one statement, or a call a block."""
+"""Large reads through what a driver or a descriptor offers: one statement, or one call for each block."""
 
 from typing_extensions import Buffer
 
@@ -16,17 +16,17 @@ __all__ = ["Receiver", "blocks_of", "stream", "stream_descriptor"]
 
 
 class Receiver:
-    """A sink before another, which counts the bytes, never raises, and lets nothing pass once the other has raised."""
+    """Counts the bytes of blocks and passes them to another sink, until that raises; it never raises itself."""
 
     def __init__(self, sink: Sink, *, with_empty: bool = False) -> None:
         self._sink = sink
         self._with_empty = with_empty
         self.total: int = 0
         self.failure: BaseException | None = None
-        """What the other has raised: stopped half-way, a statement would abort the transaction."""
+        """What the other sink raised. It waits here: a statement stopped half-way would abort the transaction."""
 
     def __call__(self, block: Buffer) -> None:
-        """Take a block; an empty one is left out, but for ``with_empty``."""
+        """Take a block; an empty one is passed on only with ``with_empty``."""
         size = memoryview(block).nbytes
         if self.failure is None and (size or self._with_empty):
             self.total += size

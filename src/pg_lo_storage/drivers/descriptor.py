@@ -16,7 +16,7 @@ from pg_lo_storage.exceptions import LargeObjectTooLarge, StaleLargeObject
 
 __all__ = ["GUARD", "SQLLargeObject"]
 
-# Bytes by one statement: what is read on when a sink has failed, for the transaction to stay usable.
+# Bytes that one statement reads: to keep the transaction usable, it reads on after a sink has failed.
 _STEP: Final = 64 * 1024 * 1024
 
 # Bytes that are sent without a wait: they are in memory all at once.
@@ -83,7 +83,7 @@ class SQLLargeObject:
         """See :meth:`LargeObject.read`."""
         if size <= BLOCK:
             return self._perform(self._statements.read(check_block(size), 1))[0]
-        content = io.BytesIO()  # which gives its buffer away without a copy
+        content = io.BytesIO()  # whose getvalue() makes no copy
         self.stream(size, content.write)
         return content.getvalue()
 
@@ -163,7 +163,7 @@ class SQLLargeObject:
             return self._seek(check_offset(offset, self._oid), 0)
         if not offset:
             return self._seek(0, whence)
-        # Where it would end is found out first: out of range, the server would abort the transaction.
+        # The target is computed first: if it is out of range, the server would abort the transaction.
         position = self.tell()
         base = position if whence == 1 else self._seek(0, 2)
         try:
@@ -218,7 +218,7 @@ class SQLLargeObject:
         self._driver.perform_all([self._statements.write(block, more := more - len(block)) for block in batch])
 
     def _check_room(self, size: int, position: int) -> None:
-        # Before the first of several is sent: where that has no room, a shorter one after it might have.
+        # This comes before the first of several blocks: if one has no room, a shorter one after it might have.
         if position + size > MAX_SIZE:
             raise self._statements.too_large(size)
 
@@ -238,7 +238,7 @@ class SQLLargeObject:
         return self._driver.perform(statement)
 
     def check_usable(self) -> None:
-        """Raise StaleLargeObject where it shows without asking the server."""
+        """Raise StaleLargeObject if that is known without asking the server."""
         if self._closed or not self._driver.in_transaction:
             raise self.stale()
 

@@ -8,7 +8,7 @@ from pg_lo_storage import exceptions as e
 __all__ = ["translate"]
 
 _BY_SQLSTATE: dict[str, tuple[type[e.LargeObjectError], str]] = {
-    # Every statement looks for the object first, so that only a concurrent unlink can still say "undefined".
+    # "Undefined object": every statement looks for the object first, so only a concurrent unlink can cause it.
     "42704": (
         e.LargeObjectConflict,
         "another session unlinked {subject} at the same time; try again",
@@ -46,15 +46,15 @@ def translate(
     descriptor: bool = False,
     unlinks: Collection[int] = (),
 ) -> e.LargeObjectError | None:
-    """Return the error that ``sqlstate`` means for a large-object call, or ``None`` for the driver's own to pass.
+    """Return the error that ``sqlstate`` means for a large-object call; ``None`` if the driver's own is to pass.
 
-    XX000 and 23505 are conflicts only where the call was ``writing``; "undefined" is the ``descriptor`` where the call
-    used one. ``text`` is the driver's, ``unlinks`` what the call was to unlink.
+    XX000 and 23505 are conflicts only if the call was ``writing``. 42704 means the ``descriptor`` if the call used
+    one. ``text`` is the driver's message, ``unlinks`` are the oids that the call was to unlink.
     """
     if descriptor and sqlstate == "42704":
         message = f"large object {oid} was unlinked, or its savepoint rolled back, behind its open file: open it again"
         return e.StaleLargeObject(message, oid=oid)
-    # In whatever language the server names the object, it is by its oid.
+    # The server's message, in any language, names the object by its oid.
     named = {int(number) for number in re.findall("[0-9]+", text)}
     if oid is None:
         oid = next((unlinked for unlinked in unlinks if unlinked in named), None)
@@ -62,7 +62,7 @@ def translate(
         return _denied(oid, text, is_named=oid in named, unlinking=bool(unlinks))
     subject = f"large object {oid}" if oid else "a large object"
     if writing and sqlstate in _CONFLICTS_OF_A_WRITE:
-        if "during recovery" in text:  # which is never translated
+        if "during recovery" in text:  # the server never translates this
             return e.LargeObjectReadOnly(f"{subject} cannot be written: the server is a standby", oid=oid)
         return e.LargeObjectConflict(f"another session wrote {subject} at the same time; try again", oid=oid)
     if sqlstate is None or (found := _BY_SQLSTATE.get(sqlstate)) is None:
@@ -73,7 +73,7 @@ def translate(
 
 def _denied(oid: int | None, text: str, *, is_named: bool, unlinking: bool) -> e.LargeObjectPermissionDenied:
     if not is_named:
-        # It is about something else that the statement uses: the catalogue's table, a schema, a function.
+        # Something else that the statement uses is denied: the catalogue's table, a schema, a function.
         said = text.partition("\n")[0] or "permission denied"
         return e.LargeObjectPermissionDenied(said, oid=oid)
     message = _UNLINK_DENIED if unlinking else _USE_DENIED

@@ -1,4 +1,4 @@
-"""The statements on a guarded descriptor, which find out in themselves that it is stale."""
+"""The statements on a guarded descriptor; each of them also finds out whether the descriptor is stale."""
 
 import io
 from collections.abc import Callable
@@ -23,7 +23,7 @@ GUARD: Final = "where current_setting(%s::text, true) = %s::text"
 _READ: Final = "select loread(%s::int4, %s::int4) from generate_series(1, %s::int4) " + GUARD  # noqa: S608 -- of constants
 
 IN_FAILED_TRANSACTION: Final = "25P02"
-"""SQLSTATE of any statement in a transaction that has failed: its descriptors are gone with it."""
+"""SQLSTATE of any statement in a failed transaction, whose descriptors are gone."""
 
 
 def rows_of_batch(size: int) -> int:
@@ -45,11 +45,11 @@ class GuardedDescriptor:
         return self.guarded(_READ, params, lambda rows: [as_bytes(row[0]) for row in rows])
 
     def read_rows(self, size: int, count: int) -> Statement[int]:
-        """Read ``count`` blocks in rows of their own; the result is the number of rows."""
+        """Read ``count`` blocks, each in a row; the result is the number of rows."""
         return self.guarded(_READ, (self.fd, check_block(size), count), integer)
 
     def stream(self, size: int) -> Statement[int]:
-        """Read ``size`` bytes in rows of BLOCK bytes and an empty one; the result is the number of rows."""
+        """Read ``size`` bytes in rows of BLOCK bytes and an empty last row; the result is the number of rows."""
         query: LiteralString = (
             "select loread(fd, least(block, till - start - (i * block))::int4)"  # noqa: S608 -- of constants
             " from (select fd, block, lo_lseek64(fd, start, 0) as start,"
@@ -62,7 +62,7 @@ class GuardedDescriptor:
         return self.guarded(query, (self.fd, BLOCK, min(size, MAX_SIZE)), integer)
 
     def write(self, block: memoryview | bytes, more: int = 0) -> Statement[None]:
-        """Write at the position, where ``more`` bytes have room after it."""
+        """Write at the position, if ``more`` bytes have room after the block."""
         query: LiteralString = (
             f"select case when lo_tell64(%s::int4) <= %s::int8 then lowrite(%s::int4, %s::bytea) end {GUARD}"
         )
@@ -74,7 +74,7 @@ class GuardedDescriptor:
         return self.guarded(query, (self.fd, MAX_SIZE - len(block) - more, self.fd, block), result, writing=True)
 
     def pass_over(self, size: int) -> Statement[int]:
-        """Move past ``size`` bytes, which a descriptor of its own is to write; the result is where they begin."""
+        """Move past ``size`` bytes, which another descriptor will write; the result is where they begin."""
         query: LiteralString = (
             "select case when lo_tell64(%s::int4) <= %s::int8 then lo_lseek64(%s::int4, %s::int8, 1) end,"  # noqa: S608 -- of constants
             " (select lo_close(lo_open(oid, %s::int4)) from pg_largeobject_metadata where oid = %s::oid) " + GUARD
@@ -93,7 +93,7 @@ class GuardedDescriptor:
         return self.guarded(query, params, result, writing=True)
 
     def seek(self, offset: int, whence: int) -> Statement[int]:
-        """Move, to where the server must not find out of range; the result is the new position."""
+        """Move to a position that must be in range; the result is the new position."""
         query: LiteralString = f"select lo_lseek64(%s::int4, %s::int8, %s::int4) {GUARD}"
         return self.guarded(query, (self.fd, offset, whence), integer)
 

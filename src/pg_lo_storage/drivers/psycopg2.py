@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Psycopg2Driver"]
 
-# Bytes of one write up to which SQL is as fast: it is one round trip, a lobject's write is five. More than that is not
-# to be in a statement's text either, which the server logs when it fails.
+# Bytes of one write up to which SQL is as fast: it takes one round trip, a lobject five. More bytes must not stand in a
+# statement's text, which the server logs when the statement fails.
 _BY_SQL: Final = 8 * 1024
 
 _locks: "weakref.WeakKeyDictionary[ext.connection, threading.RLock]" = weakref.WeakKeyDictionary()
@@ -37,7 +37,7 @@ _LENGTH = struct.Struct("!i")
 
 
 class Psycopg2Connection(Protocol):
-    """What tells a psycopg2 connection from another's to a checker, also where psycopg2 has no stubs."""
+    """What a type checker knows a psycopg2 connection by, with or without stubs of psycopg2."""
 
     @property
     def autocommit(self) -> bool:
@@ -53,11 +53,11 @@ class Psycopg2Connection(Protocol):
 class Psycopg2Driver(SQLDriver):
     """Large objects over a :class:`psycopg2.extensions.connection`.
 
-    Descriptors are driven by SQL, but for writes of more than 8 KB, which a lobject does in half the time. It needs
-    psycopg2's own transaction: within an explicit ``BEGIN`` under autocommit, and under a wait callback (gevent), SQL
-    does them as well.
+    SQL drives the descriptors. A native lobject makes writes of more than 8 KB, in half the time, but it needs
+    psycopg2's own transaction: after an explicit ``BEGIN`` in autocommit, and under a wait callback (gevent), SQL makes
+    them too.
 
-    :raises DriverNotFound: the connection is one of psycopg2's asynchronous ones.
+    :raises DriverNotFound: the connection is asynchronous.
     """
 
     __module__ = "pg_lo_storage.drivers"
@@ -80,7 +80,7 @@ class Psycopg2Driver(SQLDriver):
     @property
     @override
     def is_streaming(self) -> bool:
-        return ext.get_wait_callback() is None  # which COPY does without
+        return ext.get_wait_callback() is None  # COPY cannot use one
 
     @override
     def execute_streaming(self, query: LiteralString, params: Sequence[object], sink: Sink) -> int:
@@ -95,7 +95,7 @@ class Psycopg2Driver(SQLDriver):
                 cursor.copy_expert(copy, rows)
             except psycopg2.DatabaseError as error:
                 if error.pgcode is None and self._connection.closed:
-                    # Of which psycopg2 has no more to say than that it is in a COPY.
+                    # psycopg2's own message says only that it is in a COPY.
                     message = "the connection was lost while the server sent a large object"
                     raise psycopg2.OperationalError(message) from error
                 raise
@@ -109,7 +109,7 @@ class Psycopg2Driver(SQLDriver):
     @override
     def in_transaction(self) -> bool:
         status = self._connection.info.transaction_status
-        # ACTIVE is a query of another thread, in a transaction or not: the server will tell.
+        # ACTIVE: another thread runs a query, in a transaction or not. The server will tell.
         return status in _IN_TRANSACTION
 
     @property
@@ -123,9 +123,9 @@ class Psycopg2Driver(SQLDriver):
 
 
 class Psycopg2LargeObject(SQLLargeObject):
-    """A descriptor driven by SQL, but for what a native lobject writes."""
+    """A descriptor driven by SQL; a native lobject makes its large writes."""
 
-    _batch_of_a_write: ClassVar[int] = MAX_SIZE  # each block is waited for: one lobject does for them all
+    _batch_of_a_write: ClassVar[int] = MAX_SIZE  # each block is waited for, so one lobject writes them all
 
     def __init__(
         self,
@@ -155,9 +155,9 @@ class Psycopg2LargeObject(SQLLargeObject):
 
 @contextlib.contextmanager
 def _lobject(connection: ext.connection, oid: int) -> "Generator[ext.lobject[bytes]]":
-    """Give a native lobject to write to, which must not outlive the block.
+    """Yield a native lobject to write to, which must not outlive the ``with`` block.
 
-    Wherever it is freed it closes its descriptor, which may be another object's by then; and it waits for its
+    When it is freed it closes its descriptor, whose number may be another object's by then. It also waits for its
     connection, which may be in a query of another thread.
     """
     native = connection.lobject(oid, "wb")
@@ -165,7 +165,7 @@ def _lobject(connection: ext.connection, oid: int) -> "Generator[ext.lobject[byt
         yield native
     finally:
         if connection.closed:
-            connection.close()  # it may be lost, and the lobject would print an error when it is freed
+            connection.close()  # on a lost one the lobject would print an error when it is freed
         with contextlib.suppress(psycopg2.Error):  # in a failed transaction
             native.close()
 
@@ -181,9 +181,9 @@ def lock_of(connection: ext.connection) -> threading.RLock:
 
 @contextlib.contextmanager
 def _conflicts(oid: int) -> Generator[None]:
-    """Recognise a concurrent writer: native calls carry no SQLSTATE, but these texts the server never translates.
+    """Recognise a concurrent writer by texts that the server never translates: native calls carry no SQLSTATE.
 
-    The object was there, and the role had the right to write: only that it is gone, in any language, has its oid in it.
+    The object was there, and the role may write to it. So a message that has the oid says that the object is gone.
     """
     try:
         yield
@@ -195,9 +195,9 @@ def _conflicts(oid: int) -> Generator[None]:
 
 
 class CopiedRows:
-    """What COPY is to write to, in binary: hands the one field of each row to a sink.
+    """The file that a binary COPY writes to; it hands the one field of each row to a sink.
 
-    Each write is one row, the first with the format's header before it, and the last with its trailer alone:
+    Each write is one row. The first begins with the format's header, the last is the format's trailer alone:
     https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
     """
 

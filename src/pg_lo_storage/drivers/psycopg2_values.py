@@ -43,13 +43,13 @@ class Cursor(ext.cursor):
 
 
 def quotable(connection: ext.connection, params: Sequence[object]) -> list[object]:
-    """Return the parameters in adapters that nobody can replace, those of other types as they are."""
+    """Return the parameters, wrapped in adapters that nobody can replace; those of other types stay as they are."""
     adapters = _UNENCODED if _is_unencoded(connection) else _ADAPTERS
     return [adapters[type(value)](value) if type(value) in adapters else value for value in params]
 
 
 def _is_unencoded(connection: ext.connection) -> bool:
-    """Tell whether text comes as the database has it (SQL_ASCII), of which psycopg2 reads ASCII only."""
+    """Tell whether the server sends text in no known encoding (SQL_ASCII); psycopg2 reads only ASCII then."""
     return ext.encodings.get(connection.encoding) == "ascii"
 
 

@@ -76,7 +76,7 @@ class Psycopg3Driver(SQLDriver):
     def _synchronise(self) -> None:
         with self._connection.lock:
             self._connection.wait(sending(self._connection.pgconn))
-        # A pipeline within the pipeline synchronises both at its end: results are there, the status is settled.
+        # The end of an inner pipeline synchronises both: then results are there, and the status is settled.
         with self._connection.pipeline():
             pass
 
@@ -89,7 +89,7 @@ class Psycopg3Driver(SQLDriver):
     def in_transaction(self) -> bool:
         if in_pipeline(self._connection):
             self._synchronise()
-        # ACTIVE is a query of another thread, in a transaction or not: the server will tell.
+        # ACTIVE: another thread runs a query, in a transaction or not. The server will tell.
         return self._connection.pgconn.transaction_status in _IN_TRANSACTION
 
     @property
@@ -108,7 +108,7 @@ class _Cursor(psycopg.Cursor[tuple[object, ...]]):
 
 
 def _is_inside_a_query_of(connection: psycopg.Connection[object]) -> bool:
-    """Tell whether this thread holds the connection's lock, for which it would wait for ever."""
+    """Tell whether this thread already holds the connection's lock: it would wait for itself for ever."""
     frame = inspect.currentframe()
     while frame is not None:
         if frame.f_globals.get("__name__", "").partition(".")[0] == "psycopg":

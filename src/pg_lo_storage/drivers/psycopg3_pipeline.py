@@ -1,7 +1,7 @@
-"""Statements of psycopg 3 in a pipeline that one thread has for itself, results handed on while the server sends more.
+"""A pipeline of psycopg 3 for one thread alone, which hands results on while the server sends more.
 
-:meth:`psycopg.Connection.pipeline` lets other threads' statements in, and :meth:`psycopg.Cursor.stream` leaves libpq in
-its single-row mode, in which a pipeline that comes next fails; a pipeline ends that mode itself:
+:meth:`psycopg.Connection.pipeline` lets other threads' statements in. :meth:`psycopg.Cursor.stream` leaves libpq in its
+single-row mode, in which the next pipeline fails; a pipeline itself ends that mode:
 https://www.postgresql.org/docs/current/libpq-pipeline-mode.html
 """
 
@@ -27,14 +27,14 @@ __all__ = ["can_pipeline", "in_pipeline", "run_all", "sending", "stream_rows"]
 
 
 def can_pipeline(connection: "psycopg.Connection[object]") -> bool:
-    """Tell whether there can be a pipeline of ours: not within another, nor where psycopg is to begin a transaction."""
+    """Tell whether our pipeline can begin: not within another, nor where psycopg must first begin a transaction."""
     begins = connection.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE and not connection.autocommit
     return not begins and not in_pipeline(connection) and psycopg.Pipeline.is_supported()
 
 
 def in_pipeline(connection: object) -> bool:
     """Tell whether the connection's user has it in a pipeline."""
-    # Not by libpq's status, which is that of another thread's pipeline of ours as well.
+    # libpq's status would also report our own pipeline in another thread.
     return getattr(connection, "_pipeline", None) is not None
 
 
@@ -68,7 +68,7 @@ def _run(connection: "psycopg.Connection[object]", statements: "PQGen[int]") -> 
 
 
 def _leave_pipeline(connection: "psycopg.Connection[object]") -> None:
-    """Leave it, where an exception came between (a signal's, for example) once what is pending was cancelled."""
+    """Leave the pipeline; after an exception (a signal's, for example) first cancel what is pending."""
     pgconn = connection.pgconn
     is_cancelled = False
     try:
@@ -79,7 +79,7 @@ def _leave_pipeline(connection: "psycopg.Connection[object]") -> None:
                 if not is_cancelled:
                     is_cancelled = True
                     connection.cancel()
-                    pgconn.pipeline_sync()  # or the server may wait for more, and say nothing
+                    pgconn.pipeline_sync()  # without it the server may wait for more, and say nothing
                 pgconn.get_result()
             else:
                 return
@@ -94,7 +94,7 @@ def _pipeline(
     results: "list[PGresult]",
     sink: Sink | None = None,
 ) -> "PQGen[int]":
-    """Run statements, and gather what they give; with a ``sink`` hand it their rows instead, and return the number."""
+    """Run statements and append their results; with a ``sink``, hand it their rows instead and return how many."""
     pgconn = connection.pgconn
     count = 0
     failure: PGresult | None = None
@@ -117,7 +117,7 @@ def _pipeline(
         elif result.status == ExecStatus.PIPELINE_SYNC:
             break
         else:
-            # What follows the first is only said to be aborted.
+            # Errors after the first only say that the pipeline is aborted.
             failure = failure or result
     if failure is not None:
         raise error_from_result(failure)
@@ -154,14 +154,14 @@ def _send(connection: "psycopg.Connection[object]", query: LiteralString, params
 
 @functools.lru_cache(1_000)
 def _numbered(query: str) -> bytes:
-    """Return the query as the server has it, with ``$1`` in the place of the first ``%s``."""
+    """Return the query in the server's form, with ``$1`` in place of the first ``%s``."""
     first, *rest = query.split("%s")
     text = first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
     return text.replace("%%", "%").encode()
 
 
 def sending(pgconn: "PGconn") -> "PQGen[None]":
-    """Send what is queued. psycopg waits for results before: of a large value sent in part, there never are any."""
+    """Send what is queued. psycopg would first wait for results, which never come while a large value is half sent."""
     while pgconn.flush():
         if (yield Wait.RW) & Ready.R:
             pgconn.consume_input()

@@ -19,7 +19,7 @@ __all__ = ["ADAPTERS", "Context", "bound"]
 
 
 class _TextLoader(TextBinaryLoader):
-    """Reads text also where it comes as the database has it (SQL_ASCII), which psycopg leaves in bytes."""
+    """Reads text as ``str`` in SQL_ASCII databases too, where psycopg leaves it in bytes."""
 
     @override
     def load(self, data: "Buffer") -> str:
@@ -45,6 +45,6 @@ class Context(NamedTuple):
 def bound(params: Sequence[object]) -> list[object]:
     """Return the parameters of a statement, all integers of one type.
 
-    Or each size of value would be prepared as a statement of its own.
+    Otherwise psycopg would prepare a statement for each size of integer.
     """
     return [Int8(value) if type(value) is int else value for value in params]

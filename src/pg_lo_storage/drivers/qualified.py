@@ -1,8 +1,8 @@
 """SQL whose functions, operators and types are PostgreSQL's own, whatever the session's ``search_path`` holds.
 
-An unqualified call means the overload in the path that fits its arguments best, which anybody may have made who may
-create in one of the path's schemas: https://www.postgresql.org/docs/current/typeconv-func.html. The statements of this
-package are written without a schema, to be read, and are sent with one.
+An unqualified call means the best-fitting overload in the path. Whoever may create in a schema of the path may have
+made that one: https://www.postgresql.org/docs/current/typeconv-func.html. This package's statements are written without
+schemas, for the reader, and are sent with them.
 """
 
 import functools
@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeVar, cast
 
 __all__ = ["qualified"]
 
-# What looks like a call and is syntax, or resolved by the server without the path.
+# These look like calls, but are syntax, or are resolved by the server without the path.
 _SYNTAX: Final = frozenset(
     {"all", "any", "array", "cast", "coalesce", "exists", "extract", "greatest", "least", "operator", "values"}
 )
@@ -37,15 +37,15 @@ class _Qualifies(Protocol):
 def _qualified(query: str) -> str:
     """Return a query with its functions, operators, types and system catalogues qualified by ``pg_catalog``.
 
-    Names of functions stand right before their parenthesis, operators between spaces. All operators then have the same
-    precedence and go from left to right: parentheses say where that is not meant. ``nullif``, ``in``, ``between``, and
-    ``case`` with a value cannot be qualified, and are not to be used; nor ``unnest`` of several arrays, which are
-    ``rows from`` one each. What is qualified stays as it is.
+    Write a function's name right before its parenthesis, and an operator between spaces. Qualified operators all have
+    the same precedence, from left to right: use parentheses. ``nullif``, ``in``, ``between``, and ``case`` with a value
+    cannot be qualified: do not use them. Instead of ``unnest`` of several arrays use ``rows from`` with one each. What
+    is qualified already stays as it is.
     """
     return _TOKEN.sub(_qualify, query)
 
 
-# The cache itself, which has no type of its arguments.
+# lru_cache() loses the types of the arguments.
 qualified: Final = cast("_Qualifies", _qualified)
 
 

@@ -1,8 +1,7 @@
 """The large-object statements: text, parameters and what the rows mean, for drivers of either kind.
 
-Functions: https://www.postgresql.org/docs/current/lo-funcs.html. Each statement joins
-``pg_largeobject_metadata``, readable by every role, so that a missing object gives no row where the function
-alone would raise and abort the transaction.
+Functions: https://www.postgresql.org/docs/current/lo-funcs.html. Each statement joins ``pg_largeobject_metadata``,
+which every role may read. So a missing object gives no row; the function alone would abort the transaction.
 """
 
 import operator
@@ -45,7 +44,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 WARM_UP: Final = 4 * 1024 * 1024
-"""What a new backend is made to allocate once: then it keeps the memory of large blocks instead of asking for each."""
+"""Bytes that a new backend is made to allocate once: after that it keeps the memory of large blocks for the next."""
 
 # The first key of the advisory locks on oids: any number, but always the same.
 _APPEND_LOCK: Final = 0x706C6F73
@@ -63,7 +62,7 @@ class Statement(Generic[T_co]):
     result: Callable[[Rows], T_co]
     oid: int | None = None
     writing: bool = False
-    """Whether it changes an object: errors that only then are another writer's."""
+    """Whether it changes an object: only then do some errors mean another writer."""
     descriptor: bool = False
     """Whether it uses a descriptor, which may be stale."""
     unlinks: Collection[int] = ()
@@ -74,7 +73,7 @@ class Statement(Generic[T_co]):
 
 
 def translated(sqlstate: str | None, error: Exception, statement: Statement[object]) -> LargeObjectError | None:
-    """Return the package's error for what a statement raised; ``None`` for the driver's own to pass."""
+    """Return the package's error for what a statement raised; ``None`` if the driver's own is to pass."""
     return translate(
         sqlstate,
         statement.oid,
@@ -86,7 +85,7 @@ def translated(sqlstate: str | None, error: Exception, statement: Statement[obje
 
 
 def is_oid(oid: int) -> bool:
-    """Tell whether an object can have that oid; without it there is nothing to ask the server."""
+    """Tell whether an object can have that oid; if not, there is nothing to ask the server."""
     return 0 < operator.index(oid) <= MAX_OID
 
 
@@ -117,7 +116,7 @@ def from_bytes(data: Buffer, make: LiteralString | None = None) -> Statement[int
     return Statement("select " + (make or MAKE), (byte_view(data),), integer, writing=True)
 
 
-# What the pages of an object are compressed by is asked of the server once in a session.
+# The server is asked once in a session for its fastest way to compress an object's pages.
 _FAST: Final = (
     "set_config('default_toast_compression',"
     " coalesce((select value from current_setting('pg_lo_storage.fastest', true) as value where value <> ''),"
@@ -136,11 +135,11 @@ MAKE_FAST: Final = (
     + " end, case when set_config('default_toast_compression', current_setting('pg_lo_storage.before'), true) = ''"
     " then 0::oid end)"
 )
-"""The same with lz4, where the server has it, and with what it was set to again after that."""
+"""The same, compressed by lz4 if the server has it; afterwards the setting is what it was before."""
 
 
 def compress_fast() -> Statement[str]:
-    """Have the transaction compress by lz4, where the server has it; the result is what it did before."""
+    """Have the transaction compress by lz4, if the server has it; the result is the method before."""
     query: LiteralString = (
         "select before, "  # noqa: S608 -- of constants
         + _FAST
@@ -150,7 +149,7 @@ def compress_fast() -> Statement[str]:
 
 
 def compress_by(method: str) -> Statement[None]:
-    """Have the transaction compress by that."""
+    """Have the transaction compress by ``method``."""
     return Statement("select set_config('default_toast_compression', %s::text, true)", (method,), lambda _rows: None)
 
 
@@ -220,13 +219,13 @@ def open_descriptor(oid: int, mode: AccessMode) -> Statement[tuple[int, str]]:
 
 
 def wait_for_append(oid: int) -> Statement[None]:
-    """Wait until nobody else appends to the object; holds until the transaction ends."""
+    """Wait for the object's append lock, which is held until the transaction ends."""
     keys = (_APPEND_LOCK, oid - 2**31)
     return Statement("select pg_advisory_xact_lock(%s::int4, %s::int4)", keys, lambda _rows: None, oid)
 
 
 def require_transaction(oid: int, *, autocommit: bool, in_transaction: bool) -> None:
-    """Raise NoTransactionError where a descriptor would be gone with the statement that opens it."""
+    """Raise NoTransactionError if a descriptor would end with the statement that opens it."""
     if autocommit and not in_transaction:
         message = (
             f"large object {oid} is opened outside a transaction: turn autocommit off, or begin a transaction"
@@ -236,7 +235,7 @@ def require_transaction(oid: int, *, autocommit: bool, in_transaction: bool) -> 
 
 
 def found(oid: int, result: Callable[[Rows], T]) -> Callable[[Rows], T]:
-    """Have no row mean that there is no such object, and ``result`` make one of all else."""
+    """Return ``result`` with a check before it: no rows raise LargeObjectNotFound."""
 
     def checked(rows: Rows) -> T:
         if not rows:

@@ -1,7 +1,7 @@
-"""The statements that read an object in the query that finds it: its start, or a part of it in rows.
+"""Statements that find an object and read it in one: its start, or a part of it in rows.
 
 A ``from`` and a ``where`` clause say which object that is; ``m`` is its row of ``pg_largeobject_metadata``. The clauses
-may be another package's, as those of :mod:`pg_lo_storage.catalogue`. Only this file knows the order of parameters.
+may come from elsewhere, such as :mod:`pg_lo_storage.catalogue`. Only this file knows the order of parameters.
 """
 
 from collections.abc import Callable
@@ -16,14 +16,14 @@ __all__ = ["Start", "get_blocks", "get_start", "start_of", "started", "stream", 
 T = TypeVar("T")
 
 Start: TypeAlias = tuple[int, bytes, tuple[object, ...]]
-"""An object's size, its content or the start of it, and what else was asked for."""
+"""An object's size, its content or the start of that, and the values of further columns."""
 
 _OBJECT: Final = " from pg_largeobject_metadata as m"
 _OF_OID: Final = " where m.oid = %s::oid"
 
-# All of an object, or the start; parameters: up to what size, of how many bytes.
+# All of an object, or the start of a larger one; parameters: the largest size read whole, the bytes of a start.
 _START: Final = "lo_get(m.oid, 0, case when measured.size <= %s::int8 then measured.size else %s::int8 end::int4)"
-# Sizes it, and warms the backend up for a large one; parameters: what is not large, WARM_UP.
+# Measures an object, and warms the backend up for a large one; parameters: the largest small size, WARM_UP.
 _MEASURED: Final = (
     " lateral (select lo_lseek64(fd, 0, 2) as size,"
     " case when lo_lseek64(fd, 0, 2) > %s::int8 then loread(fd, %s::int4) end as warm, lo_close(fd) as closed"
@@ -43,9 +43,9 @@ def started(
     more: LiteralString,
     more_params: tuple[object, ...],
 ) -> Statement[T]:
-    """Measure an object and read all of it, where it has up to ``whole`` bytes, or else ``start`` bytes.
+    """Measure an object and read all of it, if it has at most ``whole`` bytes, or else its first ``start`` bytes.
 
-    ``where`` takes ``params``, and ``more`` columns ``more_params``. The row is for :func:`start_of`.
+    ``params`` are for ``where``, ``more_params`` for the further columns ``more``. :func:`start_of` reads the row.
     """
     query: LiteralString = "select measured.size, " + _START + ", " + more + from_ + "," + _MEASURED + where
     return Statement(query, (whole, start, *more_params, BLOCK, WARM_UP, *params), result, oid)
@@ -59,7 +59,7 @@ def start_of(rows: Rows) -> Start:
 def get_start(
     oid: int, whole: int, start: int, more: LiteralString = "null", params: tuple[object, ...] = ()
 ) -> Statement[Start]:
-    """Read the start of an object as :func:`started`; ``more`` columns take ``params``, and ``oid`` is a name's."""
+    """Read the start of an object as :func:`started` does; ``params`` are for ``more``, and ``oid`` must be valid."""
     result = found(oid, start_of)
     return started(_OBJECT, _OF_OID, (oid,), result, oid=oid, whole=whole, start=start, more=more, more_params=params)
 
@@ -75,7 +75,7 @@ def streamed(
     size: int,
     block: int,
 ) -> Statement[T]:
-    """Read a part of an object in rows of ``block`` bytes, and an empty one; ``where`` takes ``params``."""
+    """Read a part of an object in rows of ``block`` bytes, and an empty last row; ``params`` are for ``where``."""
     query: LiteralString = (
         "select case when i < blocks then loread(fd, least(block, till - start - (i * block))::int4)"  # noqa: S608 -- of constants
         " when lo_close(fd) = 0 then ''::bytea end"
@@ -94,12 +94,12 @@ def streamed(
 
 
 def stream(oid: int, offset: int, size: int, block: int) -> Statement[int]:
-    """Read as :func:`get_blocks`, rows going elsewhere; the result is their number."""
+    """Read as :func:`get_blocks` does, for rows that go to a sink; the result is their number."""
     return _streamed(oid, offset, size, block, integer)
 
 
 def get_blocks(oid: int, offset: int, size: int, block: int) -> Statement[list[bytes]]:
-    """Read a part of an object in rows as :func:`streamed`; the result leaves the empty one out."""
+    """Read a part of an object in rows as :func:`streamed` does; the result leaves the empty row out."""
     return _streamed(oid, offset, size, block, lambda rows: [as_bytes(row[0]) for row in rows if row[0]])
 
 

@@ -1,4 +1,4 @@
-"""Which driver serves a connection: decided by the connection's type, when it is asked for."""
+"""Which driver serves a connection: the connection's type decides, at run time."""
 
 import functools
 import importlib
@@ -13,7 +13,7 @@ from pg_lo_storage.exceptions import DriverNotFound
 __all__ = ["DriverFactory", "get_driver", "load_factory", "register_driver"]
 
 DriverFactory: TypeAlias = Callable[..., LargeObjectDriver]
-"""Called with one raw connection, returns its driver: usually the driver's class."""
+"""Takes a raw connection and returns its driver; usually the driver's class."""
 
 ENTRY_POINTS: Final = "pg_lo_storage.drivers"
 
@@ -39,20 +39,23 @@ def register_driver(connection_type: type | str, factory: DriverFactory | str) -
 def get_driver(connection: object, *, driver: DriverFactory | str | None = None) -> LargeObjectDriver:
     """Return the driver of a raw DB-API connection.
 
-    Looked for in this order: ``driver``, a factory or its dotted name; :func:`register_driver`; entry points of
+    It is looked for in this order: ``driver``, a factory or its dotted name; :func:`register_driver`; entry points of
     the group ``pg_lo_storage.drivers``, whose names are dotted connection classes; the built-in drivers.
 
-    Raises :exc:`DriverNotFound`, with all that was tried.
+    :raises DriverNotFound: none of these serves the connection, or the one that does cannot be imported.
     """
     if driver is not None:
         return load_factory(driver)(connection)
-    # __class__, not type(): tracing proxies around a connection tell what they stand for.
+    # __class__, not type(): there a tracing proxy tells the class of its connection.
     connection_type: type = connection.__class__
     return _factory_for(connection_type)(connection)
 
 
 def load_factory(factory: DriverFactory | str) -> DriverFactory:
-    """Return ``factory``, imported where it is a dotted name; raises DriverNotFound where that fails."""
+    """Return ``factory``, imported if it is a dotted name.
+
+    :raises DriverNotFound: it cannot be imported.
+    """
     if not isinstance(factory, str):
         return factory
     module, _, name = factory.partition(":") if ":" in factory else factory.rpartition(".")
@@ -80,7 +83,7 @@ def _factory_for(connection_type: type) -> DriverFactory:
 
 
 def sources() -> Iterator[tuple[str, dict[str, DriverFactory | str]]]:
-    """Yield where drivers are looked for, in order, with what is known there by the connection class's name."""
+    """Yield the places where drivers are looked for, in order, each with its factories by connection class."""
     yield "register_driver", _registered
     points = importlib.metadata.entry_points(group=ENTRY_POINTS)
     # An entry point's value may end in "[extra]", which is of no use here.

@@ -30,21 +30,21 @@ class SQLDriver(abc.ABC):
 
     @abc.abstractmethod
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        """Run one statement with ``%s`` placeholders, all its rows as the result; exceptions untranslated."""
+        """Run one statement with ``%s`` placeholders and return all its rows; exceptions pass untranslated."""
 
     def execute_all(self, statements: Sequence[tuple[LiteralString, Sequence[object]]]) -> list[Rows]:
-        """Run some statements in turn, as one :meth:`execute` each; to be overridden where they need not wait."""
+        """Run statements in turn, each by :meth:`execute`; override this if they need not wait for each other."""
         return [self.execute(query, params) for query, params in statements]
 
     @property
     def is_streaming(self) -> bool:
-        """Whether :meth:`execute_streaming` hands a row on before the next has come, as things are now."""
+        """Whether :meth:`execute_streaming` at present hands each row on before the next has come."""
         return False
 
     def execute_streaming(self, query: LiteralString, params: Sequence[object], sink: Sink) -> int:
-        """Run a statement whose rows are one bytea each, hand them to ``sink``, which never raises; count them.
+        """Run a statement whose rows are one bytea each, hand them to ``sink`` and return their number.
 
-        To be overridden together with :attr:`is_streaming`.
+        ``sink`` never raises. Override this together with :attr:`is_streaming`.
         """
         rows = self.execute(query, params)
         for (value,) in rows:
@@ -79,26 +79,30 @@ class SQLDriver(abc.ABC):
         writing: bool = False,
         descriptor: bool = False,
     ) -> Rows:
-        """Run a large-object statement; raises the package's errors, with the driver's as the cause."""
+        """Run a large-object statement and return its rows.
+
+        :raises LargeObjectError: the server refuses it; the driver's exception is the cause.
+        """
         statement = Statement(query, tuple(params), lambda rows: rows, oid, writing=writing, descriptor=descriptor)
         return self.perform(statement)
 
     def perform(self, statement: Statement[T]) -> T:
-        """Run a statement and return what it makes of its rows; raises the package's errors, as :meth:`run`."""
+        """Run a statement and return its result; errors are those of :meth:`run`."""
         with self._translating(statement):
             rows = self.execute(statement.query, statement.params)
         return statement.result(rows)
 
     def perform_all(self, statements: Sequence[Statement[T]]) -> list[T]:
-        """Run statements of one kind in turn and return what they make of their rows; errors as of :meth:`perform`."""
+        """Run statements of one kind in turn and return their results; errors are those of :meth:`run`."""
         with self._translating(statements[0]):
             results = self.execute_all([(statement.query, statement.params) for statement in statements])
         return [statement.result(rows) for statement, rows in zip(statements, results, strict=True)]
 
     def perform_streaming(self, statement: Statement[T], sink: Sink) -> T:
-        """Run a statement whose rows go to ``sink``; what it makes a result of is one row with their number.
+        """Run a statement whose rows go to ``sink``; the statement makes its result of one row, their number.
 
-        What ``sink`` raises is raised when the statement has ended: stopped half-way it would abort the transaction.
+        An exception of ``sink`` is raised when the statement has ended: stopped half-way, it would abort the
+        transaction.
         """
         receiver = sink if isinstance(sink, Receiver) else Receiver(sink, with_empty=True)
         with self._translating(statement):

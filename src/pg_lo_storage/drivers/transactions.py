@@ -1,4 +1,4 @@
-"""Whether what is done next is part of a transaction."""
+"""Whether the next statement is part of a transaction."""
 
 from pg_lo_storage.drivers.base import LargeObjectDriver
 from pg_lo_storage.drivers.sql import SQLDriver
@@ -8,11 +8,11 @@ __all__ = ["begins_by_itself"]
 
 
 def begins_by_itself(driver: LargeObjectDriver) -> bool:
-    """Return whether there is a transaction; with autocommit off this begins it."""
+    """Tell whether there is a transaction; with autocommit off, begin it first."""
     if driver.in_transaction:
         return True
     if isinstance(driver, SQLDriver) and driver.autocommit:
         return False
-    # With autocommit off any statement begins the transaction; of other drivers only trying tells.
+    # With autocommit off any statement begins the transaction. Other drivers do not tell: one is tried.
     driver.exists(MAX_OID)
     return driver.in_transaction

@@ -22,18 +22,21 @@ __all__ = [
 ]
 
 BLOCK: Final = 256 * 1024
-"""Bytes a row when an object is read in bulk: larger blocks gain nothing, smaller ones cost the server calls."""
+"""Bytes of a row when an object is read in bulk: larger blocks gain nothing, smaller ones cost the server calls."""
 
 BATCH: Final = 4 * 1024 * 1024
-"""Bytes that are read ahead, or sent, without a wait between blocks: what memory a transfer takes."""
+"""Bytes that are read ahead, or sent, without a wait between blocks: a transfer takes so much memory."""
 
-# What the server can also send as text, two characters a byte, in its 1 GB.
+# The server can send so much in its 1 GB even as text, two characters a byte.
 _LARGEST_BLOCK: Final = 1 << 28
 
 
 def check_oid(oid: int) -> int:
-    """Return ``oid`` where an object can have it; raises LargeObjectNotFound, before the server would abort."""
-    oid = int(operator.index(oid))  # of a bool a number, which is how drivers pass it
+    """Return ``oid`` as a plain int.
+
+    :raises LargeObjectNotFound: no object can have it; the server would abort the transaction.
+    """
+    oid = int(operator.index(oid))  # of a bool too, which drivers would pass as a boolean
     if not 0 < oid <= MAX_OID:
         message = f"no large object has oid {oid}: it is between 1 and {MAX_OID}"
         raise LargeObjectNotFound(message, oid=oid)
@@ -41,7 +44,10 @@ def check_oid(oid: int) -> int:
 
 
 def check_mode(mode: AccessMode) -> AccessMode:
-    """Return ``mode`` where it is one of the three; raises ValueError."""
+    """Return ``mode``.
+
+    :raises ValueError: it is none of the three.
+    """
     if mode not in {AccessMode.READ, AccessMode.WRITE, AccessMode.READ_WRITE}:
         message = f"a descriptor is opened for READ, WRITE or READ_WRITE, not {mode!r}"
         raise ValueError(message)
@@ -49,7 +55,11 @@ def check_mode(mode: AccessMode) -> AccessMode:
 
 
 def check_offset(offset: int, oid: int) -> int:
-    """Return ``offset`` where an object can reach it; raises ValueError or LargeObjectTooLarge."""
+    """Return ``offset``.
+
+    :raises ValueError: it is negative.
+    :raises LargeObjectTooLarge: it is past :data:`MAX_SIZE`.
+    """
     offset = operator.index(offset)
     if offset < 0:
         message = f"negative position {offset}"
@@ -61,7 +71,11 @@ def check_offset(offset: int, oid: int) -> int:
 
 
 def byte_view(data: Buffer) -> memoryview:
-    """Return ``data`` as a flat view of its bytes; raises TypeError for str, BufferError where it has gaps."""
+    """Return ``data`` as a flat view of its bytes.
+
+    :raises TypeError: it is no buffer, such as a str.
+    :raises BufferError: it has gaps.
+    """
     view = memoryview(data)
     if not view.c_contiguous:
         message = "memoryview: underlying buffer is not C-contiguous"
@@ -70,7 +84,7 @@ def byte_view(data: Buffer) -> memoryview:
 
 
 def kept(block: Buffer) -> bytes | memoryview:
-    """Return the block, or a copy where it could be changed while it is kept."""
+    """Return the block, or a copy if others could change it while it is kept."""
     if isinstance(block, bytes):
         return block
     view = byte_view(block)
@@ -88,7 +102,10 @@ def integer(rows: list[tuple[object, ...]]) -> int:
 
 
 def check_block(size: int) -> int:
-    """Return ``size`` where one row can hold so many bytes; raises ValueError."""
+    """Return ``size``.
+
+    :raises ValueError: one row cannot hold so many bytes.
+    """
     size = operator.index(size)
     if not 0 <= size <= _LARGEST_BLOCK:
         message = f"a block is between 0 and {_LARGEST_BLOCK} bytes, not {size}"

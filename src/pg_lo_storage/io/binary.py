@@ -1,4 +1,4 @@
-"""What all binary files have in common that are opened by a mode."""
+"""What all binary files that have a mode have in common."""
 
 import io
 from typing import TYPE_CHECKING, NoReturn, Self, SupportsIndex
@@ -19,14 +19,14 @@ __all__ = ["BinaryFile", "RawBinaryIO"]
 
 
 class BinaryFile(RawBinaryIO):
-    """A seekable file that its mode allows to be read or written, and that cannot be pickled."""
+    """A seekable file that can be read or written as its mode says, and cannot be pickled."""
 
     _mode: Mode
 
     @property
     @override
     def mode(self) -> BinaryMode:
-        """The mode, spelled as by CPython's files: what was opened by ``wb+`` says ``rb+``."""
+        """The mode, spelled as by CPython's files: a file opened by ``wb+`` says ``rb+``."""
         return self._mode.reported
 
     @override

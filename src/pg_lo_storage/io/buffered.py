@@ -15,23 +15,23 @@ __all__ = ["BufferedLargeObject"]
 
 
 class BufferedLargeObject(ReadAhead):
-    """Reads through ``descriptor``, or, where there is none, one statement a batch; writes go out at once."""
+    """Reads through ``descriptor``, or without one by a statement for each batch; writes go out at once."""
 
     def __init__(self, driver: "LargeObjectDriver", oid: int, descriptor: "LargeObject | None") -> None:
         super().__init__()
         self.descriptor = descriptor
         self._driver = driver
         self._oid = oid
-        # All of the object, where it is not to be asked for again.
+        # The whole object, if the server is not to be asked for it again.
         self.content: bytes | None = None
-        # Where the descriptor stands; None where that is unknown.
+        # The descriptor's position; None if it is unknown.
         self._descriptor_position: int | None = 0
 
     def fill(self, least: int = 1) -> bool:
-        """Replace the used-up buffer by the next blocks, of ``least`` bytes or more; False at the end."""
+        """Replace the used-up buffer by the next blocks, ``least`` bytes or more; return False at the end."""
         if self.at_known_end():
             return False
-        self.drop()  # before there is more, for the memory
+        self.drop()  # frees the memory before more is read
         ahead = self.wanted(least)
         return self.filled(self._fetch(ahead), ahead)
 
@@ -42,7 +42,7 @@ class BufferedLargeObject(ReadAhead):
             if not self.buffered and size > MAX_BLOCK and not self.is_at_end:
                 parts.append(self._read_through(size))
                 break
-            # After a part the end is told by the next read.
+            # If this read has bytes to return, the next one tells of the end.
             if not self.buffered and ((parts and self.is_at_end) or not self.fill(size)):
                 break
             parts.append(self.take(size))
@@ -50,7 +50,7 @@ class BufferedLargeObject(ReadAhead):
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def read_rest(self) -> bytes:
-        """Return all up to the end, which is asked of the server where it was not read yet."""
+        """Return all bytes up to the end; the server is asked unless the end was read already."""
         parts = self.take_all()
         # A descriptor is asked in any case: it may be stale.
         if self.descriptor is not None or not self.at_known_end():
@@ -86,13 +86,13 @@ class BufferedLargeObject(ReadAhead):
         return blocks
 
     def _read_through(self, size: int) -> bytes:
-        """Return ``size`` bytes past the buffer, fewer only at the end."""
+        """Return ``size`` bytes without buffering, fewer only at the end."""
         self.drop()
         if self.content is not None:
             data = self.content[self.position : self.position + size]
             self.moved(self.position + len(data))
             return data
-        content = io.BytesIO()  # which gives its buffer away without a copy
+        content = io.BytesIO()  # whose getvalue() makes no copy
         if self.descriptor is None:
             self.moved(self.position + bulk.stream(self._driver, self._oid, self.position, size, content.write))
         else:
@@ -103,7 +103,7 @@ class BufferedLargeObject(ReadAhead):
     def _place(self, descriptor: "LargeObject") -> None:
         if self._descriptor_position != self.position:
             descriptor.seek(self.position)
-        self._descriptor_position = None  # until the call that follows has gone well
+        self._descriptor_position = None  # until the call that follows succeeds
 
     def _placed(self, position: int) -> None:
         self.moved(position)

@@ -21,12 +21,15 @@ class LargeObjectIO(OpenFile):
     ``oid=0`` with ``wb``, ``ab`` or ``xb`` creates an object; ``w`` does **not** truncate an existing one,
     :meth:`truncate` does. ``x`` takes oid 0 or a free oid.
 
-    Reads are buffered, writes are sent at once. Opened in a transaction, or for writing, the file belongs to the
-    current transaction and raises :exc:`StaleLargeObject` when that, or the savepoint it was opened under, is
-    over. Opened for reading in autocommit it belongs to none: each batch is a statement of its own.
+    Reads are buffered, writes are sent at once. A file opened in a transaction, or for writing, is valid until that
+    transaction, or the savepoint it was opened under, is over. A file opened for reading in autocommit belongs to no
+    transaction: each batch is a statement of its own.
 
-    Raises :exc:`ValueError` for a mode that is none, or that cannot create where ``oid`` is 0;
-    :exc:`LargeObjectNotFound`, :exc:`LargeObjectExists`; :exc:`NoTransactionError` for writing in autocommit.
+    :raises ValueError: the mode is invalid, or cannot create and ``oid`` is 0.
+    :raises LargeObjectNotFound: there is no such object.
+    :raises LargeObjectExists: the mode is ``x``, and ``oid`` is taken.
+    :raises NoTransactionError: it is opened for writing in autocommit.
+    :raises StaleLargeObject: it is used when its transaction or savepoint is over.
     """
 
     __module__ = "pg_lo_storage.io"
@@ -53,7 +56,7 @@ class LargeObjectIO(OpenFile):
         return self.read()
 
     def read1(self, size: SupportsIndex | None = -1, /) -> bytes:
-        """Return what is buffered, or else of one block, up to ``size`` bytes."""
+        """Return up to ``size`` bytes that are buffered, or else of the next block."""
         limit = -1 if size is None else operator.index(size)
         with self._lock:
             self._check_readable("read1")
@@ -69,7 +72,7 @@ class LargeObjectIO(OpenFile):
         return len(data)
 
     def readinto1(self, buffer: Buffer, /) -> int:
-        """Read into ``buffer`` what is buffered, or else of one block; return the number of bytes."""
+        """Read into ``buffer`` what is buffered, or else from the next block; return the number of bytes."""
         target = self._target("readinto1", buffer)
         data = self.read1(len(target))
         target[: len(data)] = data
@@ -90,7 +93,10 @@ class LargeObjectIO(OpenFile):
         return b"".join(parts)
 
     def chunks(self, size: int = BLOCK) -> Iterator[bytes]:
-        """Yield the rest of the file in blocks of ``size`` bytes; the last may be shorter."""
+        """Yield the rest of the file in blocks of ``size`` bytes; the last may be shorter.
+
+        :raises ValueError: ``size`` is not positive.
+        """
         if size <= 0:
             message = f"a block has at least one byte, not {size}"
             raise ValueError(message)
@@ -117,7 +123,7 @@ class LargeObjectIO(OpenFile):
 
     @override
     def writelines(self, lines: Iterable[Buffer], /) -> None:
-        # Lines are short and every write is a query: they go out in blocks, as a buffered file's do.
+        # Every write is a query: short lines go out in blocks, as a buffered file's do.
         with self._lock:
             self._check_writable("writelines")
         block = bytearray()
@@ -169,7 +175,7 @@ class LargeObjectIO(OpenFile):
             return length
 
     def _before_change(self) -> None:
-        """Called before what is sent to the server changes the object."""
+        """Called before a statement that changes the object."""
 
     def _target(self, operation: str, buffer: Buffer) -> memoryview:
         target = memoryview(buffer)

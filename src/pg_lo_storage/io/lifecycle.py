@@ -1,4 +1,4 @@
-"""The life of an open file: its mode, who may use it until when, and how it is closed, or forgotten."""
+"""The life of an open file: its mode, how long it is valid, and how it is closed or forgotten."""
 
 import io
 import operator
@@ -25,7 +25,7 @@ __all__ = ["OpenFile"]
 
 
 class OpenFile(BinaryFile):
-    """What :class:`LargeObjectIO` is but for reading and writing."""
+    """All of :class:`LargeObjectIO` except reading and writing."""
 
     _opened = False
     _abandoned = False
@@ -57,7 +57,7 @@ class OpenFile(BinaryFile):
     @property
     @override
     def name(self) -> str:
-        """The oid as a string: what libraries that ask a file for its name are given."""
+        """The oid as a string, for libraries that ask a file for its name."""
         return str(self._oid)
 
     @override
@@ -78,7 +78,7 @@ class OpenFile(BinaryFile):
         try:
             descriptor.close()
         except Exception as error:
-            # Everything written is at the server already; what must not be lost is the error in flight.
+            # Everything written is at the server already: only the error in flight could be lost.
             if in_flight is None:
                 raise
             in_flight.add_note(f"closing {self!r} failed as well: {error}")
@@ -96,11 +96,11 @@ class OpenFile(BinaryFile):
             return
         self._abandoned = True
         if self._pid != os.getpid():
-            return  # the parent's file, and its pending bytes, are no concern of a child's
+            return  # a child process leaves the file, and its pending bytes, to the parent
         warnings.warn(f"unclosed file {source!r}", ResourceWarning, stacklevel=2, source=source)
 
     def _check(self) -> None:
-        """Raise ValueError where the file is closed, StaleLargeObject where its lifetime is over."""
+        """Raise ValueError if the file is closed, StaleLargeObject if its lifetime is over."""
         if self.closed:
             self._check_open()
         if self._abandoned:

@@ -1,4 +1,4 @@
-"""Until when an open file may be used, besides being closed."""
+"""How long an open file may be used before it is closed."""
 
 from typing import TYPE_CHECKING
 
@@ -11,21 +11,21 @@ __all__ = ["Lifetime", "OfTransaction", "over"]
 
 
 class Lifetime:
-    """Without an end: each block is read by a statement of its own."""
+    """A lifetime without an end: each block is read by a statement of its own."""
 
     def check(self) -> None:
-        """Raise StaleLargeObject where the file is open no longer."""
+        """Raise StaleLargeObject if the lifetime is over."""
 
 
 class OfTransaction(Lifetime):
-    """That of a descriptor: the transaction in which it was opened. What ends before shows when it is used."""
+    """A descriptor's lifetime: the transaction. The end of its savepoint is found out only by using it."""
 
     def __init__(self, driver: "LargeObjectDriver", oid: int) -> None:
         self._driver = driver
         self._oid = oid
 
     def check(self) -> None:
-        """Raise StaleLargeObject where it shows, without a query, that there is no transaction."""
+        """Raise StaleLargeObject if there is no transaction; nothing is sent."""
         if not self._driver.in_transaction:
             raise over(self._oid)
 

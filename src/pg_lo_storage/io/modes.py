@@ -23,9 +23,9 @@ class Mode(NamedTuple):
     name: BinaryMode
     """The usual spelling: ``rb``, ``rb+``, ``wb``, ..."""
     reported: BinaryMode
-    """What an open file says its mode is; as CPython's, ``rb+`` where it was ``wb+``.
+    """The mode that an open file reports; as in CPython, ``rb+`` for ``wb+``.
 
-    By what it says libraries such as gzip decide whether to read or to write.
+    Libraries such as gzip decide by it whether to read or to write.
     """
 
     @property
@@ -54,7 +54,11 @@ _BY_SPELLING: Final = {"".join(letters): mode for mode in _MODES for letters in 
 
 
 def parse_mode(mode: object) -> Mode:
-    """Read any spelling of a binary mode; raises ValueError for text modes and all else, TypeError for no string."""
+    """Read any spelling of a binary mode.
+
+    :raises ValueError: it is a text mode, or no mode.
+    :raises TypeError: it is no string.
+    """
     if not isinstance(mode, str):
         message = f"a mode is a string, not {type(mode).__name__}"
         raise TypeError(message)

@@ -15,7 +15,7 @@ __all__ = ["open_for_reading", "open_large_object"]
 
 
 def open_large_object(driver: "LargeObjectDriver", oid: int, mode: "Mode") -> "tuple[int, LargeObject | None]":
-    """Open, or create, by that mode; the descriptor is ``None`` where it is read outside a transaction."""
+    """Open or create an object; return its oid and its descriptor, ``None`` for reading outside a transaction."""
     mode.check_oid(oid)
     if mode.kind == "x" or not oid:
         _require_transaction(driver)
@@ -23,17 +23,17 @@ def open_large_object(driver: "LargeObjectDriver", oid: int, mode: "Mode") -> "t
     if mode.writable:
         descriptor = driver.open(oid, AccessMode.READ_WRITE if mode.readable else AccessMode.WRITE)
         if mode.kind == "a" and driver.sql is not None:
-            # Finding the end and writing there are two steps: who appends comes after who appended.
+            # Finding the end and writing there are two steps, so appending transactions take turns.
             waiting = wait_for_append(oid)
             driver.sql.execute(waiting.query, waiting.params)
         return oid, descriptor
     if (opened := open_for_reading(driver, oid)) is None:
-        driver.size(oid)  # opening is where a missing or forbidden file must show
+        driver.size(oid)  # a missing or forbidden object must show at opening
     return oid, opened
 
 
 def open_for_reading(driver: "LargeObjectDriver", oid: int) -> "LargeObject | None":
-    """Open a descriptor; ``None``, and nothing was sent, outside a transaction."""
+    """Open a descriptor; outside a transaction send nothing and return ``None``."""
     try:
         return driver.open(oid, AccessMode.READ)
     except NoTransactionError:
@@ -41,7 +41,7 @@ def open_for_reading(driver: "LargeObjectDriver", oid: int) -> "LargeObject | No
 
 
 def _require_transaction(driver: "LargeObjectDriver") -> None:
-    """Raise NoTransactionError before an object is created that would be committed, and orphaned, at once."""
+    """Raise NoTransactionError before autocommit can commit, and orphan, a new object."""
     if not begins_by_itself(driver):
         message = (
             "a large object is written in a transaction: turn autocommit off, or begin a transaction"

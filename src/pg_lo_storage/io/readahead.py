@@ -7,8 +7,8 @@ from pg_lo_storage.drivers.values import BATCH, BLOCK
 
 __all__ = ["Ahead", "ReadAhead"]
 
-# Read-ahead is BLOCK from the start of an object, so that a small one is read whole. A jump is often followed by
-# a few bytes only (zip directories, PDF cross references): from there it grows while reading is sequential.
+# Read-ahead is BLOCK from the start of an object, so that a small one is read whole. After a jump often only a few
+# bytes are read (zip directories, PDF cross references): it starts small there, and grows while reading is sequential.
 _AHEAD_AFTER_SEEK: Final = 8 * 1024
 _GROWTH: Final = 4
 # Blocks as large as the reader's own need not be cut; smaller than this they cost the server too many calls.
@@ -28,7 +28,7 @@ class ReadAhead:
     def __init__(self) -> None:
         self.position: int = 0
         self._blocks: list[bytes] = []
-        self._block = BLOCK  # the size of all but the last
+        self._block = BLOCK  # the size of all blocks but the last
         self._start = self._end = 0
         # Whether the buffer ends where the object ended when it was read.
         self._is_last = False
@@ -51,14 +51,14 @@ class ReadAhead:
         return data
 
     def take_line(self, limit: int) -> bytes:
-        """Return buffered bytes up to a line's or a block's end, at most ``limit`` where that is not negative."""
+        """Return buffered bytes up to a line's or a block's end, at most ``limit`` unless that is negative."""
         index, start = divmod(self.position - self._start, self._block)
         block = self._blocks[index]
         length = (block.find(b"\n", start) + 1 or len(block)) - start
         return self.take(length if limit < 0 else min(limit, length))
 
     def take_all(self) -> list[bytes]:
-        """Return all buffered bytes, by their blocks."""
+        """Return all buffered bytes, block by block."""
         parts: list[bytes] = []
         while self._blocks and self.position < self._end:
             parts.append(self.take(self._block))
@@ -66,11 +66,11 @@ class ReadAhead:
 
     @property
     def is_at_end(self) -> bool:
-        """Whether the buffer is used up and was the last."""
+        """Whether the buffer is used up and ended where the object did."""
         return self._is_last and self.position == self._end
 
     def at_known_end(self) -> bool:
-        """Tell, once, that the buffer is used up and was the last: asked again, the object may have grown."""
+        """Return :attr:`is_at_end`, once: by the next call the object may have grown."""
         if not self.is_at_end:
             return False
         self.drop()
@@ -85,7 +85,7 @@ class ReadAhead:
         return Ahead(block, -(-size // block))
 
     def filled(self, blocks: list[bytes], ahead: Ahead) -> bool:
-        """Replace the buffer by what was read at the position, when that much was wanted; False for nothing."""
+        """Replace the buffer by ``blocks``, read at the position for ``ahead``; return False if they are empty."""
         wanted, size = ahead.block * ahead.number, sum(map(len, blocks))
         self._ahead = min(_GROWTH * wanted, BATCH)
         self._blocks, self._block = blocks, ahead.block
@@ -111,7 +111,7 @@ class ReadAhead:
             self._ahead = _AHEAD_AFTER_SEEK if position else BLOCK
 
     def moved(self, position: int) -> None:
-        """Take note that what was read or written past the buffer ended there."""
+        """Move to where a read or a write without the buffer ended."""
         self.position = self._start = self._end = position
 
     def drop(self) -> None:
