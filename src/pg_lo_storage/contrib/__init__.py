@@ -1,1 +1,1 @@
-"""Large objects in the interfaces of other libraries, each a module that needs its library."""
+"""Large objects in the interfaces of other libraries; each module needs its library."""

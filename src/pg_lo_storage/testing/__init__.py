@@ -1,4 +1,4 @@
-"""For the tests of those who use the package, or write a driver for it.
+"""For tests of projects that use the package, and of drivers for it.
 
 :class:`InMemoryDriver` keeps large objects without a server, :class:`DriverConformance` holds a driver to its
 contract, :class:`AsyncDriverConformance` an asynchronous one, and the pytest plugin offers the fixtures

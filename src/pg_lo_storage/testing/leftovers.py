@@ -1,4 +1,4 @@
-"""The large objects that a test leaves in Django's databases; what the plugin's fixtures are made of."""
+"""The large objects that a test leaves in Django's databases, for the plugin's fixtures."""
 
 import itertools
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _BATCH: Final = 1000
 
 
 class Leftovers:
-    """What large objects there are since this was made, on each database that the test may use."""
+    """The large objects created since this was made, on each database that the test may use."""
 
     def __init__(self) -> None:
         self._before = {alias: _oids(alias) for alias, _ in _usable()}
@@ -28,7 +28,7 @@ class Leftovers:
         return {
             alias: _oids(alias) - self._before.get(alias, set())
             for alias, connection in _usable()
-            # What is to be rolled back is not left; nor can it be asked for.
+            # What will be rolled back is not left, and a failed transaction takes no query.
             if not connection.needs_rollback
         }
 
@@ -41,7 +41,7 @@ class Leftovers:
         return {alias: orphans for alias, oids in created.items() if (orphans := oids - named)}
 
     def unlink(self) -> None:
-        """Unlink the new objects, but for those that a test's transaction takes along when it is rolled back."""
+        """Unlink the new objects, except those that the rollback of the test's transaction removes."""
         for alias, oids in self.created().items():
             if connections[alias].in_atomic_block:
                 continue
@@ -52,7 +52,7 @@ class Leftovers:
 
 
 def _usable() -> Iterator[tuple[str, BaseDatabaseWrapper]]:
-    """Yield the PostgreSQL databases that the test has not been forbidden to use."""
+    """Yield the PostgreSQL databases that the test may use."""
     for alias in connections:
         connection = connections[alias]
         if connection.vendor != "postgresql":
@@ -69,7 +69,7 @@ def _oids(alias: str) -> set[int]:
 
 
 def _named() -> Iterator[int]:
-    """Yield the oid in each value of each file field on large objects, of every model, whatever its managers hide."""
+    """Yield the oids that rows name in file fields on large objects, also rows that a model's managers hide."""
     fields = {FileColumn.of(field): field for field in file_fields()}
     for alias, connection in _usable():
         if connection.needs_rollback:

@@ -17,14 +17,13 @@ def no_orphaned_large_objects(
 ) -> Iterator[None]:
     """Fail a test that leaves large objects which no file field's row names.
 
-    Counted are objects that were not there before, on the databases the test may use, as the test's own connections
-    see them when it ends: in its transaction, or before its tables are flushed. What of them is named is asked of
-    every file field on a ``DbFileStorage``, past custom managers; rows that hide from the role (row-level security)
-    name nothing.
+    It counts objects that were not there before, on the databases the test may use, as the test's own connections see
+    them when it ends: in its transaction, or before its tables are flushed. Every file field on a ``DbFileStorage`` is
+    asked which of them it names, past custom managers. Rows hidden from the role (row-level security) name nothing.
     """
     from pg_lo_storage.testing.leftovers import Leftovers
 
-    # Fixtures end in the reverse of their order: what cleans up must not come before what looks.
+    # Fixtures end in reverse order: the one that cleans up is set up first, to end after this one.
     if "clean_large_objects" in request.fixturenames:
         request.getfixturevalue("clean_large_objects")
     leftovers = Leftovers()

@@ -161,7 +161,7 @@ async def _next(blocks: AsyncIterator[bytes]) -> bytes | None:
 
 
 async def _in_thread(blocks: Iterator[Buffer]) -> AsyncIterator[Buffer]:
-    # They may use the driver themselves, which waits for the loop.
+    # In a thread: the blocks may come from the driver itself, which waits for the loop.
     while (block := await asyncio.to_thread(next, blocks, None)) is not None:
         yield block
 

@@ -3,11 +3,13 @@
 These are the functions of the package itself: ``pg_lo_storage.open``, ``save``, ``load``, ``copy``, ``lo_export`` and
 ``lo_import``. The connection is psycopg's, psycopg2's, or any that a driver was registered for.
 
-Each is all or nothing. In autocommit it is a transaction of its own: if it fails, or is cancelled, nothing is left of
-it. Else it belongs to the transaction of the connection, begun by it where need be, and is yours to commit; if it
-fails there the object that it began is unlinked. Calls of several tasks or threads on one connection take turns, so
-that none gets into the transaction of another. Errors: see :mod:`pg_lo_storage.exceptions`; :exc:`DriverNotFound` for
-a connection that nobody serves.
+Each call is all or nothing. In autocommit it is a transaction of its own: if it fails, or is cancelled, it leaves
+nothing. Otherwise it belongs to the connection's transaction, which you commit; if it fails there, it unlinks the
+object that it began. Calls of several tasks or threads on one connection take turns, so that none gets into the
+transaction of another.
+
+:raises LargeObjectError: see :mod:`pg_lo_storage.exceptions`.
+:raises DriverNotFound: no driver serves the connection.
 """
 # ruff: noqa: A001 -- open() is to be called as pg_lo_storage.open()
 
@@ -73,11 +75,11 @@ def save(
 ) -> int | Coroutine[object, object, int]:
     """Create a large object with that content and return its oid.
 
-    The content is bytes, a binary file, which is read from where it stands, or an iterable of bytes; on an
-    asynchronous connection also a file whose ``read`` is awaited, or an asynchronous iterable. It takes memory for
-    about two blocks of 1 MB. On an asynchronous connection other files are read in a thread.
+    The content is bytes, a binary file, which is read from its position, or an iterable of bytes. On an asynchronous
+    connection it may also be an asynchronous iterable, or a file whose ``read`` is awaited; other files are read in a
+    thread there. Saving takes memory for about two blocks of 1 MB.
 
-    Raises :exc:`TypeError` for text.
+    :raises TypeError: the content is text.
     """
     if (driver := _async_driver(connection)) is not None:
         return in_turn(connection, driver, partial(asynchronous.save, driver, content))
@@ -106,7 +108,7 @@ def copy(connection: AsyncConnection, oid: int) -> Coroutine[object, object, int
 def copy(connection: Connection | AsyncConnection, oid: int) -> int | Coroutine[object, object, int]:
     """Create a large object with the content that another has at this moment, and return its oid.
 
-    The bytes stay in the server, which copies them in steps of 16 MiB; what holds only zeros for 64 KiB takes no
+    The bytes stay in the server, which copies them in steps of 16 MiB; a block of 64 KiB that is all zeros takes no
     space in the copy. (A driver that is no :class:`SQLDriver` copies through the client.)
     """
     if (driver := _async_driver(connection)) is not None:
@@ -126,10 +128,10 @@ def lo_export(
 ) -> int | Coroutine[object, object, int]:
     """Write a large object, as it is at one moment, to a file of this machine; return its size in bytes.
 
-    A file of that name is replaced once all is written; until then, and where it fails, it is what it was.
+    A file of that name is replaced once all is written; a call that fails leaves it as it was.
     ``progress(done, total)`` is called after each block, with bytes.
 
-    Raises :exc:`FileExistsError` where ``path`` is a folder or a device.
+    :raises FileExistsError: ``path`` is a folder or a device.
     """
     if (driver := _async_driver(connection)) is not None:
         return in_turn(connection, driver, partial(asynchronous.lo_export, driver, oid, path, progress))

@@ -1,4 +1,4 @@
-"""The conveniences on a connection whose calls are awaited."""
+"""The functions of :mod:`pg_lo_storage.transfer` on a connection whose calls are awaited."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ async def save(driver: AsyncLargeObjectDriver, content: AsyncContent) -> int:
     first = bytes(await anext(blocks, b""))
     second = await anext(blocks, None)
     if second is None and len(first) <= MAX_BLOCK:
-        # Cancelled half-way, nobody would know the oid of what may have been created.
+        # After a cancellation half-way nobody would know the oid of an object that was created.
         oid, cancellation = await completed(driver.from_bytes(first))
         if cancellation is not None:
             await _unlink(driver, [oid])
@@ -87,7 +87,7 @@ async def lo_export(driver: AsyncLargeObjectDriver, oid: int, path: StrPath, pro
 
 async def lo_import(driver: AsyncLargeObjectDriver, path: StrPath, progress: Progress | None) -> int:
     """See :func:`pg_lo_storage.lo_import`."""
-    # Cancelled half-way, nobody would close the file.
+    # After a cancellation half-way nobody would close the file.
     opened, cancellation = await completed(asyncio.to_thread(Path(path).open, "rb"))
     with opened as file:
         if cancellation is not None:
@@ -97,10 +97,10 @@ async def lo_import(driver: AsyncLargeObjectDriver, path: StrPath, progress: Pro
 
 @asynccontextmanager
 async def unit(driver: AsyncLargeObjectDriver) -> AsyncGenerator[list[int], None]:
-    """Do all of the block or nothing; give a list for the oids that it creates.
+    """Do all of the block or nothing; yield a list for the oids that it creates.
 
-    In autocommit that is a transaction. In a transaction of the caller's, which goes on whatever happens here, what
-    was created is unlinked again. A cancellation undoes it as any failure does, up to and including the COMMIT.
+    In autocommit the block is a transaction. The caller's transaction goes on in any case: in it a failure unlinks what
+    was created. A cancellation is such a failure, up to and including the COMMIT.
     """
     created: list[int] = []
     if driver.sql is None or await begins_by_itself(driver):
@@ -124,7 +124,7 @@ async def unit(driver: AsyncLargeObjectDriver) -> AsyncGenerator[list[int], None
 
 
 async def _created(driver: AsyncLargeObjectDriver, created: list[int]) -> int:
-    """Create an object that is known to the unit even where the call is cancelled."""
+    """Create an object, and tell the unit its oid even if the call is cancelled."""
     oid, cancellation = await completed(driver.create())
     created.append(oid)
     if cancellation is not None:
@@ -159,4 +159,4 @@ async def _reported(file: BinaryIO, progress: Progress) -> AsyncIterator[Buffer]
     while block := await asyncio.to_thread(file.read, MAX_BLOCK):
         yield block
         done += len(block)
-        progress(done, max(done, total))  # what is no regular file has no size
+        progress(done, max(done, total))  # only a regular file has a size

@@ -1,4 +1,4 @@
-"""The conveniences on a connection whose calls return when they are done."""
+"""The functions of :mod:`pg_lo_storage.transfer` on a connection whose calls return when they are done."""
 
 import contextlib
 import operator
@@ -93,10 +93,10 @@ def lo_import(driver: LargeObjectDriver, path: StrPath, progress: Progress | Non
 
 @contextmanager
 def unit(driver: LargeObjectDriver) -> Generator[list[int]]:
-    """Do all of the block or nothing; give a list for the oids that it creates.
+    """Do all of the block or nothing; yield a list for the oids that it creates.
 
-    In autocommit that is a transaction. In a transaction of the caller's, which goes on whatever happens here, what
-    was created is unlinked again.
+    In autocommit the block is a transaction. The caller's transaction goes on in any case: in it a failure unlinks what
+    was created.
     """
     created: list[int] = []
     if driver.sql is None or begins_by_itself(driver):
@@ -140,4 +140,4 @@ def _reported(file: BinaryIO, progress: Progress) -> Iterator[Buffer]:
     while block := file.read(MAX_BLOCK):
         yield block
         done += len(block)
-        progress(done, max(done, total))  # what is no regular file has no size
+        progress(done, max(done, total))  # only a regular file has a size

@@ -37,9 +37,9 @@ AsyncContent: TypeAlias = Content | AsyncReadable | AsyncIterable[Buffer]
 
 
 def blocks_of(content: Content) -> Iterator[Buffer]:
-    """Yield the content in blocks that are worth a statement each; raises TypeError for text and what else it is not.
+    """Yield the content in blocks that are worth a statement each; a block is valid until the next is asked for.
 
-    A block is valid until the next is asked for.
+    :raises TypeError: it is text, or neither bytes, a binary file nor an iterable of bytes.
     """
     if (view := _view_of(content)) is not None:
         return _slices(view)
@@ -73,7 +73,7 @@ def _slices(view: memoryview) -> Iterator[Buffer]:
 
 
 def _read(file: Readable) -> Iterator[Buffer]:
-    # Text shows here also where there is none: "".
+    # byte_view() refuses text, also the empty "" of a text file.
     while block := byte_view(file.read(MAX_BLOCK)):
         yield block
 
@@ -103,7 +103,7 @@ async def _read_async(file: Readable | AsyncReadable) -> AsyncIterator[Buffer]:
 
 
 async def _awaited_if_need_be(block: bytes | Awaitable[bytes]) -> bytes:
-    # What makes an awaitable need not be a coroutine function: a decorator's wrapper, or what Cython compiled.
+    # A function that returns an awaitable may be no coroutine function, but a decorator's wrapper, or Cython's.
     return await block if inspect.isawaitable(block) else block
 
 

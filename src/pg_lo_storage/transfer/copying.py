@@ -7,7 +7,7 @@ from pg_lo_storage.drivers.queries import Rows, Statement
 
 __all__ = ["STEP", "copy_step"]
 
-# What the server has in memory at a time, and what it leaves out where it is nothing but zeros; stands in the query.
+# Bytes that the server has in memory at a time, and leaves out if they are all zeros; the query states them as well.
 _BLOCK: Final = 65536
 _BLOCKS: Final = 256
 
@@ -18,10 +18,10 @@ STEP: Final = _BLOCK * _BLOCKS
 def copy_step(source: GuardedDescriptor, target: GuardedDescriptor) -> Statement[int]:
     """Copy :data:`STEP` bytes from position to position; the result is how many there were.
 
-    A block of zeros is skipped in the target, so that the holes of a sparse object stay holes; where it is the last
-    one, the target is to be extended.
+    A block of zeros is skipped in the target, so that the holes of a sparse object stay holes. If it is the last block,
+    the caller has to extend the target.
     """
-    # "having": that nothing was read, because a descriptor is stale, must not be taken for the end.
+    # "having": a stale descriptor reads nothing, which must not be taken for the end.
     query: LiteralString = (
         "select coalesce(sum(length(data)), 0)::int8, count(case when data ="
         " (case when length(data) = 65536 then decode(repeat('00', 65536), 'hex')"  # a constant to the planner

@@ -1,4 +1,4 @@
-"""A file on disk that is there whole, or not at all."""
+"""Writing a file on disk whole, or not at all."""
 
 import errno
 import os
@@ -17,13 +17,15 @@ StrPath: TypeAlias = "str | os.PathLike[str]"
 
 @contextmanager
 def replacing(path: StrPath) -> Generator[BinaryIO]:
-    """Write a file beside ``path`` that takes its place when the block ends well, and is removed otherwise.
+    """Yield a new file, which replaces ``path`` if the block succeeds, and is removed otherwise.
 
-    Where it replaces a file it has that one's permissions.
+    It has the permissions of the file that it replaces.
+
+    :raises FileExistsError: ``path`` is a folder or a device.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
-        # A folder, and what must never be replaced by a file: /dev/null.
+        # A folder, or a device such as /dev/null.
         raise FileExistsError(errno.EEXIST, "exists, and is not a file to be replaced", str(path))
     temporary = target.with_name(f".{secrets.token_hex(8)}.part")
     try:

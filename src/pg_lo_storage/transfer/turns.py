@@ -1,8 +1,8 @@
-"""Calls of several tasks, or threads, on one connection, of which each may need a transaction of its own.
+"""Turns for the calls of several tasks, or threads, on one connection: each may need a transaction of its own.
 
-A call would find the transaction that another began for itself, and end with that one's COMMIT or ROLLBACK. So calls
-take turns, but in a transaction of the caller's, which all of them belong to. A call within a call, such as in an
-iterable that is being saved, belongs to the outer one's turn.
+Without turns a call could get into the transaction that another began for itself, and end with its COMMIT or ROLLBACK.
+In a transaction of the caller's, which all calls belong to, they take no turns. A call within a call, such as in an
+iterable that is being saved, belongs to the outer call's turn.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class _Turn:
 _thread_locks: Final[WeakKeyDictionary[object, _ThreadLock]] = WeakKeyDictionary()
 _task_locks: Final[WeakKeyDictionary[object, asyncio.Lock]] = WeakKeyDictionary()
 _locks_change: Final = threading.Lock()
-# Those taken around this code, by its task or by one that began it.
+# The turns that this task, or one that began it, has taken.
 _taken: Final[ContextVar[tuple[_Turn, ...]]] = ContextVar("_taken", default=())
 
 
@@ -82,5 +82,5 @@ def _lock_of(connection: object, locks: "WeakKeyDictionary[object, L]", new: Cal
         with _locks_change:
             return locks.setdefault(connection, new())
     except TypeError:
-        # No weak references, as to a proxy from asyncpg's pool: asyncpg itself refuses a second task.
+        # The connection takes no weak reference, as a proxy of asyncpg's pool: asyncpg itself refuses a second task.
         return None

@@ -30,7 +30,7 @@ class DjangoSession(Session):
     @property
     @override
     def lock(self) -> "threading.RLock":
-        # Each thread has a connection of its own: one that waited for another's could be who that waits for.
+        # Each thread has a connection of its own, so with one lock for all two threads could wait for each other.
         return self._of_thread.lock
 
     @property

@@ -1,7 +1,7 @@
 """fsspec's classes as the filesystem uses them, with types.
 
-fsspec publishes none, and a base of no known type would leave all that stands on it unknown to the checkers of those
-who use this package. So they see these declarations, and not that the classes are fsspec's.
+fsspec publishes no types, and type checkers know nothing of a class whose base has no type. So they see these
+declarations instead of fsspec's classes.
 """
 
 from collections import deque
@@ -21,7 +21,7 @@ FSSPEC_OPTIONS: Final = frozenset({"asynchronous", "listings_expiry_time", "loop
 
 
 class Callback(Protocol):
-    """What :meth:`PgLoFileSystem.put_file` and others tell of their progress: ``fsspec.callbacks.Callback``."""
+    """Takes the progress of :meth:`PgLoFileSystem.put_file` and others: ``fsspec.callbacks.Callback``."""
 
     def set_size(self, size: int, /) -> object:
         """Take the number of bytes that there are."""
@@ -86,14 +86,14 @@ if TYPE_CHECKING:
 
         @classmethod
         def clear_instance_cache(cls) -> None:
-            """Forget the instances that calls with the same arguments would give again."""
+            """Forget the instances that calls with the same arguments would return again."""
 
         def to_dict(self, *, include_password: bool = True) -> dict[str, object]:
-            """Return what ``from_dict`` makes such a filesystem of."""
+            """Return what ``from_dict`` makes an equal filesystem of."""
             ...
 
         def to_json(self, *, include_password: bool = True) -> str:
-            """Return what :meth:`from_json` makes such a filesystem of."""
+            """Return what :meth:`from_json` makes an equal filesystem of."""
             ...
 
         @staticmethod
@@ -219,7 +219,7 @@ if TYPE_CHECKING:
             """Copy objects."""
 
         def mv(self, path1: StrPath, path2: StrPath, **kwargs: object) -> None:
-            """Copy an object and remove the first."""
+            """Copy an object and unlink the original."""
 
         def rm(self, path: StrPath | list[str], recursive: bool = False, maxdepth: int | None = None) -> None:
             """Unlink objects."""
@@ -228,7 +228,7 @@ if TYPE_CHECKING:
             """Unlink an object."""
 
         def touch(self, path: StrPath, truncate: Literal[True] = True) -> None:
-            """Make an object that is empty."""
+            """Make an empty object."""
 
 else:
     from fsspec.spec import AbstractFileSystem
@@ -237,7 +237,7 @@ else:
     from pg_lo_storage.contrib.fsspec.instances import Kept
 
     class FileSystem(AbstractFileSystem, metaclass=Kept):
-        """fsspec's, with other rules of which instance is given again."""
+        """fsspec's class with a cache of instances of our own."""
 
         session: Session
         cachable = False

@@ -11,14 +11,17 @@ __all__ = ["open_session"]
 
 
 def _connect(dsn: str, keywords: Mapping[str, str | int]) -> Connection:
-    """Connect, in autocommit, by psycopg or else psycopg2; raises DriverNotFound where neither is installed."""
+    """Connect, in autocommit, by psycopg or else psycopg2.
+
+    :raises DriverNotFound: neither is installed.
+    """
     for name in ("psycopg", "psycopg2"):
         try:
             module = importlib.import_module(name)
         except ImportError:
             continue
         check(dsn)
-        # Keywords take precedence over what stands in the dsn, but for one that is a fallback.
+        # Keywords take precedence over the dsn, except for the fallback.
         connection = module.connect(dsn, **{"fallback_application_name": "pg-lo-storage", **keywords})
         connection.autocommit = True
         opened: Connection = connection
@@ -33,7 +36,10 @@ def _connect(dsn: str, keywords: Mapping[str, str | int]) -> Connection:
 def open_session(
     connection: Connection | None, alias: str | None, dsn: str, keywords: Mapping[str, str | int]
 ) -> Session:
-    """Return the session for what is given; raises TypeError where that is more than one."""
+    """Return the session for what is given.
+
+    :raises TypeError: more than one of them is given.
+    """
     if sum((connection is not None, alias is not None, bool(dsn or keywords))) > 1:
         message = "pglo:// takes one of connection=, alias=, and dsn= with libpq's keywords"
         raise TypeError(message)

@@ -1,4 +1,4 @@
-"""Connection strings, and the passwords in them, which no message is to tell."""
+"""Connection strings, and the passwords in them, which no message may show."""
 
 import importlib
 import re
@@ -7,9 +7,9 @@ from typing import Any, Final
 
 __all__ = ["check", "is_secret", "without_secrets"]
 
-# libpq's own, and what people write for them.
+# libpq's own options, and names that people write for them.
 _SECRET: Final = re.compile(r"pass(?!file)|pwd|secret|token|scram_\w+_key", re.IGNORECASE)
-# Of a URL whose password has an "@" or "/" of its own, libpq takes a part for the host, and names it in errors.
+# If a URL's password has an "@" or "/", libpq takes a part of it for the host, and shows that in errors.
 _URL: Final = re.compile(r"postgres(?:ql)?://(?:[^@/]*@)?[^@]*", re.DOTALL)
 _PORTS: Final = re.compile(r"[0-9,]*")
 
@@ -20,9 +20,9 @@ def is_secret(option: str) -> bool:
 
 
 def check(dsn: str) -> None:
-    """See that a connection string means what it seems to.
+    """Check that a connection string means what it seems to.
 
-    :raises ValueError: it is malformed; the message has nothing of it.
+    :raises ValueError: it is malformed; the message quotes nothing of it.
     """
     _parse(dsn, _tools()[0])
 
@@ -49,7 +49,7 @@ def _parse(dsn: str, parse: Callable[[str], dict[str, str]]) -> dict[str, str]:
     is_clear = "\x00" not in dsn and ("://" not in dsn or _URL.fullmatch(dsn) is not None)
     try:
         parsed = parse(dsn) if is_clear else None
-    except Exception:  # noqa: BLE001 -- the driver's own, which quotes what it could not read
+    except Exception:  # noqa: BLE001 -- the driver's error quotes what it could not read
         parsed = None
     if parsed is None or not _PORTS.fullmatch(parsed.get("port", "")):
         message = (

@@ -29,14 +29,14 @@ else:
 
 __all__ = ["PgLoReader", "PgLoWriter", "WholeOrNothing"]
 
-# What is written and kept in memory; more goes to a temporary file.
+# Bytes of a written file that are kept in memory; more go to a temporary file.
 _IN_MEMORY: Final = 4 << 20
 
 
 class PgLoReader(LargeObjectIO):
-    """A large object that is read; what is read ahead of small reads doubles from 8 kB after a jump to 256 kB.
+    """A large object open for reading.
 
-    Opened in a transaction it belongs to that; else each block that it reads is a statement of its own.
+    If it is opened in a transaction it belongs to that; else each block that it reads is a statement of its own.
     """
 
     __module__ = "pg_lo_storage.contrib.fsspec"
@@ -45,18 +45,18 @@ class PgLoReader(LargeObjectIO):
         self.path: str = path
         with session.guarded() as driver:
             super().__init__(driver, oid, "rb")
-        # One for all files of a connection, so that none reads within what another thread does whole.
+        # All files of a connection share this lock, so that none reads in the middle of another thread's unit.
         self._lock = session.lock
 
     @property
     @override
     def name(self) -> str:
-        """The path: what libraries that ask a file for its name are given."""
+        """The path, for libraries that ask a file for its name."""
         return self.path
 
     @override
     def _dealloc_warn(self, source: object) -> None:
-        # No warning: pyarrow, and what decompresses, close none of the files that fsspec opens for them.
+        # No warning: pyarrow and decompressors do not close the files that fsspec opens for them.
         self._abandoned = True
 
 
@@ -77,13 +77,13 @@ class WholeOrNothing(_File):
 
 
 class PgLoWriter(WholeOrNothing, BinaryFile):
-    """A file to be written, which the large object is replaced by, or appended from, when it is closed.
+    """A file open for writing; when it is closed, it replaces the large object or is appended to it.
 
-    Until then it is in memory, and past 4 MB in a temporary file, where the program may seek in it; the database
-    is not touched. With ``autocommit=False`` it is stored by :meth:`commit`, or dropped by :meth:`discard`. A ``with``
-    block that fails stores nothing.
+    Until then it is in memory, past 4 MB in a temporary file: the program may seek in it, and the database is not
+    touched. With ``autocommit=False`` :meth:`commit` stores it, or :meth:`discard` drops it. A ``with`` block that
+    fails stores nothing.
 
-    :attr:`path` is, once it is stored, the object's name, also where ``new`` was asked for.
+    Once it is stored, :attr:`path` is the object's name, also for ``new``.
     """
 
     __module__ = "pg_lo_storage.contrib.fsspec"
@@ -180,7 +180,7 @@ class PgLoWriter(WholeOrNothing, BinaryFile):
 
     @override
     def close(self) -> None:
-        """Close the file and, with ``autocommit``, store it; what fails then leaves the object as it was."""
+        """Close the file and, with ``autocommit``, store it; if that fails, the object stays as it was."""
         if self.closed:
             return
         super().close()
@@ -230,6 +230,6 @@ class PgLoWriter(WholeOrNothing, BinaryFile):
 
     @override
     def _check_open(self) -> None:
-        # What compresses into an abandoned file may flush when it is collected, and then has nobody to raise to.
+        # A compressor may flush into an abandoned file when it is collected: an error would reach nobody.
         if not self._abandoned:
             super()._check_open()

@@ -30,19 +30,21 @@ __all__ = ["PgLoFileSystem"]
 class PgLoFileSystem(OpeningFileSystem):
     """PostgreSQL's large objects: ``123`` and ``123.parquet`` name the object with the oid 123.
 
-    Given is one of
+    It takes one of
 
-    - ``dsn``, a connection string or URL, and libpq's keywords: a connection of its own, by psycopg or else psycopg2,
-      in autocommit, until :meth:`close`;
-    - ``connection``, a live one: in a transaction of the caller's all is part of it;
+    - ``dsn``, a connection string or URL, and libpq's keywords: it opens a connection of its own, by psycopg or else
+      psycopg2, in autocommit, until :meth:`close`;
+    - ``connection``, an open one: all calls belong to the caller's transaction, if there is one;
     - ``alias``, of a database of Django's.
 
-    Writing to a name replaces the object, whole or not at all, or creates it where the oid is free. ``new`` and
-    ``new.parquet`` create an object of an oid that the server picks: its name is then the ``path`` of the file,
-    what :meth:`pipe_file`, :meth:`put_file` and :meth:`cp_file` return, and :attr:`last_created`.
+    Writing to a name replaces the object, whole or not at all, or creates it if the oid is free. ``new`` and
+    ``new.parquet`` create an object whose oid the server picks: its name is then the ``path`` of the file, the result
+    of :meth:`pipe_file`, :meth:`put_file` and :meth:`cp_file`, and :attr:`last_created`.
 
-    Names of any other form do not exist, and cannot be written: :exc:`OSError`. There are no folders. Errors are
-    those of :mod:`pg_lo_storage.exceptions`; none of them leaves a transaction aborted.
+    Names of any other form do not exist. There are no folders. Errors are those of :mod:`pg_lo_storage.exceptions`;
+    none of them leaves a transaction aborted.
+
+    :raises OSError: a name of another form is written.
     """
 
     __module__ = "pg_lo_storage.contrib.fsspec"
@@ -56,9 +58,9 @@ class PgLoFileSystem(OpeningFileSystem):
     @overload
     def ls(self, path: StrPath, detail: bool = True, **_kwargs: object) -> list[Info] | list[str]: ...
     def ls(self, path: StrPath, detail: bool = True, **_kwargs: object) -> list[Info] | list[str]:
-        """List one object, or of ``""`` all; ``size`` is ``None`` for what the role may not read.
+        """List one object, or for ``""`` all; ``size`` is ``None`` for an object that the role may not read.
 
-        The names have the extensions that the catalogue knows, if the database has one.
+        If the database has a catalogue, the names have its extensions.
         """
         if name := self._name(path):
             info = self.info(name)
@@ -95,15 +97,21 @@ class PgLoFileSystem(OpeningFileSystem):
         return not self._name(path)
 
     def created(self, path: StrPath) -> datetime:
-        """Return when the catalogue's file was created; raises UnsupportedOperation for what it does not know."""
+        """Return when a catalogued object was created.
+
+        :raises io.UnsupportedOperation: the object is not in the catalogue.
+        """
         return self._times(path)[0]
 
     def modified(self, path: StrPath) -> datetime:
-        """Return when the catalogue's file was last written; raises UnsupportedOperation for what it does not know."""
+        """Return when a catalogued object was last written.
+
+        :raises io.UnsupportedOperation: the object is not in the catalogue.
+        """
         return self._times(path)[1]
 
     def ukey(self, path: StrPath) -> str:
-        """Return the content's SHA-256, for which it is read: the server keeps no version of an object."""
+        """Return the content's SHA-256, for which all is read: the server keeps no version of an object."""
         with self.session.unit(), self.open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -135,9 +143,9 @@ class PgLoFileSystem(OpeningFileSystem):
         outfile: BinaryIO | None = None,
         **_kwargs: object,
     ) -> None:
-        """Copy an object, as it is at one moment, to a local file, which is there whole or not at all, or an open one.
+        """Copy an object, as it is at one moment, to an open file, or to a local one whole or not at all.
 
-        Makes the folders above the file, and, of ``""``, a folder.
+        The folders above the file are made; ``""`` is copied as a folder.
         """
         target = outfile or lpath
         if not isinstance(target, str | os.PathLike):
@@ -168,7 +176,7 @@ class PgLoFileSystem(OpeningFileSystem):
         mode: Literal["overwrite", "create"] = "overwrite",
         **_kwargs: object,
     ) -> str | None:
-        """Set the content to a local file's; return the object's name. A folder is passed over."""
+        """Set the content to a local file's; return the object's name, or ``None`` for a folder."""
         source = Path(lpath)
         if source.is_dir():
             return None
@@ -177,7 +185,7 @@ class PgLoFileSystem(OpeningFileSystem):
             return self._store(self._name(rpath), _reported(file, callback), "x" if mode == "create" else "w")
 
     def cp_file(self, path1: StrPath, path2: StrPath, **_kwargs: object) -> str:
-        """Copy an object, to ``new`` within the server; return the copy's name."""
+        """Copy an object and return the copy's name; for ``new`` the bytes stay in the server."""
         source, path = existing(self._name(path1)), self._name(path2)
         target = writable(path)
         if source == target:
@@ -191,13 +199,16 @@ class PgLoFileSystem(OpeningFileSystem):
 
     @override
     def mv(self, path1: StrPath, path2: StrPath, **kwargs: object) -> None:
-        """Copy, and remove what was copied, all or nothing."""
+        """Copy an object and unlink the original, all or nothing."""
         with self.session.unit():
             super().mv(path1, path2, **kwargs)
 
     @override
     def rm(self, path: "StrPath | list[str]", recursive: bool = False, maxdepth: int | None = None) -> None:
-        """Unlink objects, each in its own transaction where there is none; raises PermissionError for all of ``""``."""
+        """Unlink objects, outside a transaction each in its own.
+
+        :raises PermissionError: a path is ``""``, which is all objects.
+        """
         if not all(self._name(each) for each in (path if isinstance(path, list) else [path])):
             message = "this would unlink every large object of the database: name them, or a pattern"
             raise PermissionError(errno.EPERM, message)
@@ -223,7 +234,7 @@ class PgLoFileSystem(OpeningFileSystem):
         with self.session.guarded() as driver:
             if (found := listing.times(driver, oid)) is not None:
                 return found
-            driver.size(oid)  # what does not exist is said to be missing
+            driver.size(oid)  # which raises if the object is missing
         message = f"PostgreSQL keeps no times of large objects, and no catalogue of this database knows {oid}"
         raise io.UnsupportedOperation(message)
 

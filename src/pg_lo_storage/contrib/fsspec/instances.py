@@ -1,4 +1,4 @@
-"""Which instance of the filesystem is given again where one like it is asked for."""
+"""The cache of instances of the filesystem."""
 
 import os
 import threading
@@ -16,7 +16,7 @@ __all__ = ["Kept"]
 
 
 class _OfThread(threading.local):
-    """The instances that one thread was given; they go with it, and so do their connections."""
+    """The instances of one thread; they and their connections go with the thread."""
 
     def __init__(self) -> None:
         self.instances: dict[tuple[object, ...], object] = {}
@@ -28,14 +28,14 @@ _creating: Final = threading.Lock()
 
 
 class Kept(_Cached):
-    """One instance for a live connection, for as long as anybody has it; else one a thread for the same arguments.
+    """Keeps one instance for a given connection while anybody has it, else one for each thread and its arguments.
 
-    fsspec's own cache compares what a connection prints as, which changes with its state, and keeps all for ever: the
-    connections too that were opened by threads which have ended.
+    fsspec's own cache compares a connection's ``repr()``, which changes with its state. It also keeps all instances for
+    ever, with the connections of threads that have ended.
     """
 
     def __call__(cls, *args: object, skip_instance_cache: bool = False, **options: object) -> object:  # noqa: N805 -- a metaclass
-        """Return the instance that there is, or a new one."""
+        """Return the kept instance, or a new one."""
         if skip_instance_cache:
             return super().__call__(*args, **options)
         if (connection := options.get("connection")) is None:
@@ -51,5 +51,5 @@ class Kept(_Cached):
             return instance
 
     def forget_instances(cls) -> None:  # noqa: N805 -- a metaclass
-        """Have this thread be given new instances."""
+        """Forget the instances of this thread."""
         _by_arguments.instances.clear()

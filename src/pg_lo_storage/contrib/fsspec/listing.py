@@ -1,6 +1,6 @@
-"""The SQL of listing large objects, and of their rows in the catalogue where the database has one.
+"""The SQL of listing large objects, and of their rows in the catalogue if the database has one.
 
-Whether it has is asked each time: a filesystem knows the database only, not a project's settings.
+The database is asked each time whether it has: a filesystem does not know a project's settings.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ __all__ = ["Listed", "forget", "list_objects", "remove", "times"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-# An object that the role may not read has no size, but would abort the statement.
+# The size is NULL for an object that the role may not read: measuring it would abort the statement.
 _SIZE: Final = (
     "case when current_setting('is_superuser') = 'on' or exists ("
     "select from aclexplode(coalesce(m.lomacl, acldefault('L', m.lomowner))) as granted"
@@ -25,7 +25,7 @@ _SIZE: Final = (
     " end"
 )
 _UNKNOWN: Final = ", ''::bytea from pg_largeobject_metadata as m"
-# Not as text, which the client's encoding may have no letters for.
+# As bytes: the client's encoding may not have the letters of the text.
 _CATALOGUED: Final = (
     ", convert_to(coalesce(f.extension, ''), case when getdatabaseencoding() = 'SQL_ASCII'::name then 'SQL_ASCII'::name"
     " else 'UTF8'::name end)"
@@ -42,7 +42,7 @@ class Listed(NamedTuple):
 
 
 def list_objects(driver: LargeObjectDriver, *, sizes: bool) -> Iterator[Listed]:
-    """Yield all large objects of the database in the order of their oids; sizes are left out where not wanted."""
+    """Yield all large objects of the database in the order of their oids, with ``sizes`` or without."""
     sql = sql_of(driver)
     [(catalogued,)] = sql.execute(qualified("select has_table_privilege(to_regclass('pg_lo_storage_file'), 'SELECT')"))
     size: LiteralString = _SIZE if sizes else "null::int8"
@@ -68,7 +68,7 @@ def times(driver: LargeObjectDriver, oid: int) -> tuple[datetime, datetime] | No
 
 
 def forget(driver: LargeObjectDriver, oid: int) -> None:
-    """Have the catalogue, if there is one, know that the content is another."""
+    """Tell the catalogue, if there is one, that the content has changed."""
     if driver.sql is not None and is_catalogue_there(driver.sql):
         query: LiteralString = (
             "update pg_lo_storage_file set size = null, sha256 = null, modified_at = clock_timestamp()"

@@ -1,4 +1,4 @@
-"""The filesystem as far as it has a connection, opens files and stores what they were given."""
+"""The part of the filesystem that has the connection, opens files and stores them."""
 
 import errno
 import io
@@ -58,7 +58,7 @@ class OpeningFileSystem(FileSystem):
         self.session: Session = open_session(connection, alias, dsn, keywords)
 
     def close(self) -> None:
-        """Close the connection that the filesystem opened; it opens another where it is used again."""
+        """Close the connection that the filesystem opened; when it is used again, it opens another."""
         self.session.close()
 
     @override
@@ -70,7 +70,7 @@ class OpeningFileSystem(FileSystem):
 
     @override
     def to_dict(self, *, include_password: bool = True) -> dict[str, object]:
-        """Return what ``from_dict`` makes such a filesystem of, with or without passwords, the one in ``dsn`` too.
+        """Return what ``from_dict`` makes an equal filesystem of, with or without passwords, also the one in ``dsn``.
 
         :raises ValueError: the ``dsn`` is malformed, so that nobody can tell where its password ends.
         """
@@ -98,7 +98,10 @@ class OpeningFileSystem(FileSystem):
 
     @override
     def start_transaction(self) -> PgLoTransaction:
-        """Begin a transaction, to be ended by :meth:`end_transaction`; raises RuntimeError where one has begun."""
+        """Begin a transaction, which :meth:`end_transaction` ends.
+
+        :raises RuntimeError: one has begun already.
+        """
         transaction = self.transaction
         transaction.start()
         return transaction
@@ -143,7 +146,7 @@ class OpeningFileSystem(FileSystem):
         compression: str | None = None,
         **kwargs: object,
     ) -> _Opened:
-        """Open an object: :class:`PgLoReader` or :class:`PgLoWriter`, and what decodes or compresses, if asked for.
+        """Open an object: :class:`PgLoReader` or :class:`PgLoWriter`, in a wrapper for text or compression.
 
         ``block_size`` and ``cache_options``, which other filesystems take, change nothing. Text has the options
         ``encoding``, ``errors`` and ``newline``.
@@ -174,7 +177,7 @@ class OpeningFileSystem(FileSystem):
                 if exists and kind == "x":
                     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
                 start = driver.size(oid) if exists else 0
-        # In a transaction of this filesystem's, what is stored is undone with it.
+        # A rollback of this filesystem's transaction undoes what is stored in it.
         at_once = bool(autocommit) or (self._transaction is not None and self._transaction.is_begun)
         return PgLoWriter(
             path, parsed.name, lambda content: self._store(path, content, kind), start=start, autocommit=at_once

@@ -14,14 +14,21 @@ _NOT_ITS_OWN: Final = "to write or remove a large object name it by its oid, wit
 
 
 def existing(name: str) -> int:
-    """Return the oid that is named; raises FileNotFoundError where none can be."""
+    """Return the oid in a name.
+
+    :raises FileNotFoundError: there is none.
+    """
     if (oid := parse_name(name)) is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
     return oid
 
 
 def removable(name: str) -> int:
-    """Return the oid of what is to be removed; raises FileNotFoundError, or OSError as :func:`writable`."""
+    """Return the oid of an object that is to be removed.
+
+    :raises FileNotFoundError: there is none in the name.
+    :raises OSError: the name is another file's, as for :func:`writable`.
+    """
     oid = existing(name)
     if not is_made(name):
         raise OSError(errno.EINVAL, _NOT_ITS_OWN, name)
@@ -29,9 +36,9 @@ def removable(name: str) -> int:
 
 
 def writable(name: str) -> int:
-    """Return the oid to write to, 0 for a new one; raises OSError for any other name.
+    """Return the oid to write to, 0 for a new one.
 
-    ``12.csv.tmp`` is one: programs that derive it from ``12.csv`` mean another file.
+    :raises OSError: it is any other name, as ``12.csv.tmp``: programs that derive it from ``12.csv`` mean another file.
     """
     if is_made(name):
         return existing(name)
@@ -44,5 +51,5 @@ def writable(name: str) -> int:
 
 
 def details(name: str, oid: int, size: int | None) -> Info:
-    """Return what fsspec tells of a file."""
+    """Return fsspec's description of a file."""
     return {"name": name, "size": size, "type": "file", "oid": oid}

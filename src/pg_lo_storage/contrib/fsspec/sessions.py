@@ -1,4 +1,4 @@
-"""Where a filesystem's large objects are, and what of it is done whole or not at all."""
+"""The connection of a filesystem, and its transactions and savepoints."""
 
 import abc
 import contextlib
@@ -45,7 +45,7 @@ class Session(abc.ABC):
     @property
     @abc.abstractmethod
     def lock(self) -> "threading.RLock":
-        """Held for what no other thread may do something within: it would take part in it."""
+        """Held while no other thread may use the connection: its statements would take part."""
 
     @property
     @abc.abstractmethod
@@ -56,14 +56,14 @@ class Session(abc.ABC):
     def begin(self, *, whole: bool = False) -> End:
         """Begin a transaction, or a savepoint where there is one.
 
-        A connection out of autocommit begins its transactions itself; they are the caller's to end, unless it is to
-        be the ``whole`` of one.
+        With autocommit off the connection begins a transaction itself, which the caller ends; with ``whole`` the result
+        ends it.
         """
 
     @property
     @abc.abstractmethod
     def in_transaction(self) -> bool:
-        """Whether there is a transaction that an error would abort, or will be with the next statement."""
+        """Whether an error of the next statement would abort a transaction."""
 
     @contextmanager
     def unit(self) -> Generator[LargeObjectDriver]:
@@ -79,7 +79,7 @@ class Session(abc.ABC):
 
     @contextmanager
     def guarded(self) -> Generator[LargeObjectDriver]:
-        """Leave the transaction, if there is one, as it was where the block fails."""
+        """Leave the transaction, if there is one, as it was if the block fails."""
         with self.lock, self.unit() if self.in_transaction else contextlib.nullcontext():
             yield self.driver
 
@@ -89,7 +89,7 @@ class Session(abc.ABC):
 
 
 class ConnectionSession(Session):
-    """A connection of the caller's: so are its transactions."""
+    """A connection of the caller's, who also has its transactions."""
 
     def __init__(self, connection: Connection) -> None:
         self._lock = threading.RLock()
@@ -130,7 +130,7 @@ class ConnectionSession(Session):
             if whole:
                 return lambda keep: connection.commit() if keep else connection.rollback()
         if driver.sql is None and not whole:
-            return _end_nothing  # what the caller's transaction has of a failure is the caller's to roll back
+            return _end_nothing  # after a failure the caller rolls the transaction back
         name: Final = "pg_lo_storage_fs"
         release: Final = "release savepoint " + name
         return _Statements(sql_of(driver), "savepoint " + name, (release,), ("rollback to savepoint " + name, release))
@@ -141,7 +141,7 @@ class ConnectionSession(Session):
 
 
 class OwnSession(ConnectionSession):
-    """A connection of its own, in autocommit: opened when it is needed, and again where it was lost."""
+    """A connection of its own, in autocommit: opened when it is needed, and again when it was lost."""
 
     def __init__(self, open_connection: Callable[[], Connection]) -> None:
         self._lock = threading.RLock()
@@ -156,7 +156,7 @@ class OwnSession(ConnectionSession):
     def connection(self) -> Connection:
         with self._lock:
             forked = self._pid != os.getpid()
-            # What was begun went with its connection: it is not to go on, in half, on another.
+            # A transaction ends with its connection: its second half must not run on another.
             if self._opened is not None and self._begun:
                 if forked:
                     message = "this process was forked within a transaction, which is the parent's"
@@ -176,7 +176,7 @@ class OwnSession(ConnectionSession):
 
         def ended(keep: bool) -> None:
             self._begun -= 1
-            if self._pid == os.getpid():  # in a child there is nothing to end: it would be the parent's
+            if self._pid == os.getpid():  # a child process must not end its parent's
                 end(keep)
 
         return ended
@@ -190,7 +190,10 @@ class OwnSession(ConnectionSession):
 
 
 def sql_of(driver: LargeObjectDriver) -> SQLExecutor:
-    """Return the driver's SQL; raises UnsupportedOperation where it has none."""
+    """Return the driver's SQL.
+
+    :raises io.UnsupportedOperation: it has none.
+    """
     if driver.sql is None:
         message = f"pglo:// needs SQL for this, which {type(driver).__name__} has none of"
         raise io.UnsupportedOperation(message)
@@ -198,7 +201,7 @@ def sql_of(driver: LargeObjectDriver) -> SQLExecutor:
 
 
 class _Statements:
-    """What was begun by one statement and is ended by others."""
+    """A transaction or savepoint, begun by one statement and ended by others."""
 
     def __init__(
         self,
@@ -217,16 +220,16 @@ class _Statements:
             for statement in self._keep:
                 self._sql.execute(statement)
             return
-        # Where the connection is lost all is undone, and the error that led here is the one to raise.
+        # If the connection is lost, all is undone, and the error that led here is the one to raise.
         with contextlib.suppress(Exception):
             for statement in self._undo:
                 self._sql.execute(statement)
 
 
 def _end_nothing(_keep: bool) -> None:
-    """End nothing: the driver has no SQL to begin something with."""
+    """End nothing: the driver has no SQL, so nothing was begun."""
 
 
 def _close(connection: Connection, pid: int) -> None:
-    if pid == os.getpid():  # a child's copy of the socket is the parent's
+    if pid == os.getpid():  # in a child process the socket is the parent's
         connection.close()

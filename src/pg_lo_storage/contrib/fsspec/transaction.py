@@ -15,9 +15,9 @@ __all__ = ["PgLoTransaction"]
 
 
 class PgLoTransaction(Transaction):
-    """All that a filesystem does in one transaction of the database, or in one savepoint where there is one.
+    """One transaction of the database, or a savepoint of one, for all that a filesystem does.
 
-    A file is in the transaction from its closing. Whatever else uses the connection until the end takes part.
+    A file takes part once it is closed. So does whatever else uses the connection until the end.
     """
 
     __module__ = "pg_lo_storage.contrib.fsspec"
@@ -30,7 +30,10 @@ class PgLoTransaction(Transaction):
 
     @override
     def start(self) -> None:
-        """Begin; raises RuntimeError where it has begun, or is over."""
+        """Begin.
+
+        :raises RuntimeError: it has begun already, or is over.
+        """
         if self._end is not None:
             message = "the filesystem is in a transaction already, and has one at a time"
             raise RuntimeError(message)
@@ -43,7 +46,10 @@ class PgLoTransaction(Transaction):
 
     @override
     def complete(self, commit: bool = True) -> None:
-        """Commit all or nothing; raises ValueError, and rolls back, where a file that is written is open yet."""
+        """Commit, or roll back.
+
+        :raises ValueError: a file is still open for writing; all was rolled back.
+        """
         with self._session.lock:
             end, self._end = self._end or self._session.begin(whole=True), None
             self._over = True
@@ -52,7 +58,7 @@ class PgLoTransaction(Transaction):
                 super().complete(commit and not left_open)
                 if commit:
                     check_closed(left_open)
-                    # Of a transaction that has failed COMMIT would be a silent ROLLBACK.
+                    # This raises in a failed transaction, in which COMMIT would be a silent ROLLBACK.
                     self._session.driver.exists(MAX_OID)
             except BaseException:
                 end(False)
@@ -61,12 +67,12 @@ class PgLoTransaction(Transaction):
 
     @property
     def is_begun(self) -> bool:
-        """Whether what is stored now is undone by a rollback."""
+        """Whether a rollback would undo what is stored now."""
         return self._end is not None
 
 
 def check_closed(left_open: "list[Deferred]") -> None:
-    """Raise ValueError for files that are open: what compresses or encodes for them may hold the last of it back."""
+    """Raise ValueError for files that are open: their compressors or encoders may still hold bytes back."""
     if left_open:
         message = f"close files before the transaction ends: {left_open} are not, and nothing is committed"
         raise ValueError(message)

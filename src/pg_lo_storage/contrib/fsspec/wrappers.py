@@ -1,4 +1,4 @@
-"""What compresses and encodes into a file that is written, and closes it at the end."""
+"""Wrappers that compress or encode into a file that is written, and close it at the end."""
 
 import io
 import os
@@ -14,7 +14,7 @@ __all__ = ["PgLoCompressingWriter", "PgLoTextWriter", "as_text", "transcoded"]
 
 
 class _Over(WholeOrNothing):
-    """What writes to a :class:`PgLoWriter`, and is known by it."""
+    """A wrapper of a :class:`PgLoWriter`, with its path and oid."""
 
     _file: PgLoWriter
 
@@ -62,7 +62,7 @@ class PgLoCompressingWriter(_Over, RawBinaryIO):
 
     @override
     def close(self) -> None:
-        """Close both, which the compressing libraries do not; where compressing fails, nothing is stored."""
+        """Close both, which the compressing libraries do not; if compressing fails, nothing is stored."""
         if self.closed:
             return
         super().close()
@@ -74,7 +74,7 @@ class PgLoCompressingWriter(_Over, RawBinaryIO):
         self._file.close()
 
     def __del__(self) -> None:
-        """Leave it to the file, which was not closed either, to say so."""
+        """Do nothing: the file, which was not closed either, warns of that."""
 
     def _dealloc_warn(self, source: object) -> None:
         self._file._dealloc_warn(source)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] -- as TextIOWrapper does
@@ -95,7 +95,7 @@ class PgLoTextWriter(_Over, io.TextIOWrapper):
 
 
 def transcoded(file: PgLoReader | PgLoWriter, method: str) -> PgLoCompressingWriter | BinaryIO:
-    """Return what reads or writes a file by one of fsspec's compressions."""
+    """Return a wrapper that reads or writes a file by one of fsspec's compressions."""
     try:
         wrapper = compr[method](file, mode=file.mode[0])
     except BaseException:
@@ -113,7 +113,7 @@ def as_text(
     errors: str | None,
     newline: str | None,
 ) -> io.TextIOWrapper:
-    """Return what decodes or encodes for a binary file."""
+    """Return a wrapper that decodes or encodes for a binary file."""
     if not isinstance(file, PgLoWriter | PgLoCompressingWriter):
         return io.TextIOWrapper(cast("BinaryIO", file), encoding, errors, newline)
     try:

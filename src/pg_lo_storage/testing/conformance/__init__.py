@@ -33,7 +33,7 @@ class DriverConformance(
 ):
     """All tests of the contract, for a subclass that overrides the fixture ``open_session``.
 
-    A type that is no driver is a static error in ``DriverConformance[MyDriver]``; so it is, outside of tests, in
+    A type checker refuses a type that is no driver in ``DriverConformance[MyDriver]`` and, outside of tests, in
     ``_: type[LargeObjectDriver] = MyDriver``.
     """
 

@@ -33,7 +33,7 @@ __all__ = ["AsyncDriverConformance", "AsyncSession", "OpenAsyncSession"]
 class AsyncDriverConformance(CancellationTests, DriverConformance[BlockingDriver], Generic[A]):
     """All tests of the contract, for a subclass that overrides the fixture ``open_async_session``.
 
-    A type that is no asynchronous driver is a static error in ``AsyncDriverConformance[MyAsyncDriver]``.
+    A type checker refuses a type that is no asynchronous driver in ``AsyncDriverConformance[MyAsyncDriver]``.
     """
 
     __module__ = "pg_lo_storage.testing"

@@ -86,9 +86,9 @@ HOWS: Final[dict[str, How]] = {
     "timeout": _by_a_timeout,
     "group": _by_a_failing_group,
 }
-# At which moments of a call it is cancelled: before the first statement is sent, and so on.
+# Seconds after which a call is cancelled: from before its first statement is sent.
 _MOMENTS: Final = [number / 2000 for number in range(12)]
-# How long a driver without SQL, which cannot be asked, is given to come to the point where it waits.
+# Seconds that a call has to reach its wait, on a driver without SQL, which cannot be asked.
 _SECONDS: Final = 1.0
 
 

@@ -34,7 +34,7 @@ SECOND: dict[str, Call] = {
     "truncate": lambda driver, oid: driver.open(oid, WRITE).truncate(3),
     "unlink": lambda driver, oid: driver.unlink(oid),
 }
-# How long a driver without SQL, which cannot be asked, is given to come to the point where it waits.
+# Seconds that a call has to reach its wait, on a driver without SQL, which cannot be asked.
 _SECONDS = 1.0
 
 
@@ -43,7 +43,7 @@ class ConcurrencyTests(KitBase[D]):
 
     @pytest.fixture
     def others(self, sessions: Sessions) -> LargeObjectDriver:
-        """What another session does, committed at once."""
+        """The driver of another session, which commits at once."""
         return sessions.open(autocommit=True).driver
 
     def test_reading_keeps_the_snapshot_of_the_opening_while_others_write(
@@ -195,7 +195,7 @@ def _error_of_second(
     loser: Session[LargeObjectDriver],
     call: Callable[[], object],
 ) -> BaseException | None:
-    """Return the error of a call of ``loser`` that runs until it fails, or waits and has ``winner`` commit."""
+    """Run a call of ``loser`` until it ends or waits, then commit ``winner``; return the call's error."""
     observer = sessions.open(autocommit=True).driver
     pid = loser.driver.sql.execute("select pg_backend_pid()")[0][0] if loser.driver.sql else None
     with ThreadPoolExecutor(1) as pool:

@@ -1,4 +1,4 @@
-"""How long a descriptor is valid, and that it never reaches another object through a number that is used again."""
+"""How long a descriptor is valid, and that it never reaches another object through a reused number."""
 
 from collections.abc import Callable
 

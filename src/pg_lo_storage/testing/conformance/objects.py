@@ -174,7 +174,7 @@ class ObjectTests(KitBase[D]):
         assert driver.exists(missing) is False
         assert content(driver, other) == b"content"
 
-    # What these oids would be in 32 bits is another object.
+    # Cut to 32 bits, these oids would be another object's.
     @pytest.mark.parametrize("distance", [None, 1 << 32, -(1 << 32), 1 << 40])
     def test_what_is_no_oid_names_no_object(self, driver: LargeObjectDriver, distance: int | None) -> None:
         other = driver.from_bytes(b"content")

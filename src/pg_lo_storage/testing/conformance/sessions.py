@@ -82,7 +82,7 @@ class Sessions:
         return session
 
     def keep(self, oid: int) -> int:
-        """Return ``oid``, whose object is to be unlinked when the test is over."""
+        """Have the object unlinked when the test is over; return ``oid``."""
         self._oids.append(oid)
         return oid
 
@@ -132,7 +132,7 @@ class KitBase(Generic[D]):
 
 
 def same(found: object, expected: object) -> bool:
-    """Compare what is large; a bare ``==`` is explained by pytest line by line, which takes minutes where CI is set."""
+    """Compare large values: pytest explains a bare ``==`` line by line, which takes minutes if ``CI`` is set."""
     return found == expected
 
 

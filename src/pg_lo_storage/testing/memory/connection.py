@@ -12,7 +12,7 @@ __all__ = ["InMemoryConnection"]
 
 
 class InMemoryConnection:
-    """One session at an :class:`InMemoryServer`, a new one where none is given; idle, and not in autocommit.
+    """One session on an :class:`InMemoryServer`, by default a new server; it starts idle.
 
     Transactions are those of a DB-API connection: with ``autocommit`` off the first statement begins one, with it
     on only :meth:`begin` does. An error of the server aborts the transaction until it, or the savepoint before
@@ -23,7 +23,7 @@ class InMemoryConnection:
 
     def __init__(self, server: InMemoryServer | None = None, *, autocommit: bool = False) -> None:
         self.server: InMemoryServer = server or InMemoryServer()
-        """What this connection is to; pass it to the next one."""
+        """The server of this connection; pass it to the next connection."""
         self._autocommit = autocommit
         self._transaction: Transaction | None = None
         self._closed = False
@@ -102,7 +102,7 @@ class InMemoryConnection:
             transaction.rollback_to(name)
 
     def close(self) -> None:
-        """Roll back and end the session; does nothing where that is done."""
+        """Roll back and end the session; does nothing the second time."""
         if not self._closed:
             self.rollback()
             self._closed = True

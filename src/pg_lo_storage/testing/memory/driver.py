@@ -27,11 +27,11 @@ __all__ = ["InMemoryDriver", "InMemoryLargeObject"]
 
 
 class InMemoryDriver:
-    """The :class:`LargeObjectDriver` of an :class:`InMemoryConnection`, a new one where none is given.
+    """The :class:`LargeObjectDriver` of an :class:`InMemoryConnection`, by default a new one.
 
-    Other than on PostgreSQL, a second writer of an object has a :exc:`LargeObjectConflict` at once instead of waiting,
-    as does one who writes through a descriptor of what another session has unlinked since (the server loses
-    that silently). There are no roles, and no SQL.
+    Unlike on PostgreSQL, a second writer of an object gets a :exc:`LargeObjectConflict` at once instead of waiting.
+    So does a write through a descriptor of an object that another session has unlinked, which PostgreSQL loses
+    silently. There are no roles, and no SQL.
     """
 
     __module__ = "pg_lo_storage.testing"
@@ -205,7 +205,7 @@ class InMemoryLargeObject:
         return (transaction.find(self._oid) or EMPTY) if self._writable else self._snapshot
 
     def _current(self, transaction: Transaction) -> Content:
-        """Return what is to be changed."""
+        """Return the content that is to be changed."""
         if not self._writable:
             message = f"large object {self._oid} is not open for writing"
             raise io.UnsupportedOperation(message)

@@ -1,7 +1,7 @@
 """Large objects in memory: what is committed, and the transactions that change it.
 
-The rules are those of READ COMMITTED, but for one: nobody waits. Where the server has a second writer wait for the
-first one's transaction, :exc:`LargeObjectConflict` is raised at once; and the unit is the object, not its page.
+The rules are those of READ COMMITTED, but nobody waits: where PostgreSQL has a second writer wait for the first one's
+transaction, there is a :exc:`LargeObjectConflict` at once. The unit is the object, not its page.
 """
 
 import itertools
@@ -20,9 +20,9 @@ _FIRST_OID: Final = 16384
 
 
 class InMemoryError(Exception):
-    """What the in-memory server refuses: to it, what ``psycopg.Error`` is to psycopg.
+    """An error of the in-memory server, as ``psycopg.Error`` is one of PostgreSQL's.
 
-    As there, it aborts the transaction, and is the ``__cause__`` of the package's errors that do.
+    It aborts the transaction, and is the ``__cause__`` of the package's errors that do.
     """
 
     __module__ = "pg_lo_storage.testing"
@@ -51,11 +51,14 @@ class InMemoryServer:
         return self._committed.get(oid)
 
     def new_oid(self) -> int:
-        """Return an oid that no object has, nor an open transaction gave to one."""
+        """Return an oid that no object has, not even in an open transaction."""
         return next(oid for oid in self._numbers if oid not in self._committed and oid not in self._writers)
 
     def claim(self, oid: int, transaction: "Transaction") -> None:
-        """Let only ``transaction`` change the object; raises LargeObjectConflict where another one does."""
+        """Let only ``transaction`` change the object.
+
+        :raises LargeObjectConflict: another transaction is changing it.
+        """
         if self._writers.setdefault(oid, transaction) is not transaction:
             message = f"another session is changing large object {oid} at the same time; try again"
             raise LargeObjectConflict(message, oid=oid) from InMemoryError("tuple concurrently updated")
@@ -66,7 +69,7 @@ class InMemoryServer:
             del self._writers[oid]
 
     def store(self, oid: int, content: Content | None) -> None:
-        """Make an object, its new content, or (``None``) its end visible to all."""
+        """Make an object's new content, or with ``None`` its removal, visible to all."""
         if content is None:
             self._committed.pop(oid, None)
         else:
@@ -86,7 +89,7 @@ class Transaction:
         self.aborted: bool = False
         """Whether only a rollback can follow."""
         self.descriptors: set[LargeObject] = set()
-        """Those that are open; one that is not here is closed, or its savepoint is over."""
+        """The open descriptors; any other is closed, or its savepoint is over."""
         self._server = server
         self._changes: dict[int, Content | None] = {}
         self._savepoints: list[_Savepoint] = []
@@ -104,7 +107,7 @@ class Transaction:
             self.descriptors = {descriptor for descriptor in self.descriptors if descriptor.oid != oid}
 
     def commit(self) -> None:
-        """Make the changes visible to all; those of an aborted transaction are lost, as COMMIT does there."""
+        """Make the changes visible to all; those of an aborted transaction are lost, as in PostgreSQL."""
         if not self.aborted:
             for oid, content in self._changes.items():
                 self._server.store(oid, content)
