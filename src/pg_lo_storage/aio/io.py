@@ -28,7 +28,7 @@ class AsyncLargeObjectIO(AsyncOpenFile):
     One task at a time may use it. A cancelled read leaves the position as it was. After a cancelled change nobody
     knows how much of it was made, so the file is stale. For the connection, see :mod:`pg_lo_storage.aio.base`.
 
-    :raises ValueError: the mode is invalid, or cannot create and ``oid`` is 0; the call itself raises this.
+    :raises ValueError: the mode is invalid, or cannot create and ``oid`` is 0; the constructor raises this.
     :raises LargeObjectNotFound: it is opened, and there is no such object.
     :raises LargeObjectExists: it is opened, the mode is ``x``, and ``oid`` is taken.
     :raises NoTransactionError: it is opened for writing in autocommit.

@@ -163,7 +163,7 @@ class AsyncOpenFile:
         """Yield the open object, for this task alone.
 
         :raises ValueError: the file is closed, or not open yet.
-        :raises StaleLargeObject: that is known without asking the server.
+        :raises StaleLargeObject: the file is known to be stale; the server is not asked.
         """
         self._check_open()
         if self._opened is None:

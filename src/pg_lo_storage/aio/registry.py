@@ -44,7 +44,7 @@ def get_async_driver(connection: object) -> AsyncLargeObjectDriver:
 def find_async_driver(connection: object) -> AsyncLargeObjectDriver | None:
     """Return the driver of an asynchronous connection; ``None`` for all else."""
     known = {**_BUILT_IN, **_registered}
-    # __class__, not type(): there a tracing proxy tells the class of its connection.
+    # __class__, not type(): a tracing proxy there names the class of its connection.
     for base in connection.__class__.__mro__:
         if (factory := known.get(_dotted(base))) is not None:
             # A dotted name has no type: its protocol is that of the function that registered it.

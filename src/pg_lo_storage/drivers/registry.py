@@ -46,7 +46,7 @@ def get_driver(connection: object, *, driver: DriverFactory | str | None = None)
     """
     if driver is not None:
         return load_factory(driver)(connection)
-    # __class__, not type(): there a tracing proxy tells the class of its connection.
+    # __class__, not type(): a tracing proxy there names the class of its connection.
     connection_type: type = connection.__class__
     return _factory_for(connection_type)(connection)
 

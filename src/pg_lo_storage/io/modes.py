@@ -34,7 +34,7 @@ class Mode(NamedTuple):
         return self.readable and self.writable
 
     def check_oid(self, oid: int) -> None:
-        """Raise ValueError where ``oid`` is 0, a new object, and the mode creates none."""
+        """Raise ValueError if ``oid`` is 0, for a new object, and the mode creates none."""
         if not oid and self.kind == "r":
             message = f"mode {self.name!r} cannot create a large object: pass its oid, or use 'wb', 'ab' or 'xb'"
             raise ValueError(message)
@@ -56,7 +56,7 @@ _BY_SPELLING: Final = {"".join(letters): mode for mode in _MODES for letters in 
 def parse_mode(mode: object) -> Mode:
     """Read any spelling of a binary mode.
 
-    :raises ValueError: it is a text mode, or no mode.
+    :raises ValueError: it is a text mode, or none at all.
     :raises TypeError: it is no string.
     """
     if not isinstance(mode, str):

@@ -30,7 +30,7 @@ class AsyncReadable(Protocol):
 
 
 Content: TypeAlias = Buffer | Readable | Iterable[Buffer]
-"""Bytes, a binary file that is read from where it stands, or an iterable of bytes."""
+"""Bytes, a binary file that is read from its position, or an iterable of bytes."""
 
 AsyncContent: TypeAlias = Content | AsyncReadable | AsyncIterable[Buffer]
 """The same, or an asynchronous file or iterable."""

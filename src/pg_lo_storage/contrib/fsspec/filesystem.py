@@ -185,7 +185,10 @@ class PgLoFileSystem(OpeningFileSystem):
             return self._store(self._name(rpath), _reported(file, callback), "x" if mode == "create" else "w")
 
     def cp_file(self, path1: StrPath, path2: StrPath, **_kwargs: object) -> str:
-        """Copy an object and return the copy's name; for ``new`` the bytes stay in the server."""
+        """Copy an object and return the copy's name; for ``new`` the bytes stay in the server.
+
+        :raises shutil.SameFileError: both paths name the same object.
+        """
         source, path = existing(self._name(path1)), self._name(path2)
         target = writable(path)
         if source == target:

@@ -58,6 +58,8 @@ class Session(abc.ABC):
 
         With autocommit off the connection begins a transaction itself, which the caller ends; with ``whole`` the result
         ends it.
+
+        :raises NoTransactionError: the connection is in autocommit, and its driver has no SQL.
         """
 
     @property

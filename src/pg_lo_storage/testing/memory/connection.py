@@ -37,14 +37,17 @@ class InMemoryConnection:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Commit, or roll back after an exception, and close: what psycopg 3 does."""
+        """Commit, or roll back after an exception, and close, as psycopg 3 does."""
         if exc is None and not self._closed:
             self.commit()
         self.close()
 
     @property
     def autocommit(self) -> bool:
-        """Whether each statement is a transaction of its own; cannot be changed within a transaction."""
+        """Whether each statement is a transaction of its own.
+
+        :raises InMemoryError: it is changed within a transaction.
+        """
         return self._autocommit
 
     @autocommit.setter
@@ -111,7 +114,7 @@ class InMemoryConnection:
     def statement(self, *, aborted: bool = False) -> Generator[Transaction]:
         """Run a statement in the current transaction, in one that it begins, or (autocommit) in its own.
 
-        ``aborted`` lets it run in an aborted transaction as well.
+        :raises InMemoryError: the connection is closed, or the transaction is aborted and ``aborted`` is not given.
         """
         with self.server.lock:
             self._check_open()
