@@ -4,9 +4,9 @@ These are the functions of the package itself: ``pg_lo_storage.open``, ``save``,
 ``lo_import``. The connection is psycopg's, psycopg2's, or any that a driver was registered for.
 
 Each call is all or nothing. In autocommit it is a transaction of its own: if it fails, or is cancelled, it leaves
-nothing. Otherwise it belongs to the connection's transaction, which you commit; if it fails there, it unlinks the
-object that it began. Calls of several tasks or threads on one connection take turns, so that none gets into the
-transaction of another.
+nothing. Otherwise it belongs to the connection's transaction, which it begins if need be, and which you commit; if it
+fails there, it unlinks the object that it began. Calls of several tasks or threads on one connection take turns, so
+that none gets into the transaction of another.
 
 :raises LargeObjectError: see :mod:`pg_lo_storage.exceptions`.
 :raises DriverNotFound: no driver serves the connection.
