@@ -28,7 +28,7 @@ register_checks()
 class DbFileField(FollowingField):
     """A :class:`~django.db.models.FileField` whose ``storage`` defaults to :data:`db_file_storage`.
 
-    ``upload_to`` is accepted and has no effect, nor is it called: a name is ``<loid>.<original extension>``.
+    ``upload_to`` is accepted, never called, and has no effect: a name is ``<oid>.<original extension>``.
     """
 
     __module__ = "pg_lo_storage.fields"

@@ -1,4 +1,4 @@
-"""The files of rows, as the fields of :mod:`pg_lo_storage.fields` have them."""
+"""The files of rows, as attributes of the fields of :mod:`pg_lo_storage.fields`."""
 
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -36,16 +36,17 @@ __all__ = ["DbFieldFile", "DbImageFieldFile", "prefetch_stored_files"]
 class DbFieldFile(FieldFile):
     """The file of one row.
 
-    What the catalogue says of it is asked for once; see :func:`prefetch_stored_files`. It raises
-    :exc:`FileNotFoundError` where the file is missing.
+    Its entry in the catalogue is loaded once; see :func:`prefetch_stored_files`.
+
+    :raises FileNotFoundError: when it is used, the file is missing.
     """
 
     __module__ = "pg_lo_storage.fields"
 
     entry: Entry | None = None
-    """What the catalogue was found to say; ``None`` where it has not been asked."""
+    """The file's entry in the catalogue; ``None`` where it is not loaded."""
 
-    # The transaction in which the file was opened for writing: up to its end the catalogue may say something else.
+    # The transaction in which the file was opened for writing: the entry may change until it ends.
     _written_in: object = None
 
     if TYPE_CHECKING:  # used as Django's own subclasses use them, and missing from its stubs
@@ -64,7 +65,7 @@ class DbFieldFile(FieldFile):
         is_new = getattr(self, "_file", None) is None
         file: File[bytes] = FieldFile.file.fget(self)
         if is_new and isinstance(file, DbFile):
-            # Nobody has opened it who could know when to open it again.
+            # It was opened by being used: nobody would know to open it again.
             file.stored.reopens = True
         return file
 
@@ -78,7 +79,7 @@ class DbFieldFile(FieldFile):
     @property
     @override
     def size(self) -> int:
-        """The file's size in bytes: what the catalogue was found to say, or else as the server has it now."""
+        """The file's size in bytes: the loaded entry's, or else as the server has it now."""
         entry = self.entry
         if self._committed and entry is not None and entry.size is not None and entry.is_named(self.name or ""):
             return entry.size
@@ -86,25 +87,25 @@ class DbFieldFile(FieldFile):
 
     @property
     def original_name(self) -> str | None:
-        """The name that the file was saved under; without the catalogue, or empty, ``None``."""
+        """The name that the file was saved under; ``None`` without the catalogue, or where the field is empty."""
         entry = self._catalogued
         return entry.original_name if entry else None
 
     @property
     def content_type(self) -> str | None:
-        """The media type that the catalogue has; without one, what the extension means; empty, ``None``."""
+        """The catalogue's media type; without the catalogue, the extension's; ``None`` where the field is empty."""
         entry = self._catalogued
         return entry.content_type if entry else content_type_of(self.name) if self.name else None
 
     @property
     def sha256(self) -> str | None:
-        """The content's digest in hexadecimal; ``None`` after a write in place, of an adopted file, or as above."""
+        """The content's digest in hexadecimal; ``None`` as above, after a write in place, and for an adopted file."""
         entry = self._catalogued
         return entry.sha256 if entry else None
 
     @property
     def created_at(self) -> datetime | None:
-        """When the file was saved; without the catalogue, or empty, ``None``."""
+        """When the file was saved; ``None`` without the catalogue, or where the field is empty."""
         entry = self._catalogued
         return entry.created_at if entry else None
 
@@ -122,13 +123,13 @@ class DbFieldFile(FieldFile):
 
     @override
     def open(self, mode: str = "rb") -> Self:  # type: ignore[override]  # FieldFile's signature, not File's
-        """Open the stored file with a fresh handle, at its start; an upload not saved yet is rewound."""
+        """Open the stored file anew, at its start; rewind an upload that is not saved yet."""
         self._require_file()
         if not self._committed:
             super().open(mode)
             return self
         if mode not in {"rb", "r"}:
-            self.entry = None  # writing makes it say something else
+            self.entry = None  # writing changes it
             if isinstance(storage := cast("object", self.storage), DbFileStorage):
                 self._written_in = DatabaseDriver(storage.write_alias).transaction_marker
         current: File[bytes] | None = getattr(self, "_file", None)
@@ -148,7 +149,7 @@ class DbFieldFile(FieldFile):
             super().save(name, content, save=False)
             instance, field = self.instance, self.field
             if stores_large_objects(field):
-                # Should another take its place before the row is saved, no row will ever have named it.
+                # If another file takes its place before the row is saved, no row will ever have named this one.
                 learn(instance, field, replace(memory, left=(*memory.left, cast("str", self.name))))
             if save:
                 learn(instance, field, own=self.name)
@@ -161,7 +162,7 @@ class DbFieldFile(FieldFile):
     def delete(self, save: bool = True) -> None:
         """Delete the file and, with ``save``, save the row without it: both or neither.
 
-        Of a field with ``cleanup`` a file that another row names stays.
+        A file that another row names stays, where the field has ``cleanup``.
         """
         vars(self).setdefault(AS_IT_WAS, (self.name, self._committed))
         if not self or not cleans(self.field) or not stores_large_objects(self.field):
@@ -182,7 +183,7 @@ class DbFieldFile(FieldFile):
 
     @contextmanager
     def _one_transaction(self, save: bool) -> Generator[Known]:
-        """Do both or neither; yields what is known of the field before."""
+        """Do both or neither; yield what is known of the field before."""
         before, storage, memory = (self.name, self._committed), self.storage, known(self.instance, self.field)
         upload = None if self._committed else vars(self).get("_file")
         attributes: dict[str, object] = {}
@@ -194,12 +195,13 @@ class DbFieldFile(FieldFile):
             with atomic(alias) if alias else nullcontext():
                 yield memory
         except BaseException:
-            # The instance is as its row again, or saving it later would store the name of what was rolled back.
+            # The instance is as its row again; else a later save would store the name of a file that was rolled back.
             self.name, self._committed = before
             if upload is not None:
                 vars(self)["_file"] = upload
             learn(self.instance, self.field, memory)
-            # Past the descriptor, which would open an image for its dimensions, in a transaction that may be broken.
+            # Django's descriptor is passed by: it would open an image for its dimensions, in a transaction that may be
+            # broken.
             vars(self.instance).update(attributes | {self.field.attname: self})
             raise
 
@@ -215,17 +217,16 @@ class DbImageFieldFile(DbFieldFile, _ImageFieldFile):
         own = file if isinstance(file, DbFile) and file.stored.reopens else None
         dimensions = super()._get_image_dimensions()
         if own is not None and own.stored.closed is False and not own.stored.reopens:
-            # It was opened again for them, by nobody who could know of it.
+            # Asking for the dimensions opened the file again: nobody else would close it.
             own.close()
             vars(self)["_file"] = None
         return dimensions
 
 
 def prefetch_stored_files(instances: Iterable[models.Model], *fields: str) -> None:
-    """Load what the catalogue says of the files of many rows, in one query a storage.
+    """Load the entries of many rows' files, in one query per storage.
 
-    ``fields`` are the names of their file fields. Files that are missing are left out; without the catalogue this does
-    nothing.
+    ``fields`` are the names of the file fields. Missing files are left out; without the catalogue nothing is done.
     """
     if not catalogue.is_installed():
         return

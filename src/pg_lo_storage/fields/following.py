@@ -1,4 +1,4 @@
-"""What both fields add to Django's: the storage that they default to, and files that follow their rows."""
+"""What both fields add to Django's: another default storage, and files that follow their rows."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -28,14 +28,14 @@ from pg_lo_storage.storage import db_file_storage
 
 __all__ = ["FollowingField", "get_default_storage"]
 
-# Django's, which it leaves out of migrations.
+# Django's default, which it leaves out of migrations.
 _DEFAULT_LENGTH: Final = 100
 
 
 class _Unchanged:
-    """The column itself, where an UPDATE is to leave it as it is.
+    """The column itself, with which an UPDATE leaves it as it is.
 
-    Not ``F()``: Django 6.0 reads back what expressions gave, and an image would be opened for its dimensions.
+    ``F()`` will not do: Django 6.0 reads the values of expressions back, and would open an image for its dimensions.
     """
 
     def __init__(self, field: "models.FileField") -> None:
@@ -46,14 +46,14 @@ class _Unchanged:
 
 
 def get_default_storage() -> Storage:
-    """Return Django's own default storage: what a migration names where a field was given just that."""
+    """Return Django's own default storage; a migration names this function where a field was given that storage."""
     return default_storage
 
 
 class FollowingField(models.FileField):
     """A file field whose files are large objects, unless it is given another storage, and follow its rows.
 
-    An image's field has Django's own behind this one.
+    :class:`DbImageField` inherits from Django's image field after this one.
     """
 
     # How many positional arguments there may be before the storage.
@@ -67,9 +67,9 @@ class FollowingField(models.FileField):
 
     @property
     def max_length(self) -> int | None:
-        """How long a name may be; ``None`` where the column, whatever its length, has room for each that is made.
+        """How long a name may be; ``None`` where the column has room for every stored name.
 
-        Forms and serializers take it for the limit of an upload's own name, which is not what is stored.
+        Forms and serializers would take a number for the limit of an upload's own name, which is not stored.
         """
         length: int | None = vars(self)["max_length"]
         is_enough = length is None or length >= LONGEST_NAME
@@ -99,7 +99,7 @@ class FollowingField(models.FileField):
         if not cls._meta.abstract:
             follow_rows(cls)
             if cls._meta.apps.ready and vars(cls._meta)["pk"]:
-                _follow(cls)  # added to a class that is there already
+                _follow(cls)  # added to a class that exists already
 
     @override
     def pre_save(self, model_instance: models.Model, add: bool) -> object:
@@ -117,7 +117,7 @@ class FollowingField(models.FileField):
         if save is not None:
             # What did not change is not written: another session may have replaced the file since it was read.
             return super().pre_save(model_instance, add) if save.changes(self, file, add=add) else _Unchanged(self)
-        # What is not stored yet get_db_prep_save refuses.
+        # get_db_prep_save refuses what is not stored yet.
         return super().pre_save(model_instance, add) if is_committed(file) else file
 
     @override
@@ -130,7 +130,7 @@ class FollowingField(models.FileField):
         using = model_instance._state.db or router.db_for_write(type(model_instance), instance=model_instance)
         memory = in_step(model_instance, self, using)
         stored = memory.name if memory and memory.name is not ... else None
-        # As it is saved: a name that can be no stored file's is refused only in the place of one that is.
+        # As when it is saved: a name that is no stored name is refused only where it would replace one.
         is_checked = parse_name(value.name) is not None or parse_name(stored) is not None
         if value.name and value.name != stored and is_checked and not value.storage.exists(value.name):
             message = _("There is no stored file %(name)s any more: choose the file again.")
@@ -145,7 +145,7 @@ class FollowingField(models.FileField):
                 f" with instance.{self.name}.save(name, content, save=False)"
             )
             raise ValueError(message)
-        # An instance's is told though it is empty: bulk_update() may clear it.
+        # An instance's file counts though it is empty: bulk_update() may clear the column.
         if isinstance(value, FieldFile) or (isinstance(value, str) and value):
             self._hold(value, connection)
         prepared = self.get_prep_value(value) if isinstance(value, File) else value
@@ -155,7 +155,8 @@ class FollowingField(models.FileField):
 
         @override
         def get_db_prep_value(self, value: object, connection: BaseDatabaseWrapper, prepared: bool = False) -> object:
-            # There bulk_update() passes get_db_prep_save() by; the validation of constraints comes here rightly.
+            # In these releases bulk_update() does not call get_db_prep_save(). The validation of constraints may call
+            # this, too.
             if not prepared and isinstance(value, File):
                 if isinstance(value, FieldFile) and is_committed(value):
                     self._hold(value, connection)
@@ -191,7 +192,7 @@ def _follow(sender: type[models.Model], **_signal: object) -> None:
     if files:
         if any(fields.index(part) > files[0] for part in sender._meta.pk_fields):
             post_init.connect(learn_key, sender=sender)
-        # Before any receiver of the project's own: the class was not there to be named.
+        # This comes before the project's own receivers, which cannot name the class before it exists.
         post_save.connect(finish_save, sender=sender)
         pre_save.connect(begin_raw_save, sender=sender)
         follow_deletions(sender)

@@ -1,4 +1,4 @@
-"""The types of what a field is made with: https://docs.djangoproject.com/en/stable/ref/models/fields/#field-options."""
+"""The types of a field's options: https://docs.djangoproject.com/en/stable/ref/models/fields/#field-options."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypedDict

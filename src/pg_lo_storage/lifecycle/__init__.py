@@ -1,4 +1,4 @@
-"""How files follow the rows that name them: what is replaced, cleared or deleted goes in the row's transaction."""
+"""How files follow the rows that name them: a file that no row names any more is unlinked in the row's transaction."""
 
 from pg_lo_storage.lifecycle.deletions import delete_in_batches
 

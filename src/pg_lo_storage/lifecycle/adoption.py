@@ -1,13 +1,12 @@
-"""Adoption: entering into the catalogue what columns name already, so that adding the app makes no file disappear.
+"""Adoption: entering into the catalogue the files that columns name already, so that adding the app loses no file.
 
-A name alone proves little: a column that another storage had until now may hold ``20240131.pdf``, and somebody's
-object has that oid. So each name is judged before it is taken, and ``migrate`` takes all names of a column or none: one
-that is no stored file's tells that others may be another storage's too. ``manage.py largeobjects adopt`` takes, on
-demand, what it can.
+A name alone proves little: a column that another storage used until now may have ``20240131.pdf``, and somebody's
+object may have that oid. So each name is judged before it is taken. ``migrate`` takes all names of a column or none:
+one that is no stored file's says that others, too, may be another storage's. ``manage.py largeobjects adopt`` takes
+what it can.
 
-Names are read through cursors of the server, object by object, and entered in batches: neither side holds many, and
-what an interruption leaves undone the next run does. Size and digest stay unknown: to know them every byte would have
-to be read.
+Names are read through server-side cursors, object by object, and entered in batches: neither side keeps many in memory,
+and the next run completes an interrupted one. Size and digest stay unknown: they would take reading every byte.
 """
 
 import sys
@@ -41,9 +40,9 @@ from pg_lo_storage.names import extension_of, parse_name
 __all__ = ["adopt", "adopt_after_migrate", "count", "readable_file_columns"]
 
 BATCH: Final = 1_000
-"""So many objects are judged and entered at a time."""
+"""How many objects are judged and entered at a time."""
 
-# A superuser counts as a member of every role, and owns what is its own.
+# A superuser counts as a member of every role, but owns only its own objects.
 _OWNED: Final = (
     "(select case when rolsuper then lomowner = r.oid else pg_has_role(lomowner, 'usage') end"
     " from pg_roles as r where rolname = current_user)"
@@ -75,7 +74,7 @@ class Output(Protocol):
 
 
 class _Use(NamedTuple):
-    """A name that so many rows of a column have; ``stem`` is the number it begins with."""
+    """A name that ``rows`` rows of a column have; ``stem`` is the number it begins with."""
 
     stem: str
     name: str
@@ -91,10 +90,10 @@ def adopt(
     any_owner: bool = False,
     dry_run: bool = False,
 ) -> Generator[Verdict]:
-    """Catalogue on ``alias`` the objects that the columns name, and yield what becomes of each name.
+    """Enter on ``alias`` the objects that the columns name, and yield what becomes of each name.
 
-    Names that the columns ``beside`` have are not taken, and dispute what they name otherwise. ``any_owner`` takes
-    objects of other roles too. ``dry_run`` changes nothing.
+    Names in the columns ``beside`` are not taken; they dispute another name of the same object. ``any_owner`` takes
+    objects of other roles, too. ``dry_run`` changes nothing.
     """
     wanted, objects = set(columns), list[list[_Use]]()
     with closing(_uses(sorted(wanted.union(beside)))) as uses:
@@ -122,15 +121,15 @@ def count(columns: Iterable[NameColumn], verdicts: Iterable[Verdict]) -> dict[Na
 
 
 def readable_file_columns(alias: str) -> list[NameColumn]:
-    """Return the columns with names of files on ``alias`` whose rows the role sees, all of them."""
+    """Return the columns with names of files on ``alias`` of which the role sees all rows."""
     return [column for column in name_columns(file_fields(alias), alias) if not unreadable(column)]
 
 
 def adopt_after_migrate(
     *, using: str, verbosity: int = 1, stdout: Output | None = None, plan: object = None, **_kwargs: object
 ) -> None:
-    """Adopt, on the database that was migrated, from the columns that nobody has adopted from yet."""
-    # "flush" sends this signal too, without a plan: of empty tables.
+    """Adopt, on the database that was migrated, from the columns that are not settled yet."""
+    # "flush" sends this signal, too, without a plan, and its tables are empty.
     if plan is None or connections[using].vendor != "postgresql" or not has_catalogue(using):
         return
     for text in _adopt_new(using):
@@ -139,7 +138,7 @@ def adopt_after_migrate(
 
 
 def _adopt_new(alias: str) -> Generator[str]:
-    """Adopt from the columns that are not settled, of each all names or none, and settle those; yield what to say."""
+    """Adopt from each column that is not settled, all names or none; settle those taken, and yield what to say."""
     new = unsettled_columns(alias)
     if not new:
         return
@@ -166,13 +165,13 @@ def _adopt_new(alias: str) -> Generator[str]:
 
 
 def _refused(columns: list[NameColumn], alias: str, beside: list[NameColumn]) -> dict[NameColumn, Verdict]:
-    """Return those of the columns that have a name which is no stored file's, with the first such name."""
+    """Return those columns that have a name which is no stored file's, with the first such name."""
     certain, disputed = dict[NameColumn, Verdict](), dict[NameColumn, Verdict]()
     for verdict in adopt(columns, alias, beside=beside, dry_run=True):
         if verdict.is_refused:
             (disputed if verdict.outcome == "disputed" else certain).setdefault(verdict.column, verdict)
     if certain and disputed:
-        # The names of columns that are out dispute nobody else's.
+        # The names of refused columns do not dispute those of the others.
         rest, others = ([column for column in some if column not in certain] for some in (columns, beside))
         return certain | _refused(rest, alias, others)
     return certain | disputed
@@ -181,7 +180,7 @@ def _refused(columns: list[NameColumn], alias: str, beside: list[NameColumn]) ->
 def _judge(
     objects: Sequence[Sequence[_Use]], alias: str, wanted: Collection[NameColumn], any_owner: bool, dry_run: bool
 ) -> Generator[Verdict]:
-    """Enter the objects, each given by the uses of its names, and yield what becomes of the wanted ones."""
+    """Enter the objects, each given by the uses of its names, and yield what becomes of the names in ``wanted``."""
     names = {use.name: False for uses in objects for use in uses}
     names |= {use.name: not dry_run for uses in objects for use in uses if use.column in wanted}
     suffixes = [extension_of(name) for name in names]
@@ -202,7 +201,7 @@ def _judge(
 
 
 def _uses(columns: Iterable[NameColumn]) -> Generator[_Use]:
-    """Yield the names that the columns have, those of one object one after another."""
+    """Yield the names that the columns have, ordered by object."""
     with ExitStack() as stack:
         streams = [
             stack.enter_context(closing(_uses_on(alias, list(some))))
@@ -221,7 +220,8 @@ def _uses_on(alias: str, columns: Sequence[NameColumn]) -> Generator[_Use]:
         f"select {digits_of('name')} as stem, name, n, count(*)"  # noqa: S608 -- quoted
         f" from ({every}) as names group by n, name order by stem, n, name"
     )
-    # Outside a transaction the cursor outlives those of the entries; where a pooler forbids that, one has them all.
+    # A cursor outside a transaction survives the transactions that enter files. Where a pooler forbids such cursors,
+    # one transaction does it all.
     is_pooled = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
     with transaction.atomic(using=alias) if is_pooled else nullcontext(), connection.chunked_cursor() as cursor:
         cursor.execute(qualified(query))

@@ -1,6 +1,6 @@
-"""What statements for many rows write: the names of ``bulk_create()``, ``bulk_update()`` and ``update()``.
+"""The names that statements for many rows write: ``bulk_create()``, ``bulk_update()`` and ``update()``.
 
-Django asks a field for each value, and then executes the statement: what it names is held just before.
+Django asks a field for each value, and then executes the statement; just before, the files that it names are held.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -25,7 +25,7 @@ __all__ = ["hold_with_next"]
 
 @dataclass
 class _Names:
-    """The names that go into one table, by the database that the files are on, and the files that are of instances."""
+    """The names that go into one table, by the files' database, and those files that belong to instances."""
 
     by_alias: dict[str, set[str]] = dataclass_field(default_factory=dict[str, set[str]])
     files: list[tuple["models.FileField", FieldFile]] = dataclass_field(
@@ -37,9 +37,10 @@ _waiting: "WeakKeyDictionary[BaseDatabaseWrapper, dict[str, _Names]]" = WeakKeyD
 
 
 def hold_with_next(connection: BaseDatabaseWrapper, field: "models.FileField", value: FieldFile | str) -> None:
-    """Hold a file that the connection's next statement makes rows name, together with its other files.
+    """Hold a file that the connection's next statement writes into rows, together with its other files.
 
-    An empty value names no file. Where it is an instance's, the statement teaches the instance that its row has none.
+    An empty value names no file. Where it is an instance's, the instance learns with the statement that its row has
+    none.
     """
     if connection not in _waiting:
         before_next_statement(connection, partial(_held, connection))
@@ -54,7 +55,7 @@ def hold_with_next(connection: BaseDatabaseWrapper, field: "models.FileField", v
 @contextmanager
 def _held(connection: BaseDatabaseWrapper, sql: str, params: object) -> Generator[None]:
     waiting = _waiting.pop(connection)
-    # The bulk statement may have failed before it was executed; then this is another one.
+    # This may be another statement, where the bulk statement failed before it was executed.
     starts = {table: (f"INSERT INTO {table} ", f"UPDATE {table} ") for table in waiting}
     names = next((waiting[table] for table, start in starts.items() if sql.startswith(start)), None)
     if names is None:
@@ -64,7 +65,7 @@ def _held(connection: BaseDatabaseWrapper, sql: str, params: object) -> Generato
     values = cast("Sequence[object]", params)
     given = set(_strings(values))
     scope = None if connection.get_autocommit() else Scope(using)
-    # Django 6 has bulk_create() in autocommit where it is one statement.
+    # Django 6 runs bulk_create() in autocommit where it is one statement.
     with transaction.atomic(using=using, savepoint=False) if names.by_alias else nullcontext():
         for alias, some in names.by_alias.items():
             with transaction.atomic(using=alias, savepoint=False):
@@ -75,7 +76,7 @@ def _held(connection: BaseDatabaseWrapper, sql: str, params: object) -> Generato
         instance, key = file.instance, key_of(file.instance, field)
         left = tuple(name for name in known(instance, field).leaves(using) if name != file.name)
         if is_insert and file.name and " ON CONFLICT " in sql:
-            learn(instance, field, name=...)  # another row may be there, and have another file
+            learn(instance, field, name=...)  # another row may exist, and have another file
         elif is_insert:
             learn(instance, field, Known(file.name, left=left))  # of the row that it comes to be
         elif _said(key, file.name) in written:
@@ -84,7 +85,7 @@ def _held(connection: BaseDatabaseWrapper, sql: str, params: object) -> Generato
 
 
 def _strings(params: Sequence[object]) -> Iterator[str]:
-    """Yield the strings among a statement's parameters; of many rows one may be a whole column."""
+    """Yield the strings among a statement's parameters; one parameter may be the column of many rows."""
     for value in params:
         for part in cast("list[object]", value) if isinstance(value, list) else (value,):
             if isinstance(part, str):
@@ -92,14 +93,14 @@ def _strings(params: Sequence[object]) -> Iterator[str]:
 
 
 def _said(key: object, name: str | None) -> tuple[object, ...]:
-    """Return the parameters of WHEN key THEN name; of no file Django writes the empty string."""
+    """Return the parameters of WHEN key THEN name; Django writes the empty string for no file."""
     return *cast("tuple[object, ...]", key if isinstance(key, tuple) else (key,)), name or ""
 
 
 def _written(
     sql: str, params: Sequence[object], files: Sequence[tuple["models.FileField", FieldFile]]
 ) -> set[tuple[object, ...]]:
-    """Return what a statement of bulk_update() may say of rows: each run of so many parameters."""
+    """Return what a statement of bulk_update() may say of rows: each run of a key and a name in its parameters."""
     found = set[tuple[object, ...]]()
     if files and " CASE WHEN " in sql.replace("(", " "):
         size = len(files[0][0].model._meta.pk_fields) + 1

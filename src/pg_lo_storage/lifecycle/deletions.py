@@ -1,6 +1,6 @@
-"""How the files of rows go with the rows that Django deletes: one by one, by a query, by cascade.
+"""How files go with the rows that Django deletes: one by one, by a query, by cascade.
 
-Django sends all ``pre_delete`` of a collection before its first statement.
+Django sends ``pre_delete`` for all rows of a collection before its first statement.
 """
 
 from collections import Counter, defaultdict
@@ -32,15 +32,15 @@ class Deletion:
         self._left: defaultdict[str, set[str]] = defaultdict(set)
 
     def expect(self, model: type[models.Model], instance: models.Model, fields: "Iterable[models.FileField]") -> None:
-        """Expect a row of the model's table to be deleted, and note what files the instance leaves besides."""
+        """Expect a row of the model's table to be deleted, and note the other files that the instance leaves."""
         self._going[concrete(model)] += 1
         for field in fields:
             self._left[cast("str", write_alias_of(field))].update(known(instance, field).leaves(self._using))
 
     def execute(self, execute: Execute, sql: str, params: object, context: dict[str, object]) -> object:
-        """Execute a statement; where it deletes some of the rows, note what files they name.
+        """Execute a statement; where it deletes some of the rows, note the files that they name.
 
-        The rows may name other files than when they were loaded. RETURNING tells, and costs no statement.
+        The rows may name other files than when they were loaded. RETURNING tells which, without another statement.
         """
         cursor = cast("CursorWrapper", context["cursor"])
         quote = cursor.db.ops.quote_name
@@ -59,9 +59,9 @@ class Deletion:
         return execute(sql, params, False, context)
 
     def _deleted(self, model: type[models.Model], values: int) -> None:
-        """Count the rows of a statement that names them by so many values; release the files with the last statement.
+        """Count the rows that a statement deleted by ``values`` values; after the last statement release the files.
 
-        The signal ``post_delete`` would not do: projects mute it.
+        The signal ``post_delete`` will not do: projects mute it.
         """
         self._going[model] -= values // len(model._meta.pk_fields)
         if not any(rows > 0 for rows in self._going.values()):
@@ -72,10 +72,10 @@ class Deletion:
 def delete_in_batches(queryset: "models.QuerySet[models.Model]", size: int = 1000) -> tuple[int, dict[str, int]]:
     """Delete the rows of a query as ``QuerySet.delete()`` does, ``size`` of them in each transaction.
 
-    For more files than the server's lock table holds: each that is unlinked takes a lock until its transaction ends.
-    Interrupted, it has deleted whole batches. Returns how many rows were deleted, and how many of each model.
+    Use it where the server's lock table is too small: each file that is unlinked takes a lock until its transaction
+    ends. An interruption leaves whole batches deleted. Return how many rows were deleted, and how many of each model.
 
-    :raises RuntimeError: in a transaction, as ``atomic(durable=True)`` does.
+    :raises RuntimeError: a transaction is open already, as with ``atomic(durable=True)``.
     """
     using: str = vars(queryset)["_db"] or router.db_for_write(queryset.model)
     ordered = queryset.using(using).order_by("pk")
@@ -88,26 +88,26 @@ def delete_in_batches(queryset: "models.QuerySet[models.Model]", size: int = 100
     return total.total(), dict(total)
 
 
-# By the block that Django runs each collection in: it ends with it, however that ends.
+# By the atomic block that Django runs each collection in: a deletion ends with its block, however that ends.
 _deletions: WeakKeyDictionary[Atomic, Deletion] = WeakKeyDictionary()
 
 
 def follow_deletions(model: type[models.Model]) -> None:
-    """Have the files go with the rows that are deleted as instances of that very class, a proxy or not."""
+    """Have files go with the rows that are deleted as instances of that very class, a proxy or not."""
     pre_delete.connect(_expect, sender=model)
 
 
 def _expect(sender: type[models.Model], instance: models.Model, using: str, **_signal: Any) -> None:
     connection = connections[using]
     fields = _cleaned_fields(sender)
-    # Elsewhere nobody knows which rows name a file, and it stays.
+    # On other databases nobody knows which rows name a file, and it stays.
     if not fields or not connection.atomic_blocks or connection.vendor != "postgresql":
         return
     block = connection.atomic_blocks[-1]
     if block not in _deletions:
         _deletions[block] = Deletion(using)
         if _watch not in connection.execute_wrappers:
-            # Outermost: whoever wraps statements for a block takes his own, the last, off again.
+            # Outermost: whoever wraps statements for a block takes the last wrapper off again.
             connection.execute_wrappers.insert(0, _watch)
     _deletions[block].expect(sender, instance, fields)
 

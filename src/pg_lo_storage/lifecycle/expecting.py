@@ -1,4 +1,4 @@
-"""Files that a transaction takes from one row before another has them: triggers are told to keep them meanwhile."""
+"""Files that a transaction moves from one row to another: triggers are told to keep them meanwhile."""
 
 from collections.abc import Iterable
 from typing import Final, LiteralString, cast
@@ -9,17 +9,17 @@ from pg_lo_storage.names import parse_name
 __all__ = ["EXPECTED", "expect", "expect_again"]
 
 EXPECTED: Final = "pg_lo_storage.expected"
-"""A transaction's setting: the oids of such files, with spaces between them.
+"""A setting of the transaction: the oids of such files, with spaces between them.
 
-A trigger that sees a row name one of them takes it out. Anybody may set it, and so have files kept, and no more.
+A trigger that sees a row name a file removes its oid. Anybody may change the setting, but can only have files kept.
 """
 
 
 def expect(alias: str, names: Iterable[str]) -> str:
     """Have triggers keep these files until a row comes to name them, or the transaction on ``alias`` ends.
 
-    For an instance in several tables, whose rows are written one after the other: the first statement may leave a file
-    that the next one names. Returns what was expected before, for :func:`expect_again`.
+    It is for an instance in several tables, whose rows are written one after the other: the first statement may take
+    a name from a row that the next one writes. Return what was expected before, for :func:`expect_again`.
     """
     query: LiteralString = (
         "select before, pg_catalog.set_config('pg_lo_storage.expected', pg_catalog.ltrim("

@@ -1,7 +1,7 @@
-"""What an instance knows, without a query, of the file names that its row holds.
+"""What an instance knows, without a query, of the stored names in its row.
 
-It stands in a dictionary in the instance's state, and is pickled with it. The dictionary is replaced and never changed,
-because copies of an instance share it.
+It is kept in a dictionary in the instance's state, and is pickled with it. The dictionary is replaced and never
+changed, because copies of an instance share it.
 """
 
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ _KEY: Final = "pg_lo_known"
 _ATTNAME: Final = attrgetter("attname")
 
 AS_IT_WAS: Final = "_pg_lo_as_it_was"
-"""The attribute of a field's file for its name, and whether it was stored, before it was saved or deleted."""
+"""The attribute of a field's file with the file's name before a save or delete, and whether it was stored then."""
 
 
 class Scope:
@@ -46,23 +46,23 @@ class Scope:
         # Django replaces the list whenever it ends a transaction or rolls a savepoint back.
         self._hooks = connections[using].run_on_commit if using else None
         self._block = _outermost(using) if using else None
-        # A test case's block is never committed, and its tests may count what is to be done after one.
+        # A test case's block is never committed, and its tests may count the hooks for after a commit.
         if using and self._block is not None and not getattr(self._block, "_from_testcase", False):
             self._place = len(connections[using].run_on_commit)
             transaction.on_commit(self._commit, using=using, robust=True)
 
     def _commit(self) -> None:
-        # Rolling a savepoint back replaces the list, and the old one keeps this hook in its place. Then it is not sure
-        # that the write was committed: of a savepoint that is none of atomic()'s Django does not know what it held.
+        # Rolling a savepoint back replaces the list, and this hook keeps its place in the old one. Then nobody knows
+        # that the write was committed: Django does not know what a savepoint covered that atomic() did not make.
         hooks = self._hooks or []
         self._is_committed = not any(hook[1] == self._commit for hook in hooks[self._place : self._place + 1])
 
     def is_of_this_transaction(self, using: str) -> bool:
-        """Tell whether the transaction goes on, though perhaps without what was done since a savepoint."""
+        """Tell whether the transaction is still open, though a savepoint in it may have been rolled back."""
         return self._hooks is not None and self._block is _outermost(using)
 
     def stands(self, using: str) -> bool:
-        """Tell whether what was written in it still stands, or was committed."""
+        """Tell whether what was written in it certainly stands, committed or not."""
         return self._is_committed or self._hooks is connections[using].run_on_commit
 
     @override
@@ -83,30 +83,30 @@ class Known:
     """What is known of one field of an instance."""
 
     name: str | EllipsisType | None = ...
-    """What the instance had when it was last in step with its row; ``...`` where it never was."""
+    """The instance's name when it was last in step with its row; ``...`` where it never was."""
     row: object = None
-    """The key of that row; ``None`` where it is the one that the instance came to be."""
+    """The key of that row; ``None`` where it is the row that the instance became."""
     is_loaded: bool = False
     """Whether the name is the row's, though Django takes the instance for a new one."""
     left: tuple[str, ...] = ()
-    """Files that were saved, or given up, through the instance while its row held another."""
+    """Files that were saved, or given up, through the instance while its row had another name."""
     own: str | None = None
     """The file that is being saved together with its row."""
     scope: Scope | None = None
     """The transaction in which the instance wrote :attr:`name`, and which may be rolled back."""
     past: "tuple[Known, ...]" = ()
-    """What was known before that, the latest first: what is so again where it was rolled back."""
+    """What was known before that, the latest first: a rollback may make it true again."""
 
     def stands(self, using: str) -> bool:
-        """Tell whether what the instance wrote cannot have been rolled back unseen."""
+        """Tell whether what the instance wrote cannot have been rolled back."""
         return self.scope is None or self.scope.stands(using)
 
     def all(self) -> "tuple[Known, ...]":
-        """Return this, and what may be so again after a rollback, the latest first; each without its own past."""
+        """Return this, and what a rollback may make true again, the latest first; each without its own past."""
         return replace(self, past=()), *self.past
 
     def leaves(self, using: str) -> tuple[str, ...]:
-        """Return the files that were left and that perhaps no row names; after a rollback those of before it, too."""
+        """Return the files that were left and that perhaps no row names; after a rollback the earlier ones, too."""
         if not self.past or self.stands(using):
             return self.left
         return tuple(dict.fromkeys(name for memory in self.all() for name in memory.left))
@@ -116,7 +116,7 @@ _NOTHING: Final = Known()
 
 
 class _Stateless:
-    """The state of what has none: packages hand a FieldFile stand-ins that are no models."""
+    """The state of an object that has none: packages give a FieldFile stand-ins that are no models."""
 
 
 def known(instance: models.Model, field: "models.FileField") -> Known:
@@ -126,22 +126,22 @@ def known(instance: models.Model, field: "models.FileField") -> Known:
 
 
 def learn(instance: models.Model, field: "models.FileField", memory: Known | None = None, **changes: Any) -> None:
-    """Remember this of the field, or what was known before with ``changes``, by the names of :class:`Known`."""
+    """Remember ``memory`` for the field, or else what was known before, with ``changes`` to it."""
     state = vars(getattr(instance, "_state", _Stateless()))
     state[_KEY] = {**state.get(_KEY, {}), field.attname: memory or replace(known(instance, field), **changes)}
 
 
 def learn_first(instance: models.Model, field: "models.FileField", memory: Known) -> None:
-    """Remember this of the field of an instance that is being made: no copy shares its dictionary yet."""
+    """Remember ``memory`` for a field of an instance that is being made: no copy shares its dictionary yet."""
     vars(instance._state).setdefault(_KEY, {})[field.attname] = memory
 
 
 def key_of(instance: models.Model, field: "models.FileField") -> object:
-    """Return the primary key of the row, in the field's own table, that the instance stands for; ``None`` of no row.
+    """Return the primary key of the instance's row in the field's own table; ``None`` where there is no row.
 
-    Of several columns it is a tuple.
+    A key of several columns is a tuple.
     """
-    # Of a child model it is the parent's. Asked for each instance that is loaded: without a call of Python's own.
+    # A child model has its parent's key. This runs for each instance that is loaded, so it calls no Python function.
     key = tuple(map(vars(instance).get, map(_ATTNAME, field.model._meta.pk_fields)))
     if None in key:
         return None
@@ -151,7 +151,7 @@ def key_of(instance: models.Model, field: "models.FileField") -> object:
 def in_step(instance: models.Model, field: "models.FileField", using: str) -> Known | None:
     """Return what is known of the field since the instance was in step with its row on ``using``.
 
-    ``None`` where it never was: then whatever it has is what the user gave it.
+    ``None`` where it never was: then the user gave it all that it has.
     """
     state, memory = instance._state, known(instance, field)
     if memory.name is ... or state.db != using or (state.adding and not memory.is_loaded):
@@ -166,15 +166,15 @@ def name_of(value: object) -> str | None:
 
 
 def is_same(one: "str | EllipsisType | None", other: str | None) -> bool:
-    """Tell whether the names are one; an empty one is none."""
+    """Tell whether the names are equal; an empty name is like ``None``."""
     return (one or None) == (other or None)
 
 
 def learn_given(instance: models.Model) -> None:
     """Learn that a new instance was made with its user's values, not with a row's.
 
-    This is called before the save. After it Django no longer says that the instance is new, even where only some fields
-    were saved, or the save failed.
+    This is called before the save: afterwards Django no longer says that the instance is new, even where only some
+    fields were saved, or the save failed.
     """
     state = vars(instance._state)
     if instance._state.adding and _KEY in state:
@@ -194,5 +194,5 @@ def learn_key(sender: type[models.Model], instance: models.Model, **_signal: obj
 
 
 def is_committed(file: object) -> bool:
-    """Tell whether a field's file is stored: of an upload that is not, only the content is there."""
+    """Tell whether a field's file is stored, and no upload that is still to be saved."""
     return bool(vars(file).get("_committed"))

@@ -1,4 +1,4 @@
-"""Files that rows leave: released in the rows' transaction, or after its commit where they are on another database."""
+"""Files that rows no longer name: released in the rows' transaction, or, on another database, after its commit."""
 
 from typing import cast
 
@@ -17,7 +17,7 @@ __all__ = ["cleans", "give_up", "release_with"]
 
 
 def release_with(using: str, left: dict[str, set[str]], model: type[models.Model]) -> None:
-    """Release files of each alias in the transaction of rows on ``using``; on another database, after its commit."""
+    """Release files of each alias in the transaction of the rows on ``using``; on other databases, after its commit."""
     for alias, names in left.items():
         if not names:
             continue
@@ -28,7 +28,8 @@ def release_with(using: str, left: dict[str, set[str]], model: type[models.Model
         if alias == using:
             release_them()
         else:
-            # The rows are committed: what fails then is logged (by its name, which a partial has not), and an orphan.
+            # The rows are committed: a file whose release fails stays as an orphan. Django logs the failure by the
+            # function's name, which a partial has not.
             transaction.on_commit(release_them, using=using, robust=True)
 
 

@@ -1,4 +1,4 @@
-"""The methods of models with file fields that are wrapped: each save is a :class:`.RowSave`."""
+"""Wraps methods of models with file fields: each save becomes a :class:`.RowSave`."""
 
 from collections.abc import Callable, Iterable
 from functools import partial, wraps
@@ -12,7 +12,7 @@ from pg_lo_storage.lifecycle.saves import RowSave
 
 __all__ = ["follow_rows"]
 
-# The attribute of a method that has been wrapped: children and proxies inherit it.
+# The attribute that marks a wrapped method: children and proxies inherit it.
 _FOLLOWS: Final = "pg_lo_follows"
 
 
@@ -44,7 +44,7 @@ def follow_rows(model: type[models.Model]) -> None:
             return
         with RowSave(self, using, update_fields) as row:
             save()
-            row.finish()  # where signals are muted nobody else does
+            row.finish()  # nobody else does where signals are muted
 
     @wraps(refresh_original)
     def refresh_from_db(self: models.Model, *args: Any, **options: Any) -> None:

@@ -1,7 +1,7 @@
-"""The columns that hold names of files, as adoption finds them, and which of them are settled.
+"""The columns with names of files, as adoption finds them, and which of them are settled.
 
-A column is settled once ``migrate`` has adopted from it, or somebody has by ``manage.py largeobjects adopt``. That is
-noted in the comment of the catalogue's table, which lives exactly as long as the entries do.
+A column is settled once ``migrate``, or ``manage.py largeobjects adopt``, has adopted from it. A comment on the
+catalogue's table says so, since it lives exactly as long as the entries do.
 """
 
 import json
@@ -35,7 +35,7 @@ _MARK: Final = "Names of files were adopted from these columns: "
 
 
 class NameColumn(NamedTuple):
-    """A column that holds names of files: the database of its rows, table and column, as Django has them."""
+    """A column with names of files: the alias of its rows, table and column, as Django has them."""
 
     alias: str
     table: str
@@ -46,14 +46,14 @@ class NameColumn(NamedTuple):
         return f"{self.table}.{self.column}"
 
     def found(self) -> list[ExistingColumn]:
-        """Return what the database knows of the column; none where it has no such."""
+        """Return what the database knows of the column; an empty list where it has no such column."""
         return existing_columns(self.alias, [FileColumn(self.table, self.column)])
 
 
 def name_columns(fields: "Iterable[Field]", alias: str, among: Collection[str] | None = None) -> list[NameColumn]:
-    """Return the columns of those fields that there are, of rows that name files on ``alias``.
+    """Return those columns of the fields that exist, for rows that name files on ``alias``.
 
-    Rows may be in another database than their files: they are looked for in both, or in those that are ``among`` these.
+    Rows may be on another database than their files: look on both, or only on those that are in ``among``.
     """
     wanted = {
         NameColumn(rows, field.model._meta.db_table, cast("str", field.column))
@@ -65,7 +65,7 @@ def name_columns(fields: "Iterable[Field]", alias: str, among: Collection[str] |
 
 
 def unreadable(column: NameColumn) -> str | None:
-    """Return why the role cannot read each of the column's rows, ``None`` where it can."""
+    """Return why the role cannot read all of the column's rows; ``None`` where it can."""
     [found] = column.found()
     if not found.may_read:
         return "the role may not read it; grant it SELECT, or run 'largeobjects adopt' as the table's owner"
@@ -75,7 +75,7 @@ def unreadable(column: NameColumn) -> str | None:
 
 
 def names_of(column: NameColumn) -> str:
-    """Return the query for the column's names, one for each row that has one."""
+    """Return a query for the column's names, one for each row that has a name."""
     quote = connections[column.alias].ops.quote_name
     name = f"{quote(column.column)}::text"
     return f"select {name} as name from {quote(column.table)} where {name} <> ''"  # noqa: S608 -- quoted
@@ -92,33 +92,33 @@ def count_names(column: NameColumn) -> int:
 
 
 def settled_columns(alias: str) -> set[NameColumn]:
-    """Return the columns that 'migrate' leaves alone, of the files in the database's catalogue."""
+    """Return the columns that 'migrate' leaves alone, by the catalogue of the database."""
     comment = _value(alias, "select obj_description('pg_lo_storage_file'::regclass::oid, 'pg_class')")
     if not isinstance(comment, str) or not comment.startswith(_MARK):
         return set()
     columns: list[list[str]] = json.loads(comment.removeprefix(_MARK))
-    # The database itself has no name in its own notes: an alias may be renamed.
+    # A database's own alias is not in its comment: it may be renamed.
     return {NameColumn(rows or alias, table, column) for rows, table, column in columns}
 
 
 def unsettled_columns(alias: str, among: Collection[str] | None = None) -> list[NameColumn]:
-    """Return the columns with names of files on ``alias``, in those databases, that nobody has adopted from."""
+    """Return the columns with names of files on ``alias`` that are not settled, as :func:`name_columns` finds them."""
     settled = settled_columns(alias)
     return [column for column in name_columns(file_fields(alias), alias, among) if column not in settled]
 
 
 def may_settle(alias: str) -> bool:
-    """Tell whether the role owns the catalogue, and so may note what is settled."""
+    """Tell whether the role owns the catalogue's table, and so may comment on it."""
     query = "select pg_has_role(relowner, 'usage') from pg_class where oid = 'pg_lo_storage_file'::regclass::oid"
     return bool(_value(alias, query))
 
 
 def settle(alias: str, settled: set[NameColumn]) -> None:
-    """Note these columns, and no other, in the database: 'migrate' leaves them alone."""
+    """Write into the database that these columns, and no others, are settled: 'migrate' leaves them alone."""
     columns = sorted(("" if column.alias == alias else column.alias, column.table, column.column) for column in settled)
     # The editor would take a per cent sign for a parameter.
     comment = _MARK + json.dumps(columns).replace("%", "\\u0025")
-    # The model cannot be imported where this can: before Django is set up.
+    # This module can be imported before Django is set up, the model cannot.
     catalogue = apps.get_model("pg_lo_storage", "StoredFile")
     with connections[alias].schema_editor() as editor:
         editor.alter_db_table_comment(catalogue, "", comment)

@@ -1,7 +1,7 @@
-"""Raw saves, which store a row as it is: of fixtures, and of tools that bring an older version back.
+"""Raw saves, which store a row as it is: those of fixtures, and of tools that restore an older version.
 
-While fixtures are loaded not every row that names a file is there yet, nor every file: nothing is unlinked, and a name
-may be of a file that is missing. Django passes the class's own ``save_base`` by, and sends signals.
+While fixtures are loaded, rows that name a file may be missing, and files, too: nothing is unlinked, and a name may be
+of a missing file. Django does not call the class's own ``save_base``, but sends signals.
 """
 
 from typing import Any, Final, cast
@@ -19,9 +19,9 @@ _KEY: Final = "pg_lo_raw"
 
 
 def begin_raw_save(sender: type[models.Model], instance: models.Model, raw: bool, using: str, **_signal: Any) -> None:
-    """Refuse to have the name of no file put in the place of a live one.
+    """Before a raw save: require that no name of a missing file replaces that of an existing one.
 
-    :raises LargeObjectNotFound: that is what the instance is about to do.
+    :raises LargeObjectNotFound: the save would do so.
     """
     vars(instance._state)[_KEY] = False  # an earlier one may have failed
     if not raw:
@@ -40,19 +40,19 @@ def begin_raw_save(sender: type[models.Model], instance: models.Model, raw: bool
 
 
 def no_raw_save(instance: models.Model) -> None:
-    """Note that no raw save goes on, however it ended: bulk statements hold the instance's names again."""
+    """Note that the raw save is over, however it ended: bulk statements hold the instance's files again."""
     vars(instance._state)[_KEY] = False
 
 
 def end_raw_save(instance: models.Model) -> None:
-    """Learn what the instance's row has now."""
+    """Note that the raw save is over, and learn what the instance's row has now."""
     no_raw_save(instance)
     for field in stored_fields(type(instance)):
         name, memory = name_of(vars(instance).get(field.attname)), known(instance, field)
-        if memory.name != name:  # else it may still be of a transaction that is rolled back
+        if memory.name != name:  # else the name may be of a transaction that can still be rolled back
             learn(instance, field, Known(name, key_of(instance, field), left=memory.left))
 
 
 def is_saved_raw(file: FieldFile) -> bool:
-    """Tell whether the file's instance is being saved as it is."""
+    """Tell whether the file is stored, and a raw save of its instance goes on."""
     return is_committed(file) and bool(vars(file.instance._state).get(_KEY))

@@ -19,7 +19,7 @@ _loading: "ContextVar[models.Model | models.FileField | None]" = ContextVar("_lo
 
 @contextmanager
 def loading(what: "models.Model | models.FileField") -> Generator[None]:
-    """Take what is set meanwhile, on that instance or of that field, for what the row has."""
+    """Take what is set meanwhile, on that instance or for that field, for the row's values."""
     token = _loading.set(what)
     try:
         yield
@@ -28,7 +28,7 @@ def loading(what: "models.Model | models.FileField") -> Generator[None]:
 
 
 class _Remembering(FileDescriptor):
-    """Remembers what an instance is loaded with; nothing is asked for, and deferred fields stay deferred."""
+    """Remembers what an instance is loaded with; this takes no query, and deferred fields stay deferred."""
 
     if TYPE_CHECKING:
         field: Any  # a FileField to one base, an ImageField to the other
@@ -42,7 +42,7 @@ class _Remembering(FileDescriptor):
                 super().__get__(instance, owner)
         value: object = vars(instance)[self.field.attname]
         if isinstance(value, FieldFile):
-            # A copy of an instance shares its files with it, and has them as they were when it was made.
+            # A copy of an instance shares the instance's files; it gets its own, as they were when it was made.
             vars(instance)[self.field.attname] = self._own(instance, value, vars(value).get(AS_IT_WAS))
         return super().__get__(instance, owner)
 
@@ -55,17 +55,17 @@ class _Remembering(FileDescriptor):
             left = known(instance, field).leaves(instance._state.db or "")
             learn(instance, field, Known(name_of(value), key_of(instance, field), is_loaded=True, left=left))
         elif instance._state.adding and field.attname not in vars(instance) and isinstance(value, str | None):
-            # In __init__. Of a new row too: that the row is there is asked where it matters.
+            # In __init__, of a new instance, too: whether there is a row is asked where it matters.
             learn_first(instance, field, Known(value, key_of(instance, field)))
         super().__set__(instance, value)
 
     def _own(
         self, instance: models.Model, file: FieldFile, as_it_was: tuple[str | None, bool] | None = None
     ) -> FieldFile:
-        """Return the file as one of this field of this instance.
+        """Return the file as this instance's own, for this field.
 
-        With Django's one object for both, what is saved through one of them is in the other, too, and its next save
-        would have its own file unlinked.
+        If two instances shared one object, as in Django, a save through one would change the other, whose next save
+        would unlink its own file.
         """
         if vars(file).get("instance") is instance and vars(file).get("field") is self.field:
             return file

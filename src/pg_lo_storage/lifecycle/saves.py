@@ -1,8 +1,8 @@
-"""How the files of a model's fields follow its rows when they are saved; :mod:`.deletions` is for when they go.
+"""How files follow rows that are saved; :mod:`.deletions` is for rows that are deleted.
 
-A save writes the name of a file only where the user changed it since the instance was in step with its row. What the
-row named before is read under the row's lock, and is unlinked once the row is written and no row names it any more,
-all in the row's transaction. A name that is written is of a file that is there, and stays.
+A save writes the name of a file only where the user changed it since the instance was in step with its row. It reads
+the row's earlier name under the row's lock, writes the row, and unlinks the earlier file where no row names it any
+more, all in the row's transaction. The file whose name is written must exist, and is held.
 """
 
 from collections import defaultdict
@@ -49,27 +49,27 @@ class _FieldSave:
 
     field: "models.FileField"
     is_written: bool = False
-    """Whether the row is to have the instance's name; otherwise it has it already, or another that is newer."""
+    """Whether the instance's name is written into the row; otherwise the row has that name, or a newer one."""
     upload: tuple[FieldFile, str | None] | None = None
-    """The file that was stored by the save, and its name before."""
+    """The file that the save stored, and its name before."""
     before: Known | None = None
-    """What was known of the field before the save was finished, where the save has changed that."""
+    """What was known of the field before the save was finished, where the save has changed it."""
 
 
 class RowSave:
-    """One ``save`` of one instance: in a transaction where a file changes, and put back where it fails."""
+    """One ``save`` of one instance, in a transaction where a file changes; where it fails, the instance is put back."""
 
     def __init__(self, instance: models.Model, using: str, update_fields: frozenset[str] | None = None) -> None:
         self.instance = instance
         self._using = using
         self._blocks = ExitStack()
-        # What fails to be committed in a transaction of its own is put back here.
+        # A save in a transaction of its own needs no scope: where the commit fails, __exit__ puts the instance back.
         self._is_outer = not connections[using].get_autocommit()
         self._fields: dict[str, _FieldSave] = {}
         self._finished: list[_FieldSave] = []
         self._rows: dict[type[models.Model], _Row | None] = {}
         self._update_fields = update_fields
-        # What triggers expected before, by alias; None until they are told. Of one table they are told nothing.
+        # What triggers expected before, by alias; None until they are told. A row in one table needs no telling.
         self._expected: dict[str, str] | None = None if concrete(type(instance))._meta.parents else {}
         learn_given(instance)
 
@@ -96,9 +96,9 @@ class RowSave:
     def changes(self, field: "models.FileField", file: FieldFile, *, add: bool) -> bool:
         """Prepare to write a field; ``False`` where the user did not change it, or the row has the change already.
 
-        :raises LargeObjectNotFound: the file that it names is not there.
+        :raises LargeObjectNotFound: the file that it names does not exist.
         """
-        # Not before the first field: receivers of pre_save have changed what they change.
+        # Not before the first field: by then the receivers of pre_save have made their changes.
         if self._expected is None:
             self._expected = self._expect_what_moves()
         saved = self._fields.setdefault(field.attname, _FieldSave(field))
@@ -107,7 +107,7 @@ class RowSave:
         return is_changed
 
     def finish(self) -> None:
-        """Unlink what the row named before, where nothing names it now."""
+        """Unlink the files that the row named before and that nothing names now."""
         for alias, before in (self._expected or {}).items():
             expect_again(alias, before)
         left: defaultdict[str, set[str]] = defaultdict(set)
@@ -139,7 +139,7 @@ class RowSave:
         return True
 
     def _finish_field(self, saved: _FieldSave) -> set[str]:
-        """Learn what the field's row has now, and return the files that it has left."""
+        """Learn what the field's row has now, and return the files that it no longer names."""
         field, row = saved.field, self._rows.get(saved.field.model)
         before, now = known(self.instance, field), name_of(vars(self.instance).get(field.attname))
         given_up = before.leaves(self._using)
@@ -162,7 +162,7 @@ class RowSave:
         )
         if before.scope is not None and before.scope.is_of_this_transaction(self._using):
             return Known(was), *before.all()
-        # With a rollback a row that was not found may come back, and this is what was known of it.
+        # A rollback may bring back a row that was not found, and with it what was known of that row.
         gone = (replace(before, past=()),) if saved.is_written and row is None else ()
         return Known(was, left=given_up), *gone
 
@@ -172,9 +172,9 @@ class RowSave:
                 self._blocks.enter_context(transaction.atomic(using=alias))
 
     def _expect_what_moves(self) -> dict[str, str]:
-        """Tell triggers which files the statement for one table may leave, and that for another then names.
+        """Tell triggers which files one table's statement may take from a row before another table's names them.
 
-        Returns what they expected before, by alias.
+        Return what they expected before, by alias.
         """
         moved: defaultdict[str, set[str]] = defaultdict(set)
         for field in stored_fields_of(type(self.instance)):
@@ -189,7 +189,7 @@ class RowSave:
         return {alias: expect(alias, names) for alias, names in moved.items()}
 
     def _is_unchanged(self, field: "models.FileField", name: str | None) -> bool:
-        """Tell whether it is certain, without a query, that all that the user changed is stored."""
+        """Tell, without a query, whether all that the user changed is certainly stored."""
         memory = in_step(self.instance, field, self._using)
         return memory is not None and is_same(memory.name, name) and memory.stands(self._using)
 
@@ -200,16 +200,16 @@ class RowSave:
             return False
         if memory is None or not is_same(memory.name, file.name):
             return True
-        # A row that is as it was before lost this instance's change to a rollback; any other was changed since.
+        # A row that has an earlier name again lost this instance's change to a rollback; any other was changed since.
         return not memory.stands(self._using) and any(is_same(past.name, stored) for past in memory.all())
 
     def _read(self, model: type[models.Model]) -> _Row | None:
-        """Return what the row in the model's table names, now that it is locked; ``None`` where there is no row."""
+        """Lock the row in the model's table and return the names in it; ``None`` where there is no row."""
         key = key_of(self.instance, stored_fields(model)[0])
         if key is not None and model not in self._rows:
             look = partial(self._look, model, key)
             if look() is None:
-                # An upload may take its time: somebody may insert the row meanwhile.
+                # An upload may take long: somebody may insert the row meanwhile.
                 self._blocks.enter_context(repeating_update_of(connections[self._using], model._meta.db_table, look))
         return self._rows.get(model)
 
@@ -221,7 +221,7 @@ class RowSave:
         return self._rows[model]
 
     def _put_back(self) -> None:
-        """Make the instance what it was: what it saved is rolled back, or will be."""
+        """Make the instance what it was: what it saved is, or will be, rolled back."""
         for saved in reversed([*self._finished, *self._fields.values()]):
             if saved.upload is not None:
                 file, name = saved.upload
@@ -232,7 +232,7 @@ class RowSave:
 
 
 def current_save(instance: models.Model) -> RowSave | None:
-    """Return the save of the instance that is going on."""
+    """Return the save of the instance that is going on, if any."""
     for save in reversed(_saves.get()):
         if save.instance is instance:
             return save

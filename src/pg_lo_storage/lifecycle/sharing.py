@@ -1,8 +1,8 @@
 """Files that several rows may name: a row that names one holds it, and only what no row names is unlinked.
 
-Who names an existing file locks its catalogue row FOR KEY SHARE, who unlinks locks it FOR UPDATE before looking for
-references: one of the two waits, and sees what the other did. Without the catalogue it is an advisory lock on the
-oid. The triggers of :mod:`pg_lo_storage.operations` keep the same rule.
+Whoever writes the name of an existing file locks its entry FOR KEY SHARE. Whoever unlinks the file locks the entry FOR
+UPDATE before looking for rows that name it. So one waits, and sees what the other did. Without the catalogue the lock
+is an advisory one on the oid. The triggers of :mod:`pg_lo_storage.operations` keep the same rule.
 """
 
 from collections.abc import Collection, Iterable
@@ -27,7 +27,7 @@ _NAME_LOCK: Final = 0x706C6F74
 
 
 def hold(alias: str, names: Iterable[str]) -> set[str]:
-    """Keep the files from being unlinked until the transaction ends; return those of the names that are files."""
+    """Keep the files from being unlinked until the transaction ends; return those names that are files."""
     wanted = {name: oid for name in names if (oid := parse_name(name)) is not None}
     if not wanted:
         return set()
@@ -39,10 +39,10 @@ def hold(alias: str, names: Iterable[str]) -> set[str]:
 def require(alias: str, names: Iterable[str], *, kept: str | None = None, raw: bool = False) -> None:
     """Hold the files that a row comes to name, in the place of ``kept``, until the transaction ends.
 
-    A name that can be no stored file's is another storage's: it is refused only in the place of a file. With ``raw``
-    so is any name.
+    A name that is no stored name is another storage's: it is refused only where ``kept`` is a file. With ``raw`` this
+    is so for every name.
 
-    :raises LargeObjectNotFound: one of them is no file.
+    :raises LargeObjectNotFound: a name is refused, since it is no file's.
     """
     missing = set(names) - hold(alias, names)
     refused = {name for name in missing if parse_name(name) is not None and not raw}
@@ -61,9 +61,9 @@ def require(alias: str, names: Iterable[str], *, kept: str | None = None, raw: b
 def release(
     alias: str, names: Iterable[str], *registries: Apps, using: str | None = None, besides: Cell | None = None
 ) -> None:
-    """Unlink those of the files that no row names any more, ``besides`` one that does not count, all or nothing.
+    """Unlink those files that no row names any more, all or nothing; the cell ``besides`` does not count.
 
-    The rows that left them are on ``using``.
+    The rows that named them are on ``using``.
     """
     wanted = {name: oid for name in names if (oid := parse_name(name)) is not None}
     if not wanted:
@@ -74,7 +74,7 @@ def release(
     with transaction.atomic(using=alias, savepoint=False):
         isolation, locked = lock(database, set(wanted.values()))
         oids = {oid for oid, extension in locked.items() if extension is None or f"{oid}{extension}" in wanted}
-        # With an earlier statement's snapshot the rows that others have committed since are not seen.
+        # The snapshot of an earlier statement does not show the rows that others have committed since.
         if not oids or isolation not in {"read committed", "read uncommitted"}:
             return
         gone = oids - referenced(alias, oids, *registries, using=using, besides=besides)
@@ -91,7 +91,7 @@ def _hold_oids(database: DatabaseDriver, oids: Collection[int]) -> dict[int, Non
         " from (select oid from pg_largeobject_metadata where oid = any(%s::text::oid[]) order by oid offset 0) as o"
     )
     database.run(query, (_NAME_LOCK, as_array(oids)))
-    # Asked again: a statement sees what was there when it began.
+    # Asked again: the statement that waited sees only what existed when it began.
     query = "select oid::int8 from pg_largeobject_metadata where oid = any(%s::text::oid[])"
     return {cast("int", row[0]): None for row in database.run(query, (as_array(oids),))}
 

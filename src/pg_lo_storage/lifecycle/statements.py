@@ -1,4 +1,4 @@
-"""Work that is done once, just before a statement of a connection."""
+"""Runs work once, just before a connection's next statement."""
 
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,7 +15,7 @@ _updates: "WeakKeyDictionary[BaseDatabaseWrapper, list[Callable[[], object]]]" =
 
 
 class Execute(Protocol):
-    """What Django's execute wrappers are called with first."""
+    """The first argument of Django's execute wrappers."""
 
     def __call__(self, sql: str, params: object, many: bool, context: dict[str, object], /) -> object:
         """Execute the statement."""
@@ -27,7 +27,7 @@ def before_next_statement(
 ) -> None:
     """Call ``action`` with Django's next statement on the connection, and its parameters.
 
-    The statement is executed in the context that it gives.
+    The statement is executed in the context manager that ``action`` returns.
     """
 
     def run(execute: Execute, sql: str, params: object, many: bool, context: dict[str, object]) -> object:
@@ -36,7 +36,7 @@ def before_next_statement(
         with action(sql, params):
             return execute(sql, params, many, context)
 
-    # Outermost: whoever wraps statements for a block takes his own, the last, off again.
+    # Outermost: whoever wraps statements for a block takes the last wrapper off again.
     connection.execute_wrappers.insert(0, run)
 
 
@@ -59,9 +59,9 @@ def _before_update(connection: BaseDatabaseWrapper, sql: str, _params: object) -
 def repeating_update_of(
     connection: BaseDatabaseWrapper, table: str, look_again: Callable[[], object]
 ) -> Generator[None]:
-    """Where an UPDATE of the table finds a row that was not there when it was looked for, look again, and repeat it.
+    """Where an UPDATE of the table finds a row that an earlier look did not, look again, and repeat the UPDATE.
 
-    The row was inserted by another session meanwhile; what it had is known only before it is changed.
+    Another session has inserted the row meanwhile. What it had can be seen only before it is changed.
     """
 
     def run(execute: Execute, sql: str, params: object, many: bool, context: dict[str, object]) -> object:

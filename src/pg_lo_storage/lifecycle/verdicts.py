@@ -1,4 +1,4 @@
-"""What adoption finds of a name, and how many names of a column it found what of."""
+"""What adoption decides about a name, and the counts of its decisions."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self, TypeAlias
@@ -14,9 +14,9 @@ Outcome: TypeAlias = Literal["adopted", "present", "missing", "malformed", "fore
 class Adopted:
     """What became of the names in a column, counted by row; blank ones are not counted.
 
-    ``adopted`` is entered now; ``present`` was catalogued before, or is named by several rows; ``missing`` has no large
-    object; ``malformed`` is no stored file's name; ``foreign`` is catalogued under another extension, and stays so;
-    ``disputed`` is an object that rows name under several extensions; ``unowned`` is another role's.
+    ``adopted``: entered now. ``present``: catalogued before, or named by an earlier row. ``missing``: no such object.
+    ``malformed``: no stored name. ``foreign``: catalogued under another extension, and left so. ``disputed``: rows name
+    the object under several extensions. ``unowned``: the object is another role's.
     """
 
     adopted: int = 0
@@ -61,7 +61,7 @@ class Adopted:
 
 
 class Verdict(NamedTuple):
-    """What becomes of a name that so many rows of a column have, and why."""
+    """What becomes of a name that ``rows`` rows of a column have, and why."""
 
     column: NameColumn
     name: str

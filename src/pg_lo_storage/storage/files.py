@@ -191,7 +191,11 @@ class DbFile(_BinaryFile):
     def open(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # no path, no text
         self, mode: str | None = None
     ) -> Self:
-        """Close the file and open it again at its start; ``w`` empties it."""
+        """Close the file and open it again at its start; ``w`` empties it.
+
+        :raises FileNotFoundError: there is no such file any more.
+        :raises ValueError: ``mode`` is a text mode, or ``x``.
+        """
         self.close()
         self.file = file = open_stored(self.stored.reopened, parse_mode(mode or self.mode))
         self.mode = file.mode

@@ -28,7 +28,10 @@ class StorageWithURLs(LargeObjectStorage):
 
     @override
     def url(self, name: str | None) -> str:
-        """Return the file's URL, which is below ``base_url`` whatever the name."""
+        """Return the file's URL, which is below ``base_url`` whatever the name.
+
+        :raises ValueError: there is no ``base_url``.
+        """
         return self.signed_url(name or "") if self._signed else self._unsigned_url(name)
 
     def signed_url(
@@ -37,6 +40,8 @@ class StorageWithURLs(LargeObjectStorage):
         """Return a URL with the right to read the file for ``max_age`` seconds (default: the storage's).
 
         ``as_attachment`` has the view offer the file for download, or show it, whatever the view's own default.
+
+        :raises ValueError: ``max_age`` is not positive, or there is no ``base_url``.
         """
         return signed_url(
             self._unsigned_url(name),
