@@ -40,7 +40,7 @@ test-matrix *ARGS:
 test-packages *ARGS:
     uv run python -m tests.run_all --packages "$@"
 
-# A million inputs for names, headers, signatures and uploads, in about half an hour; PG_LO_FUZZ_SEED makes them others
+# A million inputs for names, headers, signatures and uploads, in about ten minutes; PG_LO_FUZZ_SEED makes them others
 [group('test')]
 fuzz $PG_LO_FUZZ_INPUTS="1000000":
     uv run pytest tests/fuzz
