@@ -123,7 +123,7 @@ class StoredFileAdmin(_ModelAdmin):
 
     @override
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        # The driver may refuse a lookup that somebody typed, or the server, within a transaction.
+        # The driver or, within the transaction, the server may refuse a lookup that somebody typed.
         try:
             with transaction.atomic(using=self.get_queryset(request).db):
                 return super().get_changelist_instance(request)

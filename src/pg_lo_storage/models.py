@@ -102,5 +102,5 @@ class StoredFile(models.Model):
 
     @property
     def name(self) -> str:
-        """The name that file fields hold and the storage takes."""
+        """The name that file fields have and the storage takes."""
         return f"{self.loid}{self.extension or ''}"

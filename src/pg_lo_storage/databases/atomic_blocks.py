@@ -1,4 +1,4 @@
-"""What an error does to Django's atomic block: it marks it for rollback; after a lost connection the end raises."""
+"""An error marks Django's atomic block for rollback; after a lost connection the end of the block raises."""
 
 import contextlib
 import inspect
@@ -25,7 +25,7 @@ _LOST: Final = 4
 
 @contextlib.contextmanager
 def guarded(wrapper: "BaseDatabaseWrapper", used: _T) -> Generator[_T]:
-    """Yield ``used`` by Django's rules: errors become Django's, and one that breaks the atomic block marks it.
+    """Yield ``used`` by Django's rules: errors become Django's; one that breaks the atomic block has it rolled back.
 
     Every exception counts: where Ctrl-C interrupts a query, only the connection knows whether that aborted anything.
     """

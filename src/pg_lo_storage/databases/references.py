@@ -1,4 +1,4 @@
-"""Which columns hold the names of stored files, and which files they name.
+"""Which columns have the names of stored files, and which files they name.
 
 A name refers to an object by its oid, whatever its extension.
 """
@@ -64,7 +64,7 @@ def file_columns(alias: str, *registries: Apps) -> list[FileColumn]:
 
 
 def naming_columns(alias: str, *registries: Apps) -> list[FileColumn]:
-    """Return every column that keeps the files it names on ``alias``: the file fields', and those the project lists.
+    """Return every column whose names keep files on ``alias``: the file fields', and those that the project lists.
 
     :raises ImproperlyConfigured: the setting ``PG_LO_STORAGE_REFERENCES`` is wrong.
     """
@@ -105,7 +105,7 @@ def _call(alias: str, default: Callable[[], object]) -> object:
     with transaction.atomic(using=alias):
         value = default()
         transaction.set_rollback(True, using=alias)
-    # Only the default's own work was rolled back. Keep the same list: a new one would say that more was.
+    # Only the default's own work was rolled back: a new list, as after a rollback, would say that more was.
     hooks[:] = connection.run_on_commit
     connection.run_on_commit = hooks
     return value
@@ -139,8 +139,8 @@ def referenced(
 def reaches(alias: str, name: str, oid: int) -> bool:
     """Tell, without the catalogue, whether ``name`` is the object's own name, by which it may be changed or deleted.
 
-    Where rows that the role may see name the object, they alone decide. Where none does, any name that ``save`` makes
-    is its own. Packages make other names from it, as ``12.jpg.80x80.jpg``, for files that they derive.
+    Where rows that the role may see name the object, they alone decide. Where none does, a name of the form that
+    ``save`` makes is its own. Packages make other names from it, as ``12.jpg.80x80.jpg``, for files that they derive.
     """
     # A column of numbers says nothing of the extension.
     fields = (field for field in _naming_fields(alias) if isinstance(field, _TEXT))

@@ -37,7 +37,7 @@ _waiting: "WeakKeyDictionary[BaseDatabaseWrapper, dict[str, _Names]]" = WeakKeyD
 
 
 def hold_with_next(connection: BaseDatabaseWrapper, field: "models.FileField", value: FieldFile | str) -> None:
-    """Hold a file that the connection's next statement writes into rows, together with its other files.
+    """Hold a file whose name the connection's next statement writes, together with its other files.
 
     An empty value names no file. Where it is an instance's, the instance learns with the statement that its row has
     none.

@@ -59,7 +59,7 @@ class Deletion:
         return execute(sql, params, False, context)
 
     def _deleted(self, model: type[models.Model], values: int) -> None:
-        """Count the rows that a statement deleted by ``values`` values; after the last statement release the files.
+        """Count the rows that a statement deleted by so many key values; after the last statement release the files.
 
         The signal ``post_delete`` will not do: projects mute it.
         """

@@ -51,7 +51,7 @@ class NameColumn(NamedTuple):
 
 
 def name_columns(fields: "Iterable[Field]", alias: str, among: Collection[str] | None = None) -> list[NameColumn]:
-    """Return those columns of the fields that exist, for rows that name files on ``alias``.
+    """Return the fields' columns that exist, for rows that name files on ``alias``.
 
     Rows may be on another database than their files: look on both, or only on those that are in ``among``.
     """
@@ -92,7 +92,7 @@ def count_names(column: NameColumn) -> int:
 
 
 def settled_columns(alias: str) -> set[NameColumn]:
-    """Return the columns that 'migrate' leaves alone, by the catalogue of the database."""
+    """Return the columns that 'migrate' leaves alone when it adopts on ``alias``."""
     comment = _value(alias, "select obj_description('pg_lo_storage_file'::regclass::oid, 'pg_class')")
     if not isinstance(comment, str) or not comment.startswith(_MARK):
         return set()

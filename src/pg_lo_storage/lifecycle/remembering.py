@@ -19,7 +19,7 @@ _loading: "ContextVar[models.Model | models.FileField | None]" = ContextVar("_lo
 
 @contextmanager
 def loading(what: "models.Model | models.FileField") -> Generator[None]:
-    """Take what is set meanwhile, on that instance or for that field, for the row's values."""
+    """Take what is set meanwhile, on that instance or for that field, as the row's values."""
     token = _loading.set(what)
     try:
         yield

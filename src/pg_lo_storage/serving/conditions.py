@@ -1,7 +1,7 @@
 """Conditional requests, of RFC 9110, section 13, and the digests of RFC 9530.
 
-Django's :func:`get_conditional_response` is not used: it ignores ``If-Range``, matches no ``*`` where there is no
-entity tag, and fails a date that it has nothing to compare with.
+Django's :func:`get_conditional_response` is not used: it ignores ``If-Range``, takes ``*`` for no match where there
+is no entity tag, and fails a date that it has nothing to compare with.
 
 A request's ``headers`` have their names in lower case, or find them in any case, as Django's do.
 """

@@ -102,7 +102,7 @@ class DbFileIO(LargeObjectIO):
 
     @property
     def alias(self) -> str | None:
-        """The database the file was opened on; ``None`` where a driver was given."""
+        """The alias that the file was opened on; ``None`` where a driver was given."""
         return self._database.alias if self._database else None
 
     @property

@@ -17,7 +17,7 @@ __all__ = ["OfAtomicBlock", "OfRemembered", "open_found"]
 
 
 class OfAtomicBlock(Lifetime):
-    """The lifetime of a descriptor, which a transaction's end or a savepoint's rollback ends."""
+    """The lifetime of a descriptor: until its transaction ends, or an earlier savepoint is rolled back."""
 
     def __init__(self, database: "DatabaseDriver", oid: int, opened: BufferedLargeObject) -> None:
         self._database = database

@@ -42,8 +42,8 @@ def signed_url(
 ) -> str:
     """Return ``url``, which has no query, with a signature for the file that expires after ``max_age`` seconds.
 
-    It may expire earlier, by up to a tenth or a second: for so long a file's URLs are the same, and browsers can cache
-    the file.
+    It may expire earlier, by up to a tenth of ``max_age`` or a second: for so long a file's URLs are the same, and
+    browsers can cache the file.
 
     :raises ValueError: ``max_age`` is not positive.
     """

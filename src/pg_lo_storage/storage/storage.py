@@ -199,6 +199,7 @@ class DbFileStorage(StorageWithURLs):
         ``None`` where the catalogue has no digest: after a write in place, and for an adopted file.
 
         :raises FileNotFoundError: there is no such file.
+        :raises NotImplementedError: there is no catalogue.
         """
         require_catalogue()
         while True:
