@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import re
+import typing
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -108,3 +109,12 @@ def test_the_architecture_names_files_that_are_there() -> None:
         if not any(place.exists() for place in places):
             missing.add(name)
     assert missing == set()
+
+
+@pytest.mark.parametrize("door", [door for door in documented() if not door.endswith(".models")])
+def test_the_types_of_a_public_class_are_found_from_its_door(door: str) -> None:
+    """Its module is said to be its door, where ``typing`` looks for the names in annotations that are strings."""
+    module = importlib.import_module(door)
+    for name in module.__all__:
+        if inspect.isclass(value := getattr(module, name, None)):
+            typing.get_type_hints(value)

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
     class _ImageFieldFile(ImageFieldFile):  # with what is missing from the stubs
         def _get_image_dimensions(self) -> tuple[int | None, int | None]: ...
+
+    _BinaryFile = File[bytes]
 else:
     _ImageFieldFile = ImageFieldFile
+    _BinaryFile = File
 
 __all__ = ["DbFieldFile", "DbImageFieldFile", "prefetch_stored_files"]
 
@@ -69,7 +72,7 @@ class DbFieldFile(FieldFile):
             file.stored.reopens = True
         return file
 
-    file: "File[bytes]" = FieldFile.file.getter(_get_file)
+    file: _BinaryFile = FieldFile.file.getter(_get_file)
 
     @property
     def loid(self) -> int | None:

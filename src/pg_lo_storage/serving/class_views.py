@@ -29,7 +29,7 @@ class DbFileView(View):
     __module__ = "pg_lo_storage.views"
 
     model: type[models.Model] | None = None
-    queryset: "models.QuerySet[models.Model] | None" = None
+    queryset: models.QuerySet[models.Model] | None = None
     field: str = ""
     owner: str | None = None
     as_attachment: bool | None = None

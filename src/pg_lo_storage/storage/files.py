@@ -3,7 +3,7 @@
 import operator
 import os
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Self, cast
+from typing import IO, TYPE_CHECKING, Self, cast
 
 from django.core.files import File
 from typing_extensions import override
@@ -20,8 +20,6 @@ from pg_lo_storage.storage.lifetime import OfAtomicBlock, open_found
 from pg_lo_storage.storage.lookup import require_own_name
 
 if TYPE_CHECKING:
-    from typing import IO
-
     from pg_lo_storage.catalogue import Found
     from pg_lo_storage.drivers import LargeObjectDriver
 
@@ -158,7 +156,7 @@ class DbFile(_BinaryFile):
 
     __module__ = "pg_lo_storage.storage"
 
-    file: "IO[bytes] | None"
+    file: IO[bytes] | None
 
     if TYPE_CHECKING:  # Django's proxies, which its stubs give no type
 
