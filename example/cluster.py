@@ -67,19 +67,22 @@ class Cluster(Server):
 
     It listens on 127.0.0.1 and on a unix socket, trusts every connection and does not sync to disk; all else
     is as PostgreSQL comes, or as ``options``, arguments of ``postgres``, have it. As root it runs under an ordinary
-    user of the system.
+    user of the system. With ``primary`` it begins as a copy of that server, of the same version, and is its standby.
     """
 
     roles = frozenset({"app", "stranger", "postgres"})
 
-    def __init__(self, bindir: Path | None = None, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, bindir: Path | None = None, options: Sequence[str] = (), primary: "Cluster | None" = None
+    ) -> None:
         self.bindir = bindir
         self._options = options
+        self._primary = primary.dsn("postgres", "postgres") if primary else ""
 
     def __enter__(self) -> Self:
         bindir = self.bindir = self.bindir or find_bindir()
         self._process = subprocess.Popen(
-            [sys.executable, "-I", SUPERVISOR, bindir, *self._options],
+            [sys.executable, "-I", SUPERVISOR, bindir, self._primary, *self._options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Ctrl-C in a terminal must not reach the server before the program that uses it.

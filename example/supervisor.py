@@ -63,6 +63,15 @@ class Postgres:
             ]
         )
 
+    def copy(self, primary: str) -> None:
+        """Make the data folder that of a standby, which streams from the primary of that connection string."""
+        self._run(
+            [
+                *(self._bindir / "pg_basebackup", "-D", self._data, "-d", primary),
+                *("--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
+            ]
+        )
+
     def start(self, options: Sequence[str]) -> tuple[subprocess.Popen[bytes], int]:
         """Start the server with more options; return it with its port, once it takes connections."""
         for _ in range(3):  # another process may take the port that was free a moment ago
@@ -173,17 +182,21 @@ def _exit(_number: int, _frame: FrameType | None) -> None:
     sys.exit(1)
 
 
-def main(bindir: Path, options: Sequence[str]) -> None:
-    """Serve; one line of JSON on standard output says where, once the server is ready."""
+def main(bindir: Path, primary: str, options: Sequence[str]) -> None:
+    """Serve, as a standby where there is a ``primary``; one line of JSON on standard output says where, once ready."""
     # The finally clauses below are to run whatever ends this process.
     signal.signal(signal.SIGTERM, _exit)
     with tempfile.TemporaryDirectory(prefix="pg-lo-") as name:
         folder = Path(name)
         postgres = Postgres(folder, bindir)
-        postgres.initialise()
+        if primary:
+            postgres.copy(primary)
+        else:
+            postgres.initialise()
         server, port = postgres.start(options)
         try:
-            postgres.set_up(port)
+            if not primary:
+                postgres.set_up(port)
             print(json.dumps({"folder": name, "port": port, "pid": server.pid}), flush=True)
             sys.stdin.buffer.read()
         finally:
@@ -191,4 +204,4 @@ def main(bindir: Path, options: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])

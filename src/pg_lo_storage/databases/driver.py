@@ -18,7 +18,7 @@ from pg_lo_storage.drivers.values import as_bytes
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["DatabaseDriver"]
+__all__ = ["DatabaseDriver", "sqlstate_of"]
 
 
 _T = TypeVar("_T")
@@ -149,10 +149,15 @@ class DatabaseDriver(DatabaseConnection):
         return statement.result([(len(rows),)] if rows else [])
 
     def _translated(self, error: Exception, statement: Statement[object]) -> Exception | None:
-        sqlstate = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+        sqlstate = sqlstate_of(error)
         if sqlstate == _UNDEFINED_TABLE and _CATALOGUE in statement.query:
             return _without_catalogue(self.alias)
         return queries.translated(sqlstate, error, statement)
+
+
+def sqlstate_of(error: BaseException) -> str | None:
+    """Return the SQLSTATE of an error of either driver's; ``None`` where it is no error of the server."""
+    return getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
 
 
 class _DatabaseSQL:

@@ -24,8 +24,11 @@ _BY_SQLSTATE: dict[str, tuple[type[e.LargeObjectError], str]] = {
     ),
     "22023": (e.LargeObjectTooLarge, "position out of range for {subject}: between 0 and 4 TiB"),
 }
+# What a standby says before PostgreSQL 16 (then it is 25006): it gives no transaction id, oid or WAL, and no such lock.
+# Both texts are never translated: the one is an internal error, the other is the name of a lock mode.
+_ON_A_STANDBY = {"XX000": "during recovery", "55000": "AccessExclusiveLock"}
 # "tuple concurrently updated|deleted", and two sessions creating the same page.
-_CONFLICTS_OF_A_WRITE = {"XX000", "23505"}
+_CONFLICTS_OF_A_WRITE = {"XX000": "tuple concurrently", "23505": ""}
 
 _UNLINK_DENIED = (
     "permission denied to unlink large object {oid}: only its owner, a member of the owner's role, or a superuser may;"
@@ -48,8 +51,9 @@ def translate(
 ) -> e.LargeObjectError | None:
     """Return the error that ``sqlstate`` means for a large-object call; ``None`` if the driver's own is to pass.
 
-    XX000 and 23505 are conflicts only if the call was ``writing``. 42704 means the ``descriptor`` if the call used
-    one. ``text`` is the driver's message, ``unlinks`` are the oids that the call was to unlink.
+    XX000 and 23505 are conflicts only if the call was ``writing``, XX000 also only if its text says so. 42704 means the
+    ``descriptor`` if the call used one. ``text`` is the driver's message, ``unlinks`` are the oids that the call was to
+    unlink.
     """
     if descriptor and sqlstate == "42704":
         message = f"large object {oid} was unlinked, or its savepoint rolled back, behind its open file: open it again"
@@ -61,14 +65,18 @@ def translate(
     if sqlstate == "42501":
         return _denied(oid, text, is_named=oid in named, unlinking=bool(unlinks))
     subject = f"large object {oid}" if oid else "a large object"
-    if writing and sqlstate in _CONFLICTS_OF_A_WRITE:
-        if "during recovery" in text:  # the server never translates this
-            return e.LargeObjectReadOnly(f"{subject} cannot be written: the server is a standby", oid=oid)
+    if _is_said(sqlstate, text, _ON_A_STANDBY):
+        return e.LargeObjectReadOnly(f"{subject} cannot be written: the server is a standby", oid=oid)
+    if writing and _is_said(sqlstate, text, _CONFLICTS_OF_A_WRITE):
         return e.LargeObjectConflict(f"another session wrote {subject} at the same time; try again", oid=oid)
     if sqlstate is None or (found := _BY_SQLSTATE.get(sqlstate)) is None:
         return None
     kind, message = found
     return kind(message.format(subject=subject), oid=oid)
+
+
+def _is_said(sqlstate: str | None, text: str, texts: dict[str, str]) -> bool:
+    return sqlstate in texts and texts[sqlstate] in text
 
 
 def _denied(oid: int | None, text: str, *, is_named: bool, unlinking: bool) -> e.LargeObjectPermissionDenied:

@@ -13,9 +13,10 @@ from typing_extensions import override
 
 from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode, Sink
 from pg_lo_storage.drivers.descriptor import SQLLargeObject
+from pg_lo_storage.drivers.errors import translate
 from pg_lo_storage.drivers.psycopg2_values import Cursor, quotable
 from pg_lo_storage.drivers.sql import SQLDriver
-from pg_lo_storage.exceptions import DriverNotFound, LargeObjectConflict
+from pg_lo_storage.exceptions import DriverNotFound
 
 if TYPE_CHECKING:
     from pg_lo_storage.drivers.base import LargeObjectDriver
@@ -29,8 +30,7 @@ _BY_SQL: Final = 8 * 1024
 _locks: "weakref.WeakKeyDictionary[ext.connection, threading.RLock]" = weakref.WeakKeyDictionary()
 _locks_lock = threading.Lock()
 _IN_TRANSACTION = {ext.TRANSACTION_STATUS_INTRANS, ext.TRANSACTION_STATUS_INERROR, ext.TRANSACTION_STATUS_ACTIVE}
-# Two sessions that change a page, and two that create it.
-_CONFLICTS_OF_A_WRITE = ("tuple concurrently", "pg_largeobject_loid_pn_index")
+_INDEX_OF_PAGES: Final = "pg_largeobject_loid_pn_index"
 _COPY_HEADER = len(b"PGCOPY\n\xff\r\n\0") + 4  # then the length of the header's extension
 _FIELDS = struct.Struct("!h")
 _LENGTH = struct.Struct("!i")
@@ -146,7 +146,7 @@ class Psycopg2LargeObject(SQLLargeObject):
             return
         with lock_of(self._connection):
             start = self._perform(self._statements.pass_over(size))
-            with _conflicts(self.oid), _lobject(self._connection, self.oid) as native:
+            with _translating(self.oid), _lobject(self._connection, self.oid) as native:
                 if start:
                     native.seek(start)
                 for block in batch:
@@ -180,17 +180,19 @@ def lock_of(connection: ext.connection) -> threading.RLock:
 
 
 @contextlib.contextmanager
-def _conflicts(oid: int) -> Generator[None]:
-    """Recognise a concurrent writer by texts that the server never translates: native calls carry no SQLSTATE.
+def _translating(oid: int) -> Generator[None]:
+    """Raise the package's errors for those of native calls, by texts that the server never translates.
 
-    The object was there, and the role may write to it. So a message that has the oid says that the object is gone.
+    Native calls carry no SQLSTATE. The object was there, and the role may write to it. So a message that has the oid
+    says that the object is gone. One that names the index says that another session created the same page.
     """
     try:
         yield
     except psycopg2.Error as error:
-        if any(text in str(error) for text in (*_CONFLICTS_OF_A_WRITE, str(oid))):
-            message = f"another session wrote large object {oid} at the same time; try again"
-            raise LargeObjectConflict(message, oid=oid) from error
+        text = str(error)
+        sqlstate = "23505" if _INDEX_OF_PAGES in text or str(oid) in text else "XX000"
+        if (found := translate(sqlstate, oid, text, writing=True)) is not None:
+            raise found from error
         raise
 
 

@@ -92,7 +92,7 @@ def is_oid(oid: int) -> bool:
 def create(oid: int) -> Statement[int]:
     """Create an empty object; the result is its oid."""
     if not oid:
-        return Statement("select lo_create(0)", (), integer)
+        return Statement("select lo_create(0)", (), integer, writing=True)
 
     oid = check_oid(oid)
 

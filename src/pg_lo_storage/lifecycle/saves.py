@@ -18,6 +18,7 @@ from django.db.models.fields.files import FieldFile
 
 from pg_lo_storage.databases.atomic_blocks import notice_loss
 from pg_lo_storage.databases.file_fields import concrete, rows_of, stored_fields, stored_fields_of, write_alias_of
+from pg_lo_storage.databases.locking import locked
 from pg_lo_storage.lifecycle.expecting import expect, expect_again
 from pg_lo_storage.lifecycle.known import (
     Known,
@@ -216,8 +217,8 @@ class RowSave:
     def _look(self, model: type[models.Model], key: object) -> _Row | None:
         attributes = [field.attname for field in stored_fields(model)]
         rows = rows_of(model, self._using).filter(pk=key)
-        found = rows.select_for_update(no_key=True).values_list(*attributes)
-        self._rows[model] = next((dict(zip(attributes, row, strict=True)) for row in found), None)
+        found = locked(rows, *attributes)
+        self._rows[model] = dict(zip(attributes, found[0], strict=True)) if found else None
         return self._rows[model]
 
     def _put_back(self) -> None:
