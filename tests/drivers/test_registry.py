@@ -90,9 +90,9 @@ DRIVER = f"{HERE}.Driver"
 def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Leave the registry as it was: other tests have their own idea of it."""
     monkeypatch.setattr(registry, "_registered", dict[str, Any]())
-    registry._factory_for.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    registry.factory_for.cache_clear()
     yield
-    registry._factory_for.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    registry.factory_for.cache_clear()
 
 
 def install_entry_points(monkeypatch: pytest.MonkeyPatch, **points: str) -> None:
@@ -200,7 +200,7 @@ def test_the_argument_comes_before_register_driver_before_entry_points_before_th
     connection = connect()
     name = "psycopg.Connection" if driver_name == "psycopg" else "psycopg2.extensions.connection"
     assert type(get_driver(connection)).__name__ == BUILT_IN[driver_name]
-    registry._factory_for.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    registry.factory_for.cache_clear()
     install_entry_points(monkeypatch, **{name: f"{HERE}:Driver"})
     assert type(get_driver(connection)) is Driver
     register_driver(name, OtherDriver)

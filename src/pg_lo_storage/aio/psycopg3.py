@@ -15,7 +15,7 @@ from pg_lo_storage.aio.cancellation import stopped_when_cancelled
 from pg_lo_storage.aio.gathering import TURN
 from pg_lo_storage.aio.sql import AsyncSQLDriver
 from pg_lo_storage.drivers.psycopg3_pipeline import sending
-from pg_lo_storage.drivers.psycopg3_values import ADAPTERS, bound
+from pg_lo_storage.drivers.psycopg3_values import ADAPTERS
 from pg_lo_storage.drivers.queries import Rows
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Psycopg3AsyncDriver(AsyncSQLDriver):
 
     async def _execute(self, cursor: "_Cursor", query: LiteralString, params: Sequence[object]) -> Rows:
         async with cursor:
-            await cursor.execute(query, bound(params), binary=True)
+            await cursor.execute(query, params, binary=True)
             if self._connection.pgconn.pipeline_status:
                 await self._synchronise()
             cursor.running = False

@@ -1,14 +1,15 @@
 """The Django connection that serves an alias now, its driver, and Django's rules about both."""
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Self
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from pg_lo_storage.databases.atomic_blocks import guarded
-from pg_lo_storage.drivers import LargeObjectDriver, get_driver
+from pg_lo_storage.drivers import DriverFactory, LargeObjectDriver
+from pg_lo_storage.drivers.registry import factory_for, load_factory
 from pg_lo_storage.exceptions import StaleLargeObject
 
 if TYPE_CHECKING:
@@ -16,19 +17,17 @@ if TYPE_CHECKING:
 
 __all__ = ["DatabaseConnection"]
 
-
-# A raw connection and its driver, which is looked up once for each connection. The two are one value, since threads
-# that share a DatabaseDriver have different connections.
-_Served: TypeAlias = tuple[object, LargeObjectDriver]
+# The attribute of Django's connection for the raw one, what made its driver, and that driver; one value, as threads may
+# share Django's connection.
+_SERVED: Final = "_pg_lo_storage_served"
 
 
 class DatabaseConnection:
     """The connection that this thread has for an alias now, or the given ``wrapper``, in any thread."""
 
-    def __init__(self, alias: str, wrapper: "BaseDatabaseWrapper | None" = None, served: _Served | None = None) -> None:
+    def __init__(self, alias: str, wrapper: "BaseDatabaseWrapper | None" = None) -> None:
         self.alias = alias
         self._bound = wrapper
-        self._served = served
 
     @property
     def wrapper(self) -> "BaseDatabaseWrapper":
@@ -39,7 +38,7 @@ class DatabaseConnection:
         """Return the driver that opens files; it stays on a connection that is in, or begins, a transaction."""
         if self._bound is not None or not self.is_in_or_begins_transaction:
             return self
-        return type(self)(self.alias, connections[self.alias], self._served)
+        return type(self)(self.alias, connections[self.alias])
 
     @property
     def is_in_or_begins_transaction(self) -> bool:
@@ -68,15 +67,20 @@ class DatabaseConnection:
     @property
     def in_transaction(self) -> bool:
         """See :attr:`LargeObjectDriver.in_transaction`."""
-        raw = (self._bound or connections[self.alias]).connection
-        return raw is not None and self._driver_of(raw).in_transaction
+        wrapper = self._bound or connections[self.alias]
+        return wrapper.connection is not None and self._driver_of(wrapper).in_transaction
 
-    def _driver_of(self, raw: object) -> LargeObjectDriver:
-        if (served := self._served) is None or served[0] is not raw:
-            configured: str | dict[str, str] | None = getattr(settings, "PG_LO_STORAGE_DRIVER", None)
-            name = configured.get(self.alias) if isinstance(configured, dict) else configured
-            self._served = served = (raw, get_driver(raw, driver=name))
-        return served[1]
+    def _driver_of(self, wrapper: "BaseDatabaseWrapper") -> LargeObjectDriver:
+        """Return the driver of the raw connection, made once for as long as that, and the setting, is the same."""
+        raw: object = wrapper.connection
+        kind: type = raw.__class__
+        configured: str | dict[str, str] | None = getattr(settings, "PG_LO_STORAGE_DRIVER", None)
+        name = configured.get(self.alias) if isinstance(configured, dict) else configured
+        factory = factory_for(kind) if name is None else load_factory(name)
+        served: tuple[object, DriverFactory, LargeObjectDriver] | None = vars(wrapper).get(_SERVED)
+        if served is None or served[0] is not raw or served[1] != factory:
+            vars(wrapper)[_SERVED] = served = (raw, factory, factory(raw))
+        return served[2]
 
     def _session(self) -> AbstractContextManager[LargeObjectDriver]:
         """Return a context manager for using the connection, which yields its driver."""
@@ -99,4 +103,4 @@ class DatabaseConnection:
             wrapper.close_if_health_check_failed()
             wrapper.ensure_connection()
             wrapper.validate_thread_sharing()
-        return guarded(wrapper, self._driver_of(wrapper.connection))
+        return guarded(wrapper, self._driver_of(wrapper))

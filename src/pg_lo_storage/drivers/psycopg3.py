@@ -11,8 +11,8 @@ from psycopg.rows import tuple_row
 from typing_extensions import override
 
 from pg_lo_storage.drivers.base import Sink
-from pg_lo_storage.drivers.psycopg3_pipeline import can_pipeline, in_pipeline, run_all, sending, stream_rows
-from pg_lo_storage.drivers.psycopg3_values import ADAPTERS, bound
+from pg_lo_storage.drivers.psycopg3_pipeline import can_pipeline, pipeline_of, run_all, sending, stream_rows
+from pg_lo_storage.drivers.psycopg3_values import ADAPTERS
 from pg_lo_storage.drivers.queries import Rows
 from pg_lo_storage.drivers.sql import SQLDriver
 
@@ -41,8 +41,8 @@ class Psycopg3Driver(SQLDriver):
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
         self._check_idle()
         with _Cursor(self._connection, row_factory=tuple_row) as cursor:
-            cursor.execute(query, bound(params), binary=True)
-            if in_pipeline(self._connection):
+            cursor.execute(query, params, binary=True)
+            if pipeline_of(self._connection) is not None:
                 self._synchronise()
             return cursor.fetchall() if cursor.description else []
 
@@ -51,7 +51,7 @@ class Psycopg3Driver(SQLDriver):
         if len(statements) == 1 or not can_pipeline(self._connection):
             return super().execute_all(statements)
         self._check_idle()
-        return run_all(self._connection, [(query, bound(params)) for query, params in statements])
+        return run_all(self._connection, statements)
 
     @property
     @override
@@ -63,7 +63,7 @@ class Psycopg3Driver(SQLDriver):
         if not can_pipeline(self._connection):
             return super().execute_streaming(query, params, sink)
         self._check_idle()
-        return stream_rows(self._connection, query, bound(params), sink)
+        return stream_rows(self._connection, query, params, sink)
 
     def _check_idle(self) -> None:
         if self._connection.lock.locked() and _is_inside_a_query_of(self._connection):
@@ -87,7 +87,7 @@ class Psycopg3Driver(SQLDriver):
     @property
     @override
     def in_transaction(self) -> bool:
-        if in_pipeline(self._connection):
+        if pipeline_of(self._connection) is not None:
             self._synchronise()
         # ACTIVE: another thread runs a query, in a transaction or not. The server will tell.
         return self._connection.pgconn.transaction_status in _IN_TRANSACTION

@@ -6,8 +6,9 @@ https://www.postgresql.org/docs/current/libpq-pipeline-mode.html
 """
 
 import functools
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, LiteralString, cast
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, LiteralString, cast
 
 import psycopg
 from psycopg.adapt import PyFormat, Transformer
@@ -23,19 +24,20 @@ if TYPE_CHECKING:
     from psycopg.abc import PQGen
     from psycopg.pq.abc import PGconn, PGresult
 
-__all__ = ["can_pipeline", "in_pipeline", "run_all", "sending", "stream_rows"]
+__all__ = ["can_pipeline", "pipeline_of", "run_all", "sending", "stream_rows"]
+
+
+pipeline_of: Final = cast("Callable[[psycopg.Connection[object]], object]", attrgetter("_pipeline"))
+"""The pipeline that the connection's user has it in, or ``None``.
+
+Not libpq's status, which is that of another thread's pipeline of ours as well.
+"""
 
 
 def can_pipeline(connection: "psycopg.Connection[object]") -> bool:
     """Tell whether our pipeline can begin: not within another, nor where psycopg must first begin a transaction."""
     begins = connection.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE and not connection.autocommit
-    return not begins and not in_pipeline(connection) and psycopg.Pipeline.is_supported()
-
-
-def in_pipeline(connection: object) -> bool:
-    """Tell whether the connection's user has it in a pipeline."""
-    # libpq's status would also report our own pipeline in another thread.
-    return getattr(connection, "_pipeline", None) is not None
+    return not begins and pipeline_of(connection) is None and psycopg.Pipeline.is_supported()
 
 
 def run_all(

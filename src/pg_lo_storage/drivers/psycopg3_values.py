@@ -1,11 +1,10 @@
 """How psycopg 3 writes and reads the values of this package's statements, whatever its user has registered for them."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from psycopg.adapt import AdaptersMap
 from psycopg.postgres import register_default_adapters, types
-from psycopg.types.numeric import Int8
+from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
 from psycopg.types.string import TextBinaryLoader
 from typing_extensions import override
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from psycopg import BaseConnection
     from psycopg.abc import Buffer
 
-__all__ = ["ADAPTERS", "Context", "bound"]
+__all__ = ["ADAPTERS", "Context"]
 
 
 class _TextLoader(TextBinaryLoader):
@@ -33,6 +32,9 @@ ADAPTERS: Final = AdaptersMap(types=types)
 register_default_adapters(ADAPTERS)
 for _type in ("text", "varchar", "bpchar", "name", '"char"'):
     ADAPTERS.register_loader(_type, _TextLoader)
+# All integers of one type, or each size of value would be prepared as a statement of its own.
+for _dumper in (Int8Dumper, Int8BinaryDumper):
+    ADAPTERS.register_dumper(int, _dumper)
 
 
 class Context(NamedTuple):
@@ -40,11 +42,3 @@ class Context(NamedTuple):
 
     connection: "BaseConnection[Any]"
     adapters: AdaptersMap = ADAPTERS
-
-
-def bound(params: Sequence[object]) -> list[object]:
-    """Return the parameters of a statement, all integers of one type.
-
-    Otherwise psycopg would prepare a statement for each size of integer.
-    """
-    return [Int8(value) if type(value) is int else value for value in params]

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias, cast
 from pg_lo_storage.drivers.base import LargeObjectDriver
 from pg_lo_storage.exceptions import DriverNotFound
 
-__all__ = ["DriverFactory", "get_driver", "load_factory", "register_driver"]
+__all__ = ["DriverFactory", "factory_for", "get_driver", "load_factory", "register_driver"]
 
 DriverFactory: TypeAlias = Callable[..., LargeObjectDriver]
 """Takes a raw connection and returns its driver; usually the driver's class."""
@@ -33,7 +33,7 @@ def register_driver(connection_type: type | str, factory: DriverFactory | str) -
     the same type replaces the earlier one.
     """
     _registered[connection_type if isinstance(connection_type, str) else _dotted(connection_type)] = factory
-    _factory_for.cache_clear()
+    factory_for.cache_clear()
 
 
 def get_driver(connection: object, *, driver: DriverFactory | str | None = None) -> LargeObjectDriver:
@@ -48,7 +48,7 @@ def get_driver(connection: object, *, driver: DriverFactory | str | None = None)
         return load_factory(driver)(connection)
     # __class__, not type(): a tracing proxy there names the class of its connection.
     connection_type: type = connection.__class__
-    return _factory_for(connection_type)(connection)
+    return factory_for(connection_type)(connection)
 
 
 def load_factory(factory: DriverFactory | str) -> DriverFactory:
@@ -67,7 +67,8 @@ def load_factory(factory: DriverFactory | str) -> DriverFactory:
 
 
 @functools.cache
-def _factory_for(connection_type: type) -> DriverFactory:
+def factory_for(connection_type: type) -> DriverFactory:
+    """Return what makes the drivers of such connections; raises DriverNotFound, with all that was tried."""
     bases = [_dotted(base) for base in connection_type.__mro__]
     tried: list[str] = []
     for source, factories in sources():
