@@ -101,7 +101,7 @@ def test_a_small_file_is_opened(around: Around) -> None:
     counted = hops(around, lambda: opened.append(db_file_storage.open(name)))
     for file in opened:
         file.close()
-    assert len(counted.calls) <= 54, str(counted)
+    assert len(counted.calls) <= 40, str(counted)
 
 
 @BY_ITSELF_AND_IN_A_TRANSACTION
@@ -114,7 +114,7 @@ def test_a_small_file_is_opened_read_and_closed(around: Around) -> None:
         file.close()
 
     counted = hops(around, read)
-    assert len(counted.calls) <= 68, str(counted)
+    assert len(counted.calls) <= 55, str(counted)
 
 
 @BY_ITSELF_AND_IN_A_TRANSACTION
@@ -126,14 +126,14 @@ def test_a_large_file_is_read(around: Around) -> None:
             with db_file_storage.open(name) as file:
                 hops_of_read.append(Hops(file.read))
     counted = hops_of_read[-1]
-    assert len(counted.calls) <= 58, str(counted)
+    assert len(counted.calls) <= 57, str(counted)
     assert len(counted.objects) <= 5, str(counted)
 
 
 @BY_ITSELF_AND_IN_A_TRANSACTION
 def test_a_row_is_created_with_its_file(around: Around) -> None:
     counted = hops(around, lambda: Invoice.objects.create(data=ContentFile(b"an invoice", name="a.pdf")))
-    assert len(counted.calls) <= 162, str(counted)
+    assert len(counted.calls) <= 158, str(counted)
 
 
 def test_a_small_file_is_downloaded() -> None:
@@ -146,4 +146,4 @@ def test_a_small_file_is_downloaded() -> None:
         response.close()
 
     counted = hops(nullcontext, download)
-    assert len(counted.calls) <= 49, str(counted)
+    assert len(counted.calls) <= 43, str(counted)

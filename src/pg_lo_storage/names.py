@@ -5,7 +5,7 @@
 
 import os
 import re
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 __all__ = ["MAX_OID", "make_name", "parse_name"]
 
@@ -17,9 +17,16 @@ _LONGEST_ORIGINAL: Final = 1000
 
 # No sign, spaces, underscores, leading zeros or other scripts' digits: one file, one spelling.
 # Lone surrogates cannot be sent to PostgreSQL nor put in a URL.
-_NAME = re.compile(r"([1-9][0-9]{0,9})(?:\.[^/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]{0,100})?")
+_NAME = re.compile(r"([1-9][0-9]{0,9})((?:\.[^/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]{0,100})?)")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 _EXTENSION = re.compile(r"\.((?:tar\.(?=(?:gz|bz2|xz|zst)\Z))?[a-z0-9][a-z0-9_+-]{0,19})\Z", re.ASCII | re.IGNORECASE)
+
+
+class StoredName(NamedTuple):
+    """The parts of a stored name: the object's oid, and the extension with its dot."""
+
+    loid: int
+    extension: str
 
 
 def parse_name(name: object) -> int | None:
@@ -27,10 +34,16 @@ def parse_name(name: object) -> int | None:
 
     ``name`` may be anything, such as a string from a URL or ``None``: no value is an error.
     """
+    stored = split_name(name)
+    return None if stored is None else stored.loid
+
+
+def split_name(name: object) -> StoredName | None:
+    """Return the parts of a stored name, or ``None`` if ``name`` cannot be one, whatever it is."""
     if not isinstance(name, str) or (match := _NAME.fullmatch(name)) is None:
         return None
     oid = int(match[1])
-    return oid if oid <= MAX_OID else None
+    return StoredName(oid, match[2]) if oid <= MAX_OID else None
 
 
 def make_name(loid: int, original: object = None, *, max_length: int | None = None) -> str:
@@ -57,8 +70,8 @@ def make_name(loid: int, original: object = None, *, max_length: int | None = No
 
 def is_made(name: str) -> bool:
     """Tell whether :func:`make_name` can make the name; it makes no ``12.v1.2.pdf`` and no ``12.jpg.80x80.jpg``."""
-    oid = parse_name(name)
-    return oid is not None and name == make_name(oid, f"any{extension_of(name)}")
+    stored = split_name(name)
+    return stored is not None and name == make_name(stored.loid, f"any{stored.extension}")
 
 
 def original_name_of(original: object) -> str:

@@ -19,7 +19,7 @@ def captured() -> CaptureQueriesContext:
 @BY_ITSELF_AND_IN_A_TRANSACTION
 def test_a_row_of_one_file_is_created_by_few_calls(around: Around) -> None:
     counted = hops(around, lambda: Version.objects.create(data=upload()))
-    assert len(counted.calls) <= 84, str(counted)
+    assert len(counted.calls) <= 80, str(counted)
 
 
 def test_a_save_that_changes_no_file_is_one_statement() -> None:

@@ -12,6 +12,7 @@ from django.test import RequestFactory
 from pg_lo_storage import catalogue as catalogue_module
 from pg_lo_storage.catalogue import finding
 from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.drivers import reading
 from pg_lo_storage.storage import DbFileIO, DbFileStorage
 from pg_lo_storage.storage.saving import SMALL
 from pg_lo_storage.views import db_serve
@@ -50,7 +51,7 @@ def _without_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     def read(*_arguments: object) -> bytes:
         raise AssertionError("content was read")
 
-    monkeypatch.setattr(DatabaseDriver, "get_start", read)
+    monkeypatch.setattr(reading, "get_start", read)
     monkeypatch.setattr(DatabaseDriver, "stream", read)
     monkeypatch.setattr(finding, "stream_version", read)
     monkeypatch.setattr(catalogue_module, "read", read)

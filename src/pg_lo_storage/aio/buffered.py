@@ -23,7 +23,6 @@ class AsyncBufferedLargeObject(ReadAhead):
     """
 
     def __init__(self, driver: "AsyncLargeObjectDriver", oid: int, descriptor: "AsyncLargeObject | None") -> None:
-        super().__init__()
         self.descriptor = descriptor
         self._driver = driver
         self._oid = oid

@@ -51,11 +51,6 @@ class Found:
     entry: Entry | None = None
     remembered: Remembered = NOT_REMEMBERED
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether ``start`` is the whole content."""
-        return len(self.start) == self.size
-
     def read(self, wanted: range) -> list[bytes]:
         """Return the ``wanted`` bytes in blocks, by one statement that begins no transaction.
 

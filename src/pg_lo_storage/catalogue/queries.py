@@ -3,12 +3,9 @@
 from collections.abc import Collection, Iterable
 from typing import Final, LiteralString, cast
 
-from typing_extensions import Buffer
-
 from pg_lo_storage.catalogue.entries import Upload
 from pg_lo_storage.databases import DatabaseDriver
-from pg_lo_storage.drivers.queries import UNLINK
-from pg_lo_storage.drivers.values import byte_view
+from pg_lo_storage.drivers.queries import UNLINK, Statement
 
 __all__ = ["UNLINK_GONE", "add", "as_array", "hold", "lock", "mark_written", "remove", "save", "unlink"]
 
@@ -30,27 +27,26 @@ UNLINK_GONE: Final[LiteralString] = (
 
 
 def save(
-    database: DatabaseDriver, upload: Upload, data: Buffer, sha256: str, *, make: LiteralString
+    database: DatabaseDriver, upload: Upload, data: bytes | memoryview, sha256: str, *, make: LiteralString
 ) -> tuple[int, str]:
     """Make an object of ``data``, and its entry, in one statement; return the oid and the entry's extension.
 
     ``make`` is MAKE or MAKE_FAST.
     """
-    view = byte_view(data)
-    about = (upload.original_name, upload.content_type, len(view), sha256)
+    about = (upload.original_name, upload.content_type, len(data), sha256)
     query: LiteralString
     if upload.most_digits is None:
         # The server plans VALUES faster.
         query = _ENTER + "values (" + make + ", %s::text" + _REST + ")" + _ENTERED
-        params: tuple[object, ...] = (view, upload.extension, *about)
+        params: tuple[object, ...] = (data, upload.extension, *about)
     else:
         query = (
             "with made as (select " + make + " as loid) " + _ENTER + "select loid,"  # noqa: S608 -- of constants
             " case when length(loid::text) <= %s::int4 then %s::text else '' end" + _REST + " from made" + _ENTERED
         )
-        params = (view, upload.most_digits, upload.extension, *about)
-    [(loid, extension)] = database.run(query, params, writing=True)
-    return cast("int", loid), cast("str", extension)
+        params = (data, upload.most_digits, upload.extension, *about)
+    [row] = database.perform(Statement(query, params, list, writing=True))
+    return cast("tuple[int, str]", row)
 
 
 def add(

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DatabaseConnection"]
 
-# The attribute of Django's connection for the raw one, what made its driver, and that driver; one value, as threads may
-# share Django's connection.
+# The attribute of Django's connection for the raw connection, the factory of its driver, and that driver. The three are
+# one value, since threads may share Django's connection.
 _SERVED: Final = "_pg_lo_storage_served"
 
 
@@ -27,23 +27,23 @@ class DatabaseConnection:
 
     def __init__(self, alias: str, wrapper: "BaseDatabaseWrapper | None" = None) -> None:
         self.alias = alias
-        self._bound = wrapper
+        self.bound = wrapper
 
     @property
     def wrapper(self) -> "BaseDatabaseWrapper":
         """The Django connection in use now."""
-        return self._bound or connections[self.alias]
+        return self.bound or connections[self.alias]
 
     def of_transaction(self) -> Self:
-        """Return the driver that opens files; it stays on a connection that is in, or begins, a transaction."""
-        if self._bound is not None or not self.is_in_or_begins_transaction:
+        """Return the driver that opens files; it is bound to a connection that is in, or begins, a transaction."""
+        if self.bound is not None or not self.is_in_or_begins_transaction:
             return self
         return type(self)(self.alias, connections[self.alias])
 
     @property
     def is_in_or_begins_transaction(self) -> bool:
         """Whether Django has a transaction open, or the next statement begins one."""
-        wrapper = self._bound or connections[self.alias]
+        wrapper = self.bound or connections[self.alias]
         if wrapper.in_atomic_block:
             return True
         return not (wrapper.settings_dict["AUTOCOMMIT"] if wrapper.connection is None else wrapper.get_autocommit())
@@ -56,22 +56,22 @@ class DatabaseConnection:
     @property
     def transaction_marker(self) -> object:
         """An object that is replaced whenever Django ends a transaction or rolls a savepoint back."""
-        wrapper = self._bound or connections[self.alias]
+        wrapper = self.bound or connections[self.alias]
         return wrapper.run_on_commit if wrapper.in_atomic_block else object()
 
     @property
     def is_in_atomic_block(self) -> bool:
         """Whether an atomic block is open."""
-        return (self._bound or connections[self.alias]).in_atomic_block
+        return (self.bound or connections[self.alias]).in_atomic_block
 
     @property
     def in_transaction(self) -> bool:
         """See :attr:`LargeObjectDriver.in_transaction`."""
-        wrapper = self._bound or connections[self.alias]
+        wrapper = self.bound or connections[self.alias]
         return wrapper.connection is not None and self._driver_of(wrapper).in_transaction
 
     def _driver_of(self, wrapper: "BaseDatabaseWrapper") -> LargeObjectDriver:
-        """Return the driver of the raw connection, made once for as long as that, and the setting, is the same."""
+        """Return the driver of the raw connection; it is kept until that or the driver's factory changes."""
         raw: object = wrapper.connection
         kind: type = raw.__class__
         configured: str | dict[str, str] | None = getattr(settings, "PG_LO_STORAGE_DRIVER", None)
@@ -84,7 +84,7 @@ class DatabaseConnection:
 
     def _session(self) -> AbstractContextManager[LargeObjectDriver]:
         """Return a context manager for using the connection, which yields its driver."""
-        wrapper = self._bound or connections[self.alias]
+        wrapper = self.bound or connections[self.alias]
         if wrapper.vendor != "postgresql":
             message = (
                 f"the database {self.alias!r} is {wrapper.display_name}, and large objects need PostgreSQL: name"

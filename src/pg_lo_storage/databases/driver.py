@@ -9,7 +9,7 @@ from typing_extensions import Buffer
 
 from pg_lo_storage.databases import descriptor
 from pg_lo_storage.databases.connection import DatabaseConnection
-from pg_lo_storage.drivers import AccessMode, LargeObject, LargeObjectDriver, SQLExecutor, bulk, queries, reading
+from pg_lo_storage.drivers import AccessMode, LargeObject, LargeObjectDriver, SQLExecutor, bulk, queries
 from pg_lo_storage.drivers.base import Sink
 from pg_lo_storage.drivers.queries import Statement
 from pg_lo_storage.drivers.sql import SQLDriver
@@ -84,20 +84,6 @@ class DatabaseDriver(DatabaseConnection):
         """See :meth:`StreamingDriver.stream`."""
         with self._session() as driver:
             return bulk.stream(driver, oid, offset, size, sink, block=block)
-
-    def get_start(
-        self, oid: int, whole: int, start: int, more: LiteralString = "null", params: tuple[object, ...] = ()
-    ) -> tuple[int, bytes, tuple[object, ...]]:
-        """Return an object's size, and all of up to ``whole`` bytes of content, else the first ``start`` bytes.
-
-        The third value has the ``more`` columns, which take ``params``; a driver without SQL gives none.
-        """
-
-        def without_sql(driver: LargeObjectDriver) -> tuple[int, bytes, tuple[object, ...]]:
-            size = driver.size(oid)
-            return size, driver.get(oid, 0, size if size <= whole else start), ()
-
-        return self.perform(reading.get_start(oid, whole, start, more, params), without_sql)
 
     def perform(self, statement: Statement[_T], without_sql: Callable[[LargeObjectDriver], _T] | None = None) -> _T:
         """Run a statement as :meth:`run` does, and return what it makes of its rows.

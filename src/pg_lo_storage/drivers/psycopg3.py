@@ -1,6 +1,5 @@
 """The driver for psycopg 3: SQL functions, server-side parameters, binary results."""
 
-import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, LiteralString
 
@@ -11,6 +10,7 @@ from psycopg.rows import tuple_row
 from typing_extensions import override
 
 from pg_lo_storage.drivers.base import Sink
+from pg_lo_storage.drivers.psycopg3_lock import check_no_query_of_this_thread
 from pg_lo_storage.drivers.psycopg3_pipeline import can_pipeline, pipeline_of, run_all, sending, stream_rows
 from pg_lo_storage.drivers.psycopg3_values import ADAPTERS
 from pg_lo_storage.drivers.queries import Rows
@@ -39,7 +39,8 @@ class Psycopg3Driver(SQLDriver):
 
     @override
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        self._check_idle()
+        if self._connection.lock.locked():
+            check_no_query_of_this_thread(self._connection)
         with _Cursor(self._connection, row_factory=tuple_row) as cursor:
             cursor.execute(query, params, binary=True)
             if pipeline_of(self._connection) is not None:
@@ -50,7 +51,6 @@ class Psycopg3Driver(SQLDriver):
     def execute_all(self, statements: Sequence[tuple[LiteralString, Sequence[object]]]) -> list[Rows]:
         if len(statements) == 1 or not can_pipeline(self._connection):
             return super().execute_all(statements)
-        self._check_idle()
         return run_all(self._connection, statements)
 
     @property
@@ -62,16 +62,7 @@ class Psycopg3Driver(SQLDriver):
     def execute_streaming(self, query: LiteralString, params: Sequence[object], sink: Sink) -> int:
         if not can_pipeline(self._connection):
             return super().execute_streaming(query, params, sink)
-        self._check_idle()
         return stream_rows(self._connection, query, params, sink)
-
-    def _check_idle(self) -> None:
-        if self._connection.lock.locked() and _is_inside_a_query_of(self._connection):
-            message = (
-                "a large object cannot be used while this thread is in a query on its connection: in a signal handler,"
-                " or in a finaliser that the garbage collector calls, of a forgotten ZipFile for example"
-            )
-            raise RuntimeError(message)
 
     def _synchronise(self) -> None:
         with self._connection.lock:
@@ -105,18 +96,6 @@ class _Cursor(psycopg.Cursor[tuple[object, ...]]):
     @override
     def adapters(self) -> AdaptersMap:
         return ADAPTERS
-
-
-def _is_inside_a_query_of(connection: psycopg.Connection[object]) -> bool:
-    """Tell whether this thread already holds the connection's lock: it would wait for itself for ever."""
-    frame = inspect.currentframe()
-    while frame is not None:
-        if frame.f_globals.get("__name__", "").partition(".")[0] == "psycopg":
-            user = frame.f_locals.get("self")
-            if user is connection or getattr(user, "_conn", None) is connection:
-                return True
-        frame = frame.f_back
-    return False
 
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from psycopg.pq import ConnStatus, ExecStatus, Format
 from psycopg.waiting import Ready, Wait
 
 from pg_lo_storage.drivers.base import Sink
+from pg_lo_storage.drivers.psycopg3_lock import check_no_query_of_this_thread
 from pg_lo_storage.drivers.psycopg3_values import Context
 from pg_lo_storage.drivers.queries import Rows
 
@@ -30,7 +31,7 @@ __all__ = ["can_pipeline", "pipeline_of", "run_all", "sending", "stream_rows"]
 pipeline_of: Final = cast("Callable[[psycopg.Connection[object]], object]", attrgetter("_pipeline"))
 """The pipeline that the connection's user has it in, or ``None``.
 
-Not libpq's status, which is that of another thread's pipeline of ours as well.
+libpq's status would also report our own pipeline in another thread.
 """
 
 
@@ -62,6 +63,8 @@ def stream_rows(
 
 
 def _run(connection: "psycopg.Connection[object]", statements: "PQGen[int]") -> int:
+    if connection.lock.locked():
+        check_no_query_of_this_thread(connection)
     with connection.lock:
         try:
             return connection.wait(statements)

@@ -32,7 +32,7 @@ ADAPTERS: Final = AdaptersMap(types=types)
 register_default_adapters(ADAPTERS)
 for _type in ("text", "varchar", "bpchar", "name", '"char"'):
     ADAPTERS.register_loader(_type, _TextLoader)
-# All integers of one type, or each size of value would be prepared as a statement of its own.
+# All integers have one type. Otherwise psycopg would prepare a statement for each size of integer.
 for _dumper in (Int8Dumper, Int8BinaryDumper):
     ADAPTERS.register_dumper(int, _dumper)
 

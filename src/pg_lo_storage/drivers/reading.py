@@ -5,7 +5,9 @@ may come from elsewhere, such as :mod:`pg_lo_storage.catalogue`. Only this file 
 """
 
 from collections.abc import Callable
-from typing import Final, LiteralString, TypeAlias, TypeVar
+from typing import Final, LiteralString, TypeAlias, TypeVar, cast
+
+from typing_extensions import Buffer
 
 from pg_lo_storage.drivers.base import MAX_SIZE
 from pg_lo_storage.drivers.queries import WARM_UP, Rows, Statement, found
@@ -53,7 +55,8 @@ def started(
 
 def start_of(rows: Rows) -> Start:
     """Return what :func:`started` has read."""
-    return integer(rows), as_bytes(rows[0][1]), tuple(rows[0][2:])
+    size, start, *more = rows[0]
+    return cast("int", size), bytes(cast("Buffer", start)), tuple(more)
 
 
 def get_start(

@@ -68,7 +68,7 @@ def load_factory(factory: DriverFactory | str) -> DriverFactory:
 
 @functools.cache
 def factory_for(connection_type: type) -> DriverFactory:
-    """Return what makes the drivers of such connections; raises DriverNotFound, with all that was tried."""
+    """Return the driver factory for connections of that type; raises DriverNotFound, with all that was tried."""
     bases = [_dotted(base) for base in connection_type.__mro__]
     tried: list[str] = []
     for source, factories in sources():

@@ -92,8 +92,8 @@ def kept(block: Buffer) -> bytes | memoryview:
 
 
 def as_bytes(value: object) -> bytes:
-    """Return a bytea value as bytes, whatever the driver made of it."""
-    return value if isinstance(value, bytes) else bytes(cast("Buffer", value))
+    """Return a bytea value as bytes, whatever the driver made of it; bytes are not copied."""
+    return bytes(cast("Buffer", value))
 
 
 def integer(rows: list[tuple[object, ...]]) -> int:

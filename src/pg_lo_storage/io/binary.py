@@ -22,12 +22,8 @@ class BinaryFile(RawBinaryIO):
     """A seekable file that can be read or written as its mode says, and cannot be pickled."""
 
     _mode: Mode
-
-    @property
-    @override
-    def mode(self) -> BinaryMode:
-        """The mode, spelled as by CPython's files: a file opened by ``wb+`` says ``rb+``."""
-        return self._mode.reported
+    mode: BinaryMode  # pyright: ignore[reportIncompatibleMethodOverride]  # an attribute is found without a call
+    """The mode, spelled as by CPython's files: a file opened by ``wb+`` says ``rb+``."""
 
     @override
     def readable(self) -> bool:

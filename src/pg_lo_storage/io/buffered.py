@@ -18,7 +18,6 @@ class BufferedLargeObject(ReadAhead):
     """Reads through ``descriptor``, or without one by a statement for each batch; writes go out at once."""
 
     def __init__(self, driver: "LargeObjectDriver", oid: int, descriptor: "LargeObject | None") -> None:
-        super().__init__()
         self.descriptor = descriptor
         self._driver = driver
         self._oid = oid

@@ -3,7 +3,7 @@
 import itertools
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-__all__ = ["BinaryMode", "Mode", "parse_mode"]
+__all__ = ["READING", "BinaryMode", "Mode", "parse_mode"]
 
 BinaryMode: TypeAlias = Literal[
     "rb", "br", "rb+", "r+b", "+rb", "br+", "b+r", "+br",
@@ -50,6 +50,7 @@ _MODES: Final = (
     Mode("x", readable=False, writable=True, name="xb", reported="xb"),
     Mode("x", readable=True, writable=True, name="xb+", reported="xb+"),
 )
+READING: Final = _MODES[0]
 _BY_SPELLING: Final = {"".join(letters): mode for mode in _MODES for letters in itertools.permutations(mode.name)}
 
 

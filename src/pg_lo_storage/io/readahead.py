@@ -1,5 +1,6 @@
 """The read-ahead buffer of a file: what of an object is here already, and how much to ask for next."""
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from pg_lo_storage.drivers.base import MAX_BLOCK
@@ -25,14 +26,14 @@ class Ahead(NamedTuple):
 class ReadAhead:
     """A position, and the blocks around it that were read."""
 
-    def __init__(self) -> None:
-        self.position: int = 0
-        self._blocks: list[bytes] = []
-        self._block = BLOCK  # the size of all blocks but the last
-        self._start = self._end = 0
-        # Whether the buffer ends where the object ended when it was read.
-        self._is_last = False
-        self._ahead = BLOCK
+    position: int = 0
+    _blocks: Sequence[bytes] = ()
+    _block: int = BLOCK  # the size of all blocks but the last
+    _start: int = 0
+    _end: int = 0
+    # Whether the buffer ends where the object ended when it was read.
+    _is_last: bool = False
+    _ahead: int = BLOCK
 
     @property
     def buffered(self) -> int:
@@ -116,6 +117,6 @@ class ReadAhead:
 
     def drop(self) -> None:
         """Forget what is buffered."""
-        self._blocks = []
+        self._blocks = ()
         self._start = self._end = self.position
         self._is_last = False

@@ -125,8 +125,7 @@ class RowSave:
         # Django 6.0 asks twice for one INSERT.
         if add and is_stored and (saved.is_written or not file.name):
             return True
-        memory = known(self.instance, field)
-        if not add and is_stored and self._is_unchanged(field, file.name) and not memory.left:
+        if not add and is_stored and self._is_unchanged(field, file.name) and not known(self.instance, field).left:
             return False
         alias = cast("str", write_alias_of(field))
         self._begin(self._using, alias)
@@ -135,7 +134,7 @@ class RowSave:
             return False
         if not is_stored:
             saved.upload = file, file.name
-        elif file.name and not saved.is_written and file.name != memory.own:
+        elif file.name and not saved.is_written and file.name != known(self.instance, field).own:
             require(alias, [file.name], kept=row[field.attname] if row else None)
         return True
 

@@ -14,7 +14,7 @@ from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
 from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound, StaleLargeObject
 from pg_lo_storage.io import LargeObjectIO
-from pg_lo_storage.io.modes import BinaryMode, Mode, parse_mode
+from pg_lo_storage.io.modes import READING, BinaryMode, Mode, parse_mode
 from pg_lo_storage.names import make_name, original_name_of
 from pg_lo_storage.storage.lifetime import OfAtomicBlock, open_found
 from pg_lo_storage.storage.lookup import require_own_name
@@ -43,6 +43,12 @@ class DbFileIO(LargeObjectIO):
 
     __module__ = "pg_lo_storage.storage"
 
+    _database: DatabaseDriver | None = None
+    # Finds the file by the name that it was opened by, which need not be its own.
+    _find: Callable[[], catalogue.Found] | None = None
+    # The transaction in which the catalogue was told of a change.
+    _changed_in: object = None
+
     reopens: bool = False
     """Whether the file opens itself again, at its position, once the transaction that it was opened in is over."""
 
@@ -66,32 +72,26 @@ class DbFileIO(LargeObjectIO):
                 raise
             used = DatabaseDriver(fallback).of_transaction()
             self._open(used, operator.index(loid), parsed)
-        if isinstance(used, DatabaseDriver) and self._object.descriptor is not None:
+        self._driver, self._name = used, name if loid and name else make_name(self.oid, name)
+        if not isinstance(used, DatabaseDriver):
+            return
+        self._database = used
+        if self._object.descriptor is not None:
             self._lifetime = OfAtomicBlock(used, self.oid, self._object)
-        self._is_of(used, name if loid and name else make_name(self.oid, name))
-        if self._database is not None and (not loid or parsed.kind == "x") and catalogue.is_installed():
-            catalogue.add(self._database, self.oid, upload_of(name or None))
-            self._changed_in = self._database.transaction_marker
+        if (not loid or parsed.kind == "x") and catalogue.is_installed():
+            catalogue.add(used, self.oid, upload_of(name or None))
+            self._changed_in = used.transaction_marker
 
     @classmethod
     def of_found(cls, find: "Callable[[], Found]", name: str, alias: str | None) -> Self:
         """Open for reading the file that ``find`` returns; a small file is in memory already."""
         found = find()
-        database = found.database.of_transaction()
+        database, opened, lifetime = open_found(found)
         self = cls.__new__(cls)
-        self._requested_alias = alias
-        self._set_up(found.loid, parse_mode("rb"), *open_found(database, found))
-        self._is_of(database, name, find)
+        self._set_up(found.loid, READING, opened, lifetime)
+        self._driver = self._database = database
+        self._name, self._find, self._requested_alias = name, find, alias
         return self
-
-    def _is_of(self, driver: "LargeObjectDriver", name: str, find: "Callable[[], Found] | None" = None) -> None:
-        self._driver = driver
-        self._database = driver if isinstance(driver, DatabaseDriver) else None
-        self._name = name
-        # Finds the file by the name that it was opened by, which need not be its own.
-        self._find = find
-        # The transaction in which the catalogue was told of a change.
-        self._changed_in = None
 
     @property
     def loid(self) -> int:
@@ -146,8 +146,8 @@ class DbFileIO(LargeObjectIO):
             if not self.reopens or self._find is None or self._pid != os.getpid():
                 raise
             position, found = self._object.position, self._find()
-            self._driver = self._database = found.database.of_transaction()
-            self._object, self._lifetime = open_found(self._database, found)
+            database, self._object, self._lifetime = open_found(found)
+            self._driver = self._database = database
             self._object.seek(position)
 
 
@@ -158,17 +158,15 @@ class DbFile(_BinaryFile):
 
     file: IO[bytes] | None
 
-    if TYPE_CHECKING:  # Django's proxies, which its stubs give no type
+    if TYPE_CHECKING:  # Django's own, and its proxies, which its stubs give no type
 
+        def __init__(self, file: DbFileIO, name: str | None = None) -> None: ...
         def __enter__(self) -> Self: ...
         def __iter__(self) -> Iterator[bytes]: ...
         @property
         def read(self) -> Callable[..., bytes]:
             """Return the file's bytes."""
             ...
-
-    def __init__(self, file: DbFileIO, name: str | None = None) -> None:
-        super().__init__(file, name or file.name)
 
     @property
     def stored(self) -> DbFileIO:

@@ -59,12 +59,13 @@ class OfRemembered(Lifetime):
         self._marker = marker
 
 
-def open_found(database: "DatabaseDriver", found: "Found") -> tuple[BufferedLargeObject, Lifetime]:
-    """Open for reading a file that was found on this database; return it with its lifetime."""
-    is_whole = found.is_whole
+def open_found(found: "Found") -> tuple["DatabaseDriver", BufferedLargeObject, Lifetime]:
+    """Open for reading a file that was found; return it with the driver that opened it, and its lifetime."""
+    database = found.database.of_transaction()
+    is_whole = len(found.start) == found.size
     is_remembered = is_whole and found.remembered.token
     descriptor = None
-    if not is_remembered and (database.is_in_or_begins_transaction or database.in_transaction):
+    if not is_remembered and (database.bound or database.in_transaction):
         descriptor = database.open(found.loid, AccessMode.READ)
     opened = BufferedLargeObject(database, found.loid, descriptor)
     if is_whole:
@@ -72,5 +73,5 @@ def open_found(database: "DatabaseDriver", found: "Found") -> tuple[BufferedLarg
     if is_remembered:
         # Reads see the file as it was when it was opened, as with a descriptor.
         opened.content = found.start
-        return opened, OfRemembered(database, found)
-    return opened, Lifetime() if descriptor is None else OfAtomicBlock(database, found.loid, opened)
+        return database, opened, OfRemembered(database, found)
+    return database, opened, Lifetime() if descriptor is None else OfAtomicBlock(database, found.loid, opened)

@@ -1,18 +1,19 @@
 """Finds a file by its name, in the first database that has it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import LiteralString, NamedTuple, TypeAlias, TypeVar, cast
+from typing import LiteralString, TypeAlias, TypeVar, TypeVarTuple
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import Entry, Found, missing
 from pg_lo_storage.catalogue.whole import REMEMBER, WRITER, new_token, remembered
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.references import reaches
+from pg_lo_storage.drivers import LargeObjectDriver, reading
+from pg_lo_storage.drivers.reading import Start
 from pg_lo_storage.exceptions import LargeObjectNotFound
-from pg_lo_storage.names import extension_of, parse_name
+from pg_lo_storage.names import StoredName, parse_name, split_name
 
 __all__ = [
-    "StoredName",
     "entries",
     "entry",
     "exists",
@@ -23,17 +24,11 @@ __all__ = [
     "require_own_name",
 ]
 
+_Params = TypeVarTuple("_Params")
 _T = TypeVar("_T")
 
 Databases: TypeAlias = Sequence[DatabaseDriver]
 """The databases that may have a file: the read alias, then the write alias, since a replica may lag behind."""
-
-
-class StoredName(NamedTuple):
-    """The parts of a stored name: the object's oid, and the extension with its dot."""
-
-    loid: int
-    extension: str
 
 
 def read_name(name: object) -> StoredName:
@@ -41,9 +36,9 @@ def read_name(name: object) -> StoredName:
 
     :raises LargeObjectNotFound: ``name`` is no stored name.
     """
-    if (loid := parse_name(name)) is None:
+    if (stored := split_name(name)) is None:
         raise missing(name)
-    return StoredName(loid, extension_of(cast("str", name)))
+    return stored
 
 
 def require_catalogue() -> None:
@@ -74,13 +69,18 @@ def require_own_name(database: DatabaseDriver, name: str) -> None:
 def find(databases: Databases, name: StoredName, whole: int, start: int = 0) -> Found:
     """Find and read the file, in one statement: all of up to ``whole`` bytes, else the first ``start`` bytes."""
     read = catalogue.read if catalogue.is_installed() else _uncatalogued
-    return _first(databases, lambda database: read(database, *name, whole, start))
+    return _first(databases, read, *name, whole, start)
 
 
 def _uncatalogued(database: DatabaseDriver, loid: int, _extension: str, whole: int, start: int) -> Found:
+    def without_sql(driver: LargeObjectDriver) -> Start:
+        size = driver.size(loid)
+        return size, driver.get(loid, 0, size if size <= whole else start), ()
+
     token = new_token(database)
     columns: LiteralString = REMEMBER + ", " + WRITER
-    size, data, known = database.get_start(loid, whole, start, columns, (token, token))
+    statement = reading.get_start(loid, whole, start, columns, (token, token))
+    size, data, known = database.perform(statement, without_sql)
     return Found(database, loid, size, data, remembered=remembered(token, known))
 
 
@@ -88,7 +88,7 @@ def locate(databases: Databases, name: str) -> Found:
     """Find the file and its size in bytes, in one statement that reads no content."""
     loid, extension = read_name(name)
     if catalogue.is_installed():
-        return _first(databases, lambda database: catalogue.locate(database, loid, extension))
+        return _first(databases, catalogue.locate, loid, extension)
     return _first(databases, lambda database: Found(database, loid, database.size(loid)))
 
 
@@ -116,18 +116,18 @@ def entries(databases: Databases, names: Iterable[str]) -> dict[str, Entry]:
 
 def exists(databases: Databases, name: str) -> bool:
     """Tell whether there is such a file."""
-    if (loid := parse_name(name)) is None:
+    if (stored := split_name(name)) is None:
         return False
     if catalogue.is_installed():
-        return any(catalogue.find(database, loid, extension_of(name)) for database in databases)
-    return any(database.exists(loid) for database in databases)
+        return any(catalogue.find(database, *stored) for database in databases)
+    return any(database.exists(stored.loid) for database in databases)
 
 
-def _first(databases: Databases, ask: Callable[[DatabaseDriver], _T]) -> _T:
+def _first(databases: Databases, ask: Callable[[DatabaseDriver, *_Params], _T], *params: *_Params) -> _T:
     *others, last = databases
     for database in others:
         try:
-            return ask(database)
+            return ask(database, *params)
         except LargeObjectNotFound:
             continue
-    return ask(last)
+    return ask(last, *params)

@@ -28,7 +28,7 @@ from pg_lo_storage.databases.references import reaches
 from pg_lo_storage.drivers.base import MAX_SIZE
 from pg_lo_storage.drivers.values import BATCH
 from pg_lo_storage.io.modes import BinaryMode, parse_mode
-from pg_lo_storage.names import MAX_OID, extension_of, make_name, parse_name
+from pg_lo_storage.names import MAX_OID, make_name, parse_name, split_name
 from pg_lo_storage.signals import announce_unlinked, file_unlinked
 from pg_lo_storage.storage import lookup, saving
 from pg_lo_storage.storage.async_files import AsyncDbFile
@@ -140,15 +140,15 @@ class DbFileStorage(StorageWithURLs):
     @override
     def delete(self, name: str) -> None:
         """Delete the file in the current transaction; do nothing where there is no such file."""
-        if (loid := parse_name(name)) is None:
+        if (stored := split_name(name)) is None:
             return
         database = DatabaseDriver(self.write_alias)
         announcing, entry = file_unlinked.has_listeners(), None
         if catalogue.is_installed():
-            entry = catalogue.find(database, loid, extension_of(name)) if announcing else None
-            is_gone = catalogue.remove(database, loid, extension_of(name))
+            entry = catalogue.find(database, *stored) if announcing else None
+            is_gone = catalogue.remove(database, *stored)
         else:
-            is_gone = reaches(database.alias, name, loid) and database.unlink(loid)
+            is_gone = reaches(database.alias, name, stored.loid) and database.unlink(stored.loid)
         if is_gone and announcing:
             announce_unlinked(self.write_alias, name, entry)
 
