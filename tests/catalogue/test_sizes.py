@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, LiteralString
+from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
 from django.db import transaction
 
 from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.drivers.queries import Statement
 from pg_lo_storage.fields import DbFieldFile, prefetch_stored_files
 from pg_lo_storage.storage import DbFileIO
 from tests.invoices.models import Invoice
@@ -45,13 +46,13 @@ def sha256(data: bytes) -> str:
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """The statements that the package sends from now on."""
     sent: list[object] = []
-    original = DatabaseDriver.run
+    original = DatabaseDriver.perform
 
-    def run(self: DatabaseDriver, query: LiteralString, *arguments: Any, **options: Any) -> object:
-        sent.append(query)
-        return original(self, query, *arguments, **options)
+    def perform(self: DatabaseDriver, statement: Statement[Any], *arguments: Any) -> object:
+        sent.append(statement.query)
+        return original(self, statement, *arguments)
 
-    monkeypatch.setattr(DatabaseDriver, "run", run)
+    monkeypatch.setattr(DatabaseDriver, "perform", perform)
     return sent
 
 

@@ -100,6 +100,19 @@ def test_a_file_is_saved_found_verified_and_deleted(size: int, count_large_objec
     assert count_large_objects() == 0
 
 
+def test_another_version_is_not_read() -> None:
+    name = saved()
+    entry, taken = db_file_storage.entry(name), list[Buffer]()
+    with transaction.atomic(), db_file_storage.open(name, "ab") as file:
+        file.write(b"more")
+    database = DatabaseDriver("default")
+    assert not catalogue.stream_version(database, entry, 0, 10, taken.append)
+    entry = db_file_storage.entry(name)
+    db_file_storage.delete(name)
+    assert not catalogue.stream_version(database, entry, 0, 10, taken.append)
+    assert not taken
+
+
 def test_a_file_is_written_in_place() -> None:
     name = saved()
     with transaction.atomic(), db_file_storage.open(name, "ab") as file:

@@ -272,3 +272,44 @@ def test_a_driver_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(AttributeError, match=rf"{name}\b"):
         getattr(drivers, BUILT_IN[name])
     assert not hasattr(drivers, BUILT_IN[name])
+
+
+class Wrapper(Driver):
+    """Wraps the driver that its connection would have without it."""
+
+    def __init__(self, connection: object) -> None:
+        super().__init__(connection)
+        self.wrapped = get_driver(connection)
+
+
+def test_a_wrapper_that_is_registered_for_what_it_wraps_gets_the_next_driver(
+    connection: RawConnection, driver_name: str
+) -> None:
+    register_driver(type(connection), Wrapper)
+    for _ in range(2):
+        driver = get_driver(connection)
+        assert isinstance(driver, Wrapper)
+        assert type(driver.wrapped) is getattr(drivers, BUILT_IN[driver_name])
+
+
+def test_a_wrapper_that_is_named_and_registered_wraps_once(connection: RawConnection, driver_name: str) -> None:
+    register_driver(type(connection), Wrapper)
+    driver = get_driver(connection, driver=Wrapper)
+    assert isinstance(driver, Wrapper)
+    assert type(driver.wrapped) is getattr(drivers, BUILT_IN[driver_name])
+
+
+def test_wrappers_of_a_class_and_of_its_base_wrap_each_other() -> None:
+    register_driver(PoolConnection, Wrapper)
+    register_driver(Connection, OtherDriver)
+    driver = get_driver(PoolConnection())
+    assert isinstance(driver, Wrapper)
+    assert type(driver.wrapped) is OtherDriver
+
+
+def test_a_wrapper_of_nothing_says_so() -> None:
+    register_driver(Connection, Wrapper)
+    with pytest.raises(DriverNotFound, match=r"Connection"):
+        get_driver(Connection())
+    register_driver(Connection, OtherDriver)
+    assert type(get_driver(Connection())) is OtherDriver

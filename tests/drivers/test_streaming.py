@@ -7,10 +7,9 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, LiteralString
 
 import pytest
-from typing_extensions import Buffer
+from typing_extensions import Buffer, override
 
 from pg_lo_storage.drivers import AccessMode, LargeObjectDriver, get_driver
-from pg_lo_storage.drivers.base import StreamingDriver, StreamingLargeObject
 from pg_lo_storage.drivers.bulk import stream, stream_descriptor
 from pg_lo_storage.exceptions import LargeObjectNotFound, StaleLargeObject
 from tests.drivers.support import READ, READ_WRITE, is_aborted
@@ -49,7 +48,7 @@ def collected(read: Callable[[Callable[[Buffer], object]], int]) -> list[bytes]:
     ],
 )
 def test_a_part_is_handed_on_in_blocks(driver: LargeObjectDriver, oid: int, offset: int, size: int) -> None:
-    assert isinstance(driver, StreamingDriver)
+    assert hasattr(type(driver), "stream")
     blocks = collected(lambda sink: stream(driver, oid, offset, size, sink, block=BLOCK))
     assert b"".join(blocks) == DATA[offset : offset + size]
     assert all(len(block) == BLOCK for block in blocks[:-1])
@@ -107,7 +106,7 @@ def test_it_leaves_no_descriptor_open(driver: LargeObjectDriver, oid: int) -> No
 @pytest.mark.parametrize("start", [0, 7, len(DATA), len(DATA) + 9])
 def test_a_descriptor_hands_on_from_where_it_stands(driver: LargeObjectDriver, oid: int, start: int, size: int) -> None:
     descriptor = driver.open(oid, AccessMode.READ)
-    assert isinstance(descriptor, StreamingLargeObject)
+    assert hasattr(type(descriptor), "stream")
     descriptor.seek(start)
     assert b"".join(collected(lambda sink: stream_descriptor(descriptor, size, sink))) == DATA[start : start + size]
     assert descriptor.tell() == max(start, min(start + size, len(DATA)))
@@ -165,6 +164,23 @@ def test_a_driver_without_it_is_asked_block_by_block(driver: LargeObjectDriver, 
     plain: LargeObjectDriver = Plain(driver)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  of which get() is used
     blocks = collected(lambda sink: stream(plain, oid, 0, size, sink, block=BLOCK))
     assert b"".join(blocks) == DATA[:size]
+
+
+class Forwarding(Plain):
+    """A wrapper that passes on what it has not itself, and changes what it reads."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._driver, name)
+
+    @override
+    def get(self, oid: int, offset: int, size: int) -> bytes:
+        return super().get(oid, offset, size).upper()
+
+
+def test_a_wrapper_that_passes_it_on_is_not_bypassed(driver: LargeObjectDriver) -> None:
+    oid = driver.from_bytes(b"content")
+    forwarding: LargeObjectDriver = Forwarding(driver)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # passed on
+    assert collected(lambda sink: stream(forwarding, oid, 0, 100, sink)) == [b"CONTENT"]
 
 
 def _in_a_pipeline(connection: Any) -> AbstractContextManager[object]:

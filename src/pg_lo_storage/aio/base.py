@@ -141,5 +141,8 @@ class AsyncLargeObjectDriver(Protocol):
 
     @property
     def sql(self) -> AsyncSQLExecutor | None:
-        """Runs SQL that must be in one statement with the object's; ``None`` if the driver has no SQL."""
+        """Runs SQL that must be in one statement with the object's; ``None`` if the driver has no SQL.
+
+        A driver that changes bytes has ``None``, see :attr:`LargeObjectDriver.sql`.
+        """
         ...

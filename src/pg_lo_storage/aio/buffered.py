@@ -99,8 +99,8 @@ class AsyncBufferedLargeObject(ReadAhead):
 
     async def _get(self, size: int, block: int) -> list[bytes]:
         """Return the next ``size`` bytes, fewer at the end, by one statement if the driver can."""
-        if isinstance(self._driver, AsyncSQLDriver):
-            return await self._driver.get_blocks(self._oid, self.position, size, block)
+        if isinstance(sql := self._driver.sql, AsyncSQLDriver):
+            return await sql.get_blocks(self._oid, self.position, size, block)
         blocks: list[bytes] = []
         for start in range(0, size, block):
             blocks.append(await self._driver.get(self._oid, self.position + start, min(block, size - start)))

@@ -1,10 +1,11 @@
 """Which asynchronous driver serves a connection: the connection's type decides, at run time."""
 
+import itertools
 from collections.abc import Callable
 from typing import Final, TypeAlias, cast
 
 from pg_lo_storage.aio.base import AsyncLargeObjectDriver
-from pg_lo_storage.drivers.registry import load_factory
+from pg_lo_storage.drivers.registry import AT_WORK, factories_at_work, load_factory
 from pg_lo_storage.exceptions import DriverNotFound
 
 __all__ = ["AsyncDriverFactory", "find_async_driver", "get_async_driver", "register_async_driver"]
@@ -12,7 +13,9 @@ __all__ = ["AsyncDriverFactory", "find_async_driver", "get_async_driver", "regis
 AsyncDriverFactory: TypeAlias = Callable[..., AsyncLargeObjectDriver]
 """Takes a connection and returns its driver; usually the driver's class."""
 
-_BUILT_IN: Final = {"psycopg.AsyncConnection": "pg_lo_storage.aio.psycopg3.Psycopg3AsyncDriver"}
+_BUILT_IN: Final[dict[str, AsyncDriverFactory | str]] = {
+    "psycopg.AsyncConnection": "pg_lo_storage.aio.psycopg3.Psycopg3AsyncDriver",
+}
 _registered: dict[str, AsyncDriverFactory | str] = {}
 
 
@@ -20,7 +23,8 @@ def register_async_driver(connection_type: type | str, factory: AsyncDriverFacto
     """Have ``factory`` serve connections of that type and its subclasses, before any other driver.
 
     Either may be a dotted name, so that nothing is imported until such a connection appears. A later call for
-    the same type replaces the earlier one.
+    the same type replaces the earlier one. A factory that asks :func:`get_async_driver` for its own connection, to wrap
+    that driver, gets the next one.
     """
     _registered[connection_type if isinstance(connection_type, str) else _dotted(connection_type)] = factory
 
@@ -43,13 +47,19 @@ def get_async_driver(connection: object) -> AsyncLargeObjectDriver:
 
 def find_async_driver(connection: object) -> AsyncLargeObjectDriver | None:
     """Return the driver of an asynchronous connection; ``None`` for all else."""
-    known = {**_BUILT_IN, **_registered}
+    at_work = factories_at_work(connection)
     # __class__, not type(): a tracing proxy there names the class of its connection.
-    for base in connection.__class__.__mro__:
+    for base, known in itertools.product(connection.__class__.__mro__, (_registered, _BUILT_IN)):
         if (factory := known.get(_dotted(base))) is not None:
             # A dotted name has no type: its protocol is that of the function that registered it.
             loaded = cast("AsyncDriverFactory", load_factory(factory)) if isinstance(factory, str) else factory
-            return loaded(connection)
+            if loaded in at_work:
+                continue
+            token = AT_WORK.set((*AT_WORK.get(), (connection, loaded)))
+            try:
+                return loaded(connection)
+            finally:
+                AT_WORK.reset(token)
     return None
 
 

@@ -4,6 +4,7 @@ Statements join ``pg_largeobject_metadata``: an object that somebody unlinked be
 file, and aborts no transaction.
 """
 
+import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, LiteralString, cast
@@ -14,8 +15,9 @@ from pg_lo_storage.catalogue.entries import Entry
 from pg_lo_storage.catalogue.queries import as_array
 from pg_lo_storage.catalogue.whole import NOT_REMEMBERED, REMEMBER, WRITER, Remembered, new_token, remembered
 from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.drivers import bulk
 from pg_lo_storage.drivers.base import Sink
-from pg_lo_storage.drivers.queries import Rows
+from pg_lo_storage.drivers.queries import Rows, Statement
 from pg_lo_storage.drivers.reading import start_of, started, streamed
 from pg_lo_storage.drivers.values import BLOCK, as_bytes
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound
@@ -81,6 +83,18 @@ def find(database: DatabaseDriver, loid: int, extension: str) -> Entry | None:
     return Entry.of(rows[0]) if rows else None
 
 
+def _entry(database: DatabaseDriver, loid: int, extension: str) -> Entry:
+    if (entry := find(database, loid, extension)) is None:
+        raise missing(f"{loid}{extension}", loid)
+    return entry
+
+
+def _is_version(database: DatabaseDriver, entry: Entry) -> bool:
+    """Tell whether the file is still that version; what was read of it since it was found is then of no other."""
+    now = find(database, entry.loid, entry.extension or "")
+    return now is not None and now.version == entry.version
+
+
 def find_all(database: DatabaseDriver, loids: Collection[int]) -> dict[int, Entry]:
     """Return, by oid, the entries of those objects that are files."""
     query: LiteralString = "select " + _COLUMNS + _FROM + " where f.loid = any(%s::text::oid[])"
@@ -98,11 +112,18 @@ def locate(database: DatabaseDriver, loid: int, extension: str) -> Found:
 
     :raises LargeObjectNotFound: there is no such file.
     """
+
+    def result(rows: Rows) -> Found:
+        if not rows:
+            raise missing(f"{loid}{extension}", loid)
+        return Found(database, loid, cast("int", rows[0][-1]), entry=Entry.of(rows[0][:-1]))
+
+    def without_sql() -> Found:
+        entry = _entry(database, loid, extension)
+        return Found(database, loid, database.size(loid) if entry.size is None else entry.size, entry=entry)
+
     query: LiteralString = "select " + _COLUMNS + ", coalesce(f.size, " + _SIZE + ")" + _FOUND
-    rows = database.run(query, (loid, extension), oid=loid)
-    if not rows:
-        raise missing(f"{loid}{extension}", loid)
-    return Found(database, loid, cast("int", rows[0][-1]), entry=Entry.of(rows[0][:-1]))
+    return database.perform(Statement(query, (loid, extension), result, loid), without_sql)
 
 
 def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start: int) -> Found:
@@ -119,9 +140,17 @@ def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start:
         size, data, rest = start_of(rows)
         return Found(database, loid, size, data, Entry.of(rest[3:]), remembered(token, rest[:3]))
 
+    def without_sql() -> Found:
+        while True:
+            entry = _entry(database, loid, extension)
+            size, data, _ = bulk.get_start(database, loid, whole, start)
+            if _is_version(database, entry):
+                return Found(database, loid, size, data, entry)
+
     named, tokens = (loid, extension), (token, token)
     return database.perform(
-        started(_FROM, _NAMED, named, result, oid=loid, whole=whole, start=start, more=more, more_params=tokens)
+        started(_FROM, _NAMED, named, result, oid=loid, whole=whole, start=start, more=more, more_params=tokens),
+        without_sql,
     )
 
 
@@ -130,10 +159,23 @@ def stream_version(database: DatabaseDriver, entry: Entry, offset: int, size: in
 
     Hand over nothing and return ``False`` where the file's version is no longer that of ``entry``.
     """
+
+    def without_sql() -> bool:
+        # Kept until it is known which version's they are.
+        blocks: list[Buffer] = []
+        with contextlib.suppress(LargeObjectNotFound):
+            bulk.stream(database, entry.loid, offset, size, lambda block: blocks.append(bytes(block)))
+        is_version = _is_version(database, entry)
+        for block in blocks if is_version else ():
+            sink(block)
+        return is_version
+
     is_version = " where f.loid = %s::oid and f.xmin::text = %s::text"
     version = (entry.loid, entry.version)
     return database.perform_streaming(
-        streamed(_FROM, is_version, version, bool, oid=entry.loid, offset=offset, size=size, block=BLOCK), sink
+        streamed(_FROM, is_version, version, bool, oid=entry.loid, offset=offset, size=size, block=BLOCK),
+        sink,
+        without_sql,
     )
 
 

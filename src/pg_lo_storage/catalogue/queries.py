@@ -5,6 +5,7 @@ from typing import Final, LiteralString, cast
 
 from pg_lo_storage.catalogue.entries import Upload
 from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.databases.atomic_blocks import atomic
 from pg_lo_storage.drivers.queries import UNLINK, Statement
 
 __all__ = ["UNLINK_GONE", "add", "as_array", "hold", "lock", "mark_written", "remove", "save", "unlink"]
@@ -31,7 +32,7 @@ def save(
 ) -> tuple[int, str]:
     """Make an object of ``data``, and its entry, in one statement; return the oid and the entry's extension.
 
-    ``make`` is MAKE or MAKE_FAST.
+    ``make`` is MAKE or MAKE_FAST. A driver without SQL makes the object itself, in the entry's transaction.
     """
     about = (upload.original_name, upload.content_type, len(data), sha256)
     query: LiteralString
@@ -45,7 +46,13 @@ def save(
             " case when length(loid::text) <= %s::int4 then %s::text else '' end" + _REST + " from made" + _ENTERED
         )
         params = (data, upload.most_digits, upload.extension, *about)
-    [row] = database.perform(Statement(query, params, list, writing=True))
+
+    def without_sql() -> list[tuple[object, ...]]:
+        with atomic(database.alias):
+            loid = database.from_bytes(data)
+            return [(loid, add(database, loid, upload, size=len(data), sha256=sha256))]
+
+    [row] = database.perform(Statement(query, params, list, writing=True), without_sql)
     return cast("tuple[int, str]", row)
 
 

@@ -9,7 +9,7 @@ from django.db import connections
 
 from pg_lo_storage.databases.atomic_blocks import guarded
 from pg_lo_storage.drivers import DriverFactory, LargeObjectDriver
-from pg_lo_storage.drivers.registry import factory_for, load_factory
+from pg_lo_storage.drivers.registry import factory_for, get_driver, load_factory
 from pg_lo_storage.exceptions import StaleLargeObject
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class DatabaseConnection:
         factory = factory_for(kind) if name is None else load_factory(name)
         served: tuple[object, DriverFactory, LargeObjectDriver] | None = vars(wrapper).get(_SERVED)
         if served is None or served[0] is not raw or served[1] != factory:
-            vars(wrapper)[_SERVED] = served = (raw, factory, factory(raw))
+            vars(wrapper)[_SERVED] = served = (raw, factory, get_driver(raw, driver=factory))
         return served[2]
 
     def _session(self) -> AbstractContextManager[LargeObjectDriver]:

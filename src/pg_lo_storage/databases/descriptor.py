@@ -99,8 +99,8 @@ class StreamingDatabaseLargeObject(DatabaseLargeObject):
 
 def over(wrapper: "BaseDatabaseWrapper", opened: LargeObject) -> DatabaseLargeObject:
     """Put Django's rules around a descriptor that was just opened on the connection."""
-    if isinstance(opened, StreamingLargeObject):
-        return StreamingDatabaseLargeObject(wrapper, opened)
+    if hasattr(type(opened), "stream"):
+        return StreamingDatabaseLargeObject(wrapper, cast("StreamingLargeObject", opened))
     return DatabaseLargeObject(wrapper, opened)
 
 

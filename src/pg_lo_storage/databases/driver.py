@@ -11,14 +11,15 @@ from pg_lo_storage.databases import descriptor
 from pg_lo_storage.databases.connection import DatabaseConnection
 from pg_lo_storage.drivers import AccessMode, LargeObject, LargeObjectDriver, SQLExecutor, bulk, queries
 from pg_lo_storage.drivers.base import Sink
-from pg_lo_storage.drivers.queries import Statement
+from pg_lo_storage.drivers.errors import sqlstate_of
+from pg_lo_storage.drivers.queries import Rows, Statement
 from pg_lo_storage.drivers.sql import SQLDriver
 from pg_lo_storage.drivers.values import as_bytes
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["DatabaseDriver", "sqlstate_of"]
+__all__ = ["DatabaseDriver"]
 
 
 _T = TypeVar("_T")
@@ -38,7 +39,12 @@ class DatabaseDriver(DatabaseConnection):
     def sql(self) -> SQLExecutor | None:
         """See :attr:`LargeObjectDriver.sql`."""
         with self._session() as driver:
-            return None if driver.sql is None else _DatabaseSQL(self._session)
+            return None if driver.sql is None else self.rows
+
+    @property
+    def rows(self) -> SQLExecutor:
+        """Runs SQL that holds no content of files: of a driver without SQL by a cursor of the connection."""
+        return _DatabaseSQL(self._session, lambda: _CursorSQL(self.wrapper))
 
     def create(self, oid: int = 0) -> int:
         """See :meth:`LargeObjectDriver.create`."""
@@ -85,22 +91,23 @@ class DatabaseDriver(DatabaseConnection):
         with self._session() as driver:
             return bulk.stream(driver, oid, offset, size, sink, block=block)
 
-    def perform(self, statement: Statement[_T], without_sql: Callable[[LargeObjectDriver], _T] | None = None) -> _T:
+    def perform(self, statement: Statement[_T], without_sql: Callable[[], _T] | None = None) -> _T:
         """Run a statement as :meth:`run` does, and return what it makes of its rows.
 
-        With a driver that has no SQL, return what ``without_sql`` makes of the driver.
+        With a driver that has no SQL, return what ``without_sql`` does: a statement that has none must hold no content
+        of files, which only the driver knows how to store.
         """
+        rows: Rows | None = None
         with self._session() as driver:
             sql = driver.sql
-            if sql is None and without_sql is not None:
-                return without_sql(driver)
-            try:
-                rows = (sql or _CursorSQL(self.wrapper)).execute(statement.query, statement.params)
-            except Exception as error:
-                if (known := self._translated(error, statement)) is None:
-                    raise
-                raise known from error
-        return statement.result(rows)
+            if sql is not None or without_sql is None:
+                try:
+                    rows = (sql or _CursorSQL(self.wrapper)).execute(statement.query, statement.params)
+                except Exception as error:
+                    if (known := self._translated(error, statement)) is None:
+                        raise
+                    raise known from error
+        return without_sql() if rows is None and without_sql is not None else statement.result(rows or [])
 
     def run(
         self,
@@ -122,13 +129,18 @@ class DatabaseDriver(DatabaseConnection):
     def is_streaming(self) -> bool:
         """See :attr:`SQLDriver.is_streaming`; ``False`` for other drivers."""
         with self._session() as driver:
-            return isinstance(driver, SQLDriver) and driver.is_streaming
+            return isinstance(sql := driver.sql, SQLDriver) and sql.is_streaming
 
-    def perform_streaming(self, statement: Statement[_T], sink: Sink) -> _T:
-        """Run a statement whose rows are one bytea each and go to ``sink``; see :meth:`SQLDriver.perform_streaming`."""
+    def perform_streaming(self, statement: Statement[_T], sink: Sink, without_sql: Callable[[], _T]) -> _T:
+        """Run a statement whose rows are one bytea each and go to ``sink``; see :meth:`SQLDriver.perform_streaming`.
+
+        Of a driver without SQL it is what ``without_sql`` returns.
+        """
         with self._session() as driver:
-            if isinstance(driver, SQLDriver):
-                return driver.perform_streaming(statement, sink)
+            if isinstance(sql := driver.sql, SQLDriver):
+                return sql.perform_streaming(statement, sink)
+        if sql is None:
+            return without_sql()
         rows = self.run(statement.query, statement.params, oid=statement.oid)
         for (value,) in rows:
             sink(as_bytes(value))
@@ -141,20 +153,18 @@ class DatabaseDriver(DatabaseConnection):
         return queries.translated(sqlstate, error, statement)
 
 
-def sqlstate_of(error: BaseException) -> str | None:
-    """Return the SQLSTATE of an error of either driver's; ``None`` where it is no error of the server."""
-    return getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-
-
 class _DatabaseSQL:
     """SQL by the driver's own rules, errors by Django's."""
 
-    def __init__(self, session: Callable[[], AbstractContextManager[LargeObjectDriver]]) -> None:
+    def __init__(
+        self, session: Callable[[], AbstractContextManager[LargeObjectDriver]], cursor: Callable[[], SQLExecutor]
+    ) -> None:
         self._session = session
+        self._cursor = cursor
 
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
         with self._session() as driver:
-            return driver.sql.execute(query, params) if driver.sql else []
+            return (driver.sql or self._cursor()).execute(query, params)
 
 
 class _CursorSQL:
@@ -166,7 +176,7 @@ class _CursorSQL:
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
         with self._wrapper.create_cursor() as cursor:
             cursor.execute(query, params)
-            return cast("list[tuple[object, ...]]", cursor.fetchall())
+            return cast("list[tuple[object, ...]]", cursor.fetchall() if cursor.description else [])
 
 
 def _without_catalogue(alias: str) -> ProgrammingError:

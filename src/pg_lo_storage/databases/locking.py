@@ -4,8 +4,7 @@ from typing import Any, cast
 
 from django.db import InternalError, models
 
-from pg_lo_storage.databases.driver import sqlstate_of
-from pg_lo_storage.drivers.errors import translate
+from pg_lo_storage.drivers.errors import sqlstate_of, translate
 
 __all__ = ["locked"]
 

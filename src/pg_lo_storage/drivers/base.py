@@ -11,7 +11,7 @@ PostgreSQL's side: https://www.postgresql.org/docs/current/largeobjects.html
 
 import enum
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, LiteralString, Protocol, TypeAlias, runtime_checkable
+from typing import Final, LiteralString, Protocol, TypeAlias
 
 from typing_extensions import Buffer
 
@@ -175,7 +175,11 @@ class LargeObjectDriver(Protocol):
 
     @property
     def sql(self) -> SQLExecutor | None:
-        """Runs SQL that must be in one statement with the object's; ``None`` if the driver has no SQL."""
+        """Runs SQL that must be in one statement with the object's; ``None`` if the driver has no SQL.
+
+        Such SQL writes and reads content past the other methods. So **a driver that changes bytes, for example one
+        that encrypts them, has** ``sql = None``: all content then goes through its methods, and sizes are theirs.
+        """
         ...
 
 
@@ -183,9 +187,11 @@ Sink: TypeAlias = Callable[[Buffer], object]
 """Takes blocks while a statement runs, as the ``write`` of a file does; it must not use the connection."""
 
 
-@runtime_checkable
 class StreamingDriver(Protocol):
-    """What a driver may offer in addition to :class:`LargeObjectDriver`: large reads by one statement."""
+    """What a driver may offer in addition to :class:`LargeObjectDriver`: large reads by one statement.
+
+    It is looked for in the driver's class: what ``__getattr__`` passes on would read past a wrapper's own methods.
+    """
 
     def stream(self, oid: int, offset: int, size: int, sink: Sink, block: int) -> int:
         """Hand ``size`` bytes at ``offset``, fewer only at the end, to ``sink`` in blocks of ``block`` bytes.
@@ -196,9 +202,11 @@ class StreamingDriver(Protocol):
         ...
 
 
-@runtime_checkable
 class StreamingLargeObject(Protocol):
-    """What a descriptor may offer in addition to :class:`LargeObject`: large reads without a wait for each block."""
+    """What a descriptor may offer in addition to :class:`LargeObject`: large reads without a wait for each block.
+
+    It is looked for in the descriptor's class.
+    """
 
     def stream(self, size: int, sink: Sink) -> int:
         """Hand the next ``size`` bytes, fewer only at the end, to ``sink``; see :meth:`StreamingDriver.stream`."""

@@ -1,5 +1,7 @@
 """Large reads through what a driver or a descriptor offers: one statement, or one call for each block."""
 
+from typing import cast
+
 from typing_extensions import Buffer
 
 from pg_lo_storage.drivers.base import (
@@ -12,7 +14,7 @@ from pg_lo_storage.drivers.base import (
 )
 from pg_lo_storage.drivers.values import BLOCK
 
-__all__ = ["Receiver", "blocks_of", "stream", "stream_descriptor"]
+__all__ = ["Receiver", "blocks_of", "get_start", "stream", "stream_descriptor"]
 
 
 class Receiver:
@@ -38,8 +40,8 @@ class Receiver:
 
 def stream(driver: LargeObjectDriver, oid: int, offset: int, size: int, sink: Sink, *, block: int = BLOCK) -> int:
     """Do as :meth:`StreamingDriver.stream`, by :meth:`LargeObjectDriver.get` where the driver has no such method."""
-    if isinstance(driver, StreamingDriver):
-        return driver.stream(oid, offset, size, sink, block)
+    if hasattr(type(driver), "stream"):
+        return cast("StreamingDriver", driver).stream(oid, offset, size, sink, block)
     done = 0
     step = min(block, MAX_BLOCK)
     while True:
@@ -51,6 +53,12 @@ def stream(driver: LargeObjectDriver, oid: int, offset: int, size: int, sink: Si
             return done
 
 
+def get_start(driver: LargeObjectDriver, oid: int, whole: int, start: int) -> tuple[int, bytes, tuple[object, ...]]:
+    """Return an object's size and, of one up to ``whole`` bytes, its content, of a larger one ``start`` bytes."""
+    size = driver.size(oid)
+    return size, driver.get(oid, 0, size if size <= whole else start), ()
+
+
 def blocks_of(driver: LargeObjectDriver, oid: int, offset: int, block: int, count: int) -> list[bytes]:
     """Return ``count`` blocks of ``block`` bytes; fewer, and a shorter last one, at the end."""
     blocks: list[bytes] = []
@@ -60,8 +68,8 @@ def blocks_of(driver: LargeObjectDriver, oid: int, offset: int, block: int, coun
 
 def stream_descriptor(descriptor: LargeObject, size: int, sink: Sink) -> int:
     """Do as :meth:`StreamingLargeObject.stream`, by :meth:`LargeObject.chunks` where it has no such method."""
-    if isinstance(descriptor, StreamingLargeObject):
-        return descriptor.stream(size, sink)
+    if hasattr(type(descriptor), "stream"):
+        return cast("StreamingLargeObject", descriptor).stream(size, sink)
     whole, rest = divmod(size, BLOCK)
     done = 0
     for data in descriptor.chunks(BLOCK, whole):

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from pg_lo_storage import exceptions as e
 
-__all__ = ["translate"]
+__all__ = ["sqlstate_of", "translate"]
 
 _BY_SQLSTATE: dict[str, tuple[type[e.LargeObjectError], str]] = {
     # "Undefined object": every statement looks for the object first, so only a concurrent unlink can cause it.
@@ -38,6 +38,11 @@ _USE_DENIED = (
     "permission denied for large object {oid}: the role must be a member of its owner's, or be granted SELECT on it to"
     " read, SELECT and UPDATE to write: GRANT SELECT, UPDATE ON LARGE OBJECT {oid} TO the role"
 )
+
+
+def sqlstate_of(error: BaseException) -> str | None:
+    """Return the SQLSTATE of an error of either driver's; ``None`` where it is no error of the server."""
+    return getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
 
 
 def translate(

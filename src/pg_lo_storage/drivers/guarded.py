@@ -71,7 +71,8 @@ class GuardedDescriptor:
             if rows[0][0] is None:
                 raise self.too_large(len(block) + more)
 
-        return self.guarded(query, (self.fd, MAX_SIZE - len(block) - more, self.fd, block), result, writing=True)
+        params = (self.fd, MAX_SIZE - len(block) - more, self.fd, memoryview(block))
+        return self.guarded(query, params, result, writing=True)
 
     def pass_over(self, size: int) -> Statement[int]:
         """Move past ``size`` bytes, which another descriptor will write; the result is where they begin."""

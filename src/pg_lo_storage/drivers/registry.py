@@ -4,13 +4,22 @@ import functools
 import importlib
 import importlib.metadata
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextvars import ContextVar
 from typing import Final, TypeAlias, cast
 
 from pg_lo_storage.drivers.base import LargeObjectDriver
 from pg_lo_storage.exceptions import DriverNotFound
 
-__all__ = ["DriverFactory", "factory_for", "get_driver", "load_factory", "register_driver"]
+__all__ = [
+    "AT_WORK",
+    "DriverFactory",
+    "factories_at_work",
+    "factory_for",
+    "get_driver",
+    "load_factory",
+    "register_driver",
+]
 
 DriverFactory: TypeAlias = Callable[..., LargeObjectDriver]
 """Takes a raw connection and returns its driver; usually the driver's class."""
@@ -24,13 +33,16 @@ _BUILT_IN: Final = {
 }
 _DJANGO: Final = {"django.db.backends.base.base.BaseDatabaseWrapper", "django.utils.connection.ConnectionProxy"}
 _registered: dict[str, DriverFactory | str] = {}
+AT_WORK: Final = ContextVar[tuple[tuple[object, Callable[..., object]], ...]]("AT_WORK", default=())
+"""Connections whose drivers are being made, each with the factory that does."""
 
 
 def register_driver(connection_type: type | str, factory: DriverFactory | str) -> None:
     """Have ``factory`` serve connections of that type and its subclasses, before any other driver.
 
     Either may be a dotted name, so that nothing is imported until such a connection appears. A later call for
-    the same type replaces the earlier one.
+    the same type replaces the earlier one. A factory that asks :func:`get_driver` for its own connection, to wrap that
+    driver, gets the next one.
     """
     _registered[connection_type if isinstance(connection_type, str) else _dotted(connection_type)] = factory
     factory_for.cache_clear()
@@ -45,10 +57,22 @@ def get_driver(connection: object, *, driver: DriverFactory | str | None = None)
     :raises DriverNotFound: none of these serves the connection, or the one that does cannot be imported.
     """
     if driver is not None:
-        return load_factory(driver)(connection)
-    # __class__, not type(): a tracing proxy there names the class of its connection.
-    connection_type: type = connection.__class__
-    return factory_for(connection_type)(connection)
+        factory = load_factory(driver)
+    else:
+        # __class__, not type(): a tracing proxy there names the class of its connection.
+        connection_type: type = connection.__class__
+        at_work = factories_at_work(connection) if AT_WORK.get() else ()
+        factory = _find_factory(connection_type, besides=at_work) if at_work else factory_for(connection_type)
+    token = AT_WORK.set((*AT_WORK.get(), (connection, factory)))
+    try:
+        return factory(connection)
+    finally:
+        AT_WORK.reset(token)
+
+
+def factories_at_work(connection: object) -> list[Callable[..., object]]:
+    """Return the factories that are making drivers of this connection, which can ask for the next one only."""
+    return [factory for served, factory in AT_WORK.get() if served is connection]
 
 
 def load_factory(factory: DriverFactory | str) -> DriverFactory:
@@ -68,13 +92,20 @@ def load_factory(factory: DriverFactory | str) -> DriverFactory:
 
 @functools.cache
 def factory_for(connection_type: type) -> DriverFactory:
-    """Return the driver factory for connections of that type; raises DriverNotFound, with all that was tried."""
+    """Return the driver factory for connections of that type.
+
+    :raises DriverNotFound: there is none; the message has all that was tried.
+    """
+    return _find_factory(connection_type)
+
+
+def _find_factory(connection_type: type, besides: Collection[Callable[..., object]] = ()) -> DriverFactory:
     bases = [_dotted(base) for base in connection_type.__mro__]
     tried: list[str] = []
     for source, factories in sources():
         for name in bases:
-            if name in factories:
-                return load_factory(factories[name])
+            if name in factories and (factory := load_factory(factories[name])) not in besides:
+                return factory
         tried.append(f"{source}: {', '.join(factories) or 'none'}")
     message = (
         f"no driver serves connections of type {_dotted(connection_type)!r}; known are, by {'; by '.join(tried)}."

@@ -22,8 +22,8 @@ class SQLDriver(abc.ABC):
     """All of :class:`LargeObjectDriver`, given a way to run SQL.
 
     A subclass says how to run a statement, what the transaction's state is, and where its exceptions keep
-    the SQLSTATE. Parameters are ``int``, ``str`` and ``memoryview`` (bytea); a row is a tuple of the same, bytea as
-    any buffer. ``in_transaction`` is ``False`` on a connection that is closed or lost.
+    the SQLSTATE. Parameters are ``int``, ``str``, ``memoryview`` (bytea) and ``None`` (null); a row is a tuple of the
+    same, bytea as any buffer. ``in_transaction`` is ``False`` on a connection that is closed or lost.
     """
 
     __module__ = "pg_lo_storage.drivers"

@@ -8,8 +8,7 @@ from pg_lo_storage.catalogue import Entry, Found, missing
 from pg_lo_storage.catalogue.whole import REMEMBER, WRITER, new_token, remembered
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.references import reaches
-from pg_lo_storage.drivers import LargeObjectDriver, reading
-from pg_lo_storage.drivers.reading import Start
+from pg_lo_storage.drivers import bulk, reading
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.names import StoredName, parse_name, split_name
 
@@ -73,14 +72,10 @@ def find(databases: Databases, name: StoredName, whole: int, start: int = 0) -> 
 
 
 def _uncatalogued(database: DatabaseDriver, loid: int, _extension: str, whole: int, start: int) -> Found:
-    def without_sql(driver: LargeObjectDriver) -> Start:
-        size = driver.size(loid)
-        return size, driver.get(loid, 0, size if size <= whole else start), ()
-
     token = new_token(database)
     columns: LiteralString = REMEMBER + ", " + WRITER
     statement = reading.get_start(loid, whole, start, columns, (token, token))
-    size, data, known = database.perform(statement, without_sql)
+    size, data, known = database.perform(statement, lambda: bulk.get_start(database, loid, whole, start))
     return Found(database, loid, size, data, remembered=remembered(token, known))
 
 

@@ -35,7 +35,7 @@ def save(database: DatabaseDriver, blocks: Iterator[Buffer]) -> int:
     first, rest = _first_and_all(blocks)
     if rest is None:
         make = _make(first)
-        return database.perform(queries.from_bytes(first, make), lambda driver: driver.from_bytes(first))
+        return database.perform(queries.from_bytes(first, make), lambda: database.from_bytes(first))
     with atomic(database.alias), _compressed(database):
         return _save_large(database, rest)
 

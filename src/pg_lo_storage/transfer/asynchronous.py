@@ -63,8 +63,8 @@ async def copy(driver: AsyncLargeObjectDriver, oid: int) -> int:
     """See :func:`pg_lo_storage.copy`."""
     oid = operator.index(oid)
     async with unit(driver) as created:
-        if isinstance(driver, AsyncSQLDriver):
-            return await _copy_in_server(driver, oid, created)
+        if isinstance(sql := driver.sql, AsyncSQLDriver):
+            return await _copy_in_server(sql, oid, created)
         source = await driver.open(oid, AccessMode.READ)
         target = await driver.open(await _created(driver, created), AccessMode.WRITE)
         await target.write_all(source.chunks(BLOCK))

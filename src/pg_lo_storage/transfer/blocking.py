@@ -56,8 +56,8 @@ def copy(driver: LargeObjectDriver, oid: int) -> int:
     """See :func:`pg_lo_storage.copy`."""
     oid = operator.index(oid)
     with unit(driver) as created:
-        if isinstance(driver, SQLDriver):
-            return _copy_in_server(driver, oid, created)
+        if isinstance(sql := driver.sql, SQLDriver):
+            return _copy_in_server(sql, oid, created)
         source = driver.open(oid, AccessMode.READ)
         created.append(driver.create())
         target = driver.open(created[0], AccessMode.WRITE)

@@ -10,7 +10,7 @@ from pg_lo_storage.contrib.fsspec.sessions import End, Session
 from pg_lo_storage.databases import DatabaseDriver, db_for_write
 
 if TYPE_CHECKING:
-    from pg_lo_storage.drivers.base import LargeObjectDriver
+    from pg_lo_storage.drivers.base import LargeObjectDriver, SQLExecutor
 
 __all__ = ["DjangoSession"]
 
@@ -37,6 +37,11 @@ class DjangoSession(Session):
     @override
     def driver(self) -> "LargeObjectDriver":
         return DatabaseDriver(self._alias).of_transaction()
+
+    @property
+    @override
+    def rows(self) -> "SQLExecutor":
+        return DatabaseDriver(self._alias).of_transaction().rows
 
     @property
     @override

@@ -220,7 +220,7 @@ class PgLoFileSystem(OpeningFileSystem):
     def _rm(self, path: StrPath) -> None:
         oid = removable(self._name(path))
         with self.session.unit() as driver:
-            listing.remove(driver, oid)
+            listing.remove(self.session.rows, oid)
             if not driver.unlink(oid):
                 message = f"large object {oid} does not exist"
                 raise LargeObjectNotFound(message, oid=oid)

@@ -5,12 +5,12 @@ The database is asked each time whether it has: a filesystem does not know a pro
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Final, LiteralString, NamedTuple, Protocol, cast, runtime_checkable
+from typing import Final, LiteralString, NamedTuple, cast
 
 from pg_lo_storage.contrib.fsspec.sessions import sql_of
 from pg_lo_storage.drivers.base import LargeObjectDriver, SQLExecutor
+from pg_lo_storage.drivers.errors import sqlstate_of, translate
 from pg_lo_storage.drivers.qualified import qualified
-from pg_lo_storage.drivers.queries import Statement
 from pg_lo_storage.drivers.values import as_bytes
 
 __all__ = ["Listed", "forget", "list_objects", "remove", "times"]
@@ -32,13 +32,6 @@ _CATALOGUED: Final = (
     " else 'UTF8'::name end)"
     " from pg_largeobject_metadata as m left join pg_lo_storage_file as f on f.loid = m.oid"
 )
-
-
-@runtime_checkable
-class _Performs(Protocol):
-    """A driver that raises the package's errors of any statement: a SQLDriver, or that of an alias of Django's."""
-
-    def perform(self, statement: Statement[int], /) -> int: ...
 
 
 class Listed(NamedTuple):
@@ -75,29 +68,31 @@ def times(driver: LargeObjectDriver, oid: int) -> tuple[datetime, datetime] | No
     return created, modified
 
 
-def forget(driver: LargeObjectDriver, oid: int) -> None:
+def forget(sql: SQLExecutor | None, oid: int) -> None:
     """Tell the catalogue, if there is one, that the content has changed."""
     _change(
-        driver,
+        sql,
         "update pg_lo_storage_file set size = null, sha256 = null, modified_at = clock_timestamp()"
         " where loid = %s::oid",
         oid,
     )
 
 
-def remove(driver: LargeObjectDriver, oid: int) -> None:
+def remove(sql: SQLExecutor | None, oid: int) -> None:
     """Take the object out of the catalogue, if there is one."""
-    _change(driver, "delete from pg_lo_storage_file where loid = %s::oid", oid)
+    _change(sql, "delete from pg_lo_storage_file where loid = %s::oid", oid)
 
 
-def _change(driver: LargeObjectDriver, query: LiteralString, oid: int) -> None:
-    if driver.sql is None or not is_catalogue_there(driver.sql):
+def _change(sql: SQLExecutor | None, query: LiteralString, oid: int) -> None:
+    if sql is None or not is_catalogue_there(sql):
         return
-    statement = Statement(query, (oid,), len, oid, writing=True)
-    if isinstance(driver, _Performs):
-        driver.perform(statement)
-    else:
-        driver.sql.execute(statement.query, statement.params)
+    try:
+        sql.execute(qualified(query), (oid,))
+    except Exception as error:
+        cause = error.__cause__ or error  # Django's errors have the driver's for their cause
+        if (found := translate(sqlstate_of(cause), oid, str(cause), writing=True)) is None:
+            raise
+        raise found from cause
 
 
 def is_catalogue_there(sql: SQLExecutor) -> bool:

@@ -192,7 +192,7 @@ class OpeningFileSystem(FileSystem):
             if kind == "x" or not driver.exists(oid):
                 driver.create(oid)
             else:
-                listing.forget(driver, oid)
+                listing.forget(self.session.rows, oid)
             with LargeObjectIO(driver, oid, "ab" if kind == "a" else "wb") as file:
                 if kind == "w":
                     file.truncate(0)

@@ -63,6 +63,11 @@ class Session(abc.ABC):
         """
 
     @property
+    def rows(self) -> SQLExecutor | None:
+        """Runs SQL on the catalogue's rows, which holds no content; ``None`` if there is no way to."""
+        return self.driver.sql
+
+    @property
     @abc.abstractmethod
     def in_transaction(self) -> bool:
         """Whether an error of the next statement would abort a transaction."""

@@ -1,14 +1,27 @@
 """Reading and writing many blocks: full, bounded, and with the connection free for others in between."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import pytest
 from typing_extensions import Buffer
 
+from pg_lo_storage.aio.sql import AsyncSQLDriver
 from pg_lo_storage.drivers.base import LargeObject, LargeObjectDriver
+from pg_lo_storage.drivers.sql import SQLDriver
 from pg_lo_storage.testing.conformance.descriptors import LARGE
-from pg_lo_storage.testing.conformance.sessions import ALL_BYTES, READ, D, KitBase, Session, content, opened, same
+from pg_lo_storage.testing.conformance.sessions import (
+    ALL_BYTES,
+    READ,
+    READ_WRITE,
+    D,
+    KitBase,
+    Session,
+    content,
+    opened,
+    same,
+)
 
 __all__ = ["BlockTests"]
 
@@ -122,6 +135,40 @@ class BlockTests(KitBase[D]):
         with pytest.raises(LookupError):
             target.write_all(blocks())
         assert content(driver, target.oid) == b"before"
+
+    def test_parameters_are_of_the_types_that_are_promised(
+        self, driver: LargeObjectDriver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        parameters = _recorded(driver, monkeypatch)
+        for kind in (bytes, bytearray, memoryview):
+            descriptor = driver.open(driver.from_bytes(kind(ALL_BYTES)), READ_WRITE)
+            driver.put(descriptor.oid, 1, kind(b"put"))
+            descriptor.write(kind(b"written"))
+            descriptor.write_all([kind(b"block")] * 2)
+            descriptor.truncate(len(descriptor.read(10)))
+        promised = {int, str, memoryview, type(None)}
+        assert [value for value in parameters if type(value) not in promised] == []
+
+
+def _recorded(driver: LargeObjectDriver, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Return the list of the parameters that the package passes from now on, if the driver is on one of its bases."""
+    below: object = getattr(driver, "awaited", driver)
+    parameters: list[object] = []
+
+    def recording(execute: Callable[..., object]) -> Callable[..., object]:
+        def recorded(query: object, params: Sequence[object] = (), *rest: object) -> object:
+            parameters.extend(params)
+            return execute(query, params, *rest)
+
+        return recorded
+
+    if isinstance(below, SQLDriver):
+        monkeypatch.setattr(below, "execute_streaming", recording(below.execute_streaming))
+        # Those of several statements go to execute(), one by one.
+        monkeypatch.setattr(below, "execute_all", partial(SQLDriver.execute_all, below))
+    if isinstance(below, SQLDriver | AsyncSQLDriver):
+        monkeypatch.setattr(below, "execute", recording(below.execute))
+    return parameters
 
 
 def _parts(data: bytes, size: int) -> Iterator[Buffer]:
