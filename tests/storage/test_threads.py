@@ -1,8 +1,10 @@
 """A file of a transaction, in other threads: it works there, over the connection that it was opened on."""
 
+import gc
 import importlib
 import io
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -211,3 +213,23 @@ def test_a_threads_own_transaction_is_not_touched() -> None:
         assert result.result() is None
         thread.shutdown()
     assert [note.text for note in Note.objects.all()] == ["ours"]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_closed_file_keeps_no_connection_of_the_thread_that_read_it() -> None:
+    name = save()
+    closed: list[DbFile] = []
+    raw: list[weakref.ref[object]] = []
+
+    def read() -> None:
+        with db_file_storage.open(name) as file:
+            file.read()
+        closed.append(file)
+        raw.append(weakref.ref(connections["default"].connection))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    thread.join()
+    gc.collect()
+    assert closed[0].closed
+    assert raw[0]() is None
