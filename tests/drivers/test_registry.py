@@ -1,5 +1,6 @@
 """How the driver of a connection is found."""
 
+import contextvars
 import importlib.metadata
 import subprocess
 import sys
@@ -290,6 +291,21 @@ def test_a_wrapper_that_is_registered_for_what_it_wraps_gets_the_next_driver(
         driver = get_driver(connection)
         assert isinstance(driver, Wrapper)
         assert type(driver.wrapped) is getattr(drivers, BUILT_IN[driver_name])
+
+
+class Remembering(Wrapper):
+    """Keeps the context in which it was made, as a task does that it starts."""
+
+    def __init__(self, connection: object) -> None:
+        super().__init__(connection)
+        self.context = contextvars.copy_context()
+
+
+def test_what_a_wrapper_starts_is_not_served_past_it(connection: RawConnection) -> None:
+    register_driver(type(connection), Remembering)
+    driver = get_driver(connection)
+    assert isinstance(driver, Remembering)
+    assert isinstance(driver.context.run(get_driver, connection), Remembering)
 
 
 def test_a_wrapper_that_is_named_and_registered_wraps_once(connection: RawConnection, driver_name: str) -> None:

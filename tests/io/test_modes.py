@@ -30,6 +30,9 @@ def test_it_reports_the_mode_that_cpythons_own_file_reports(files: Files, tmp_pa
     with path.open(mode, buffering=0) as expected, files.open(0 if "x" in mode else files.stored(b""), mode) as file:
         assert file.mode == expected.mode
         assert f"mode={expected.mode!r}" in repr(file)
+        for each in (expected, file):
+            with pytest.raises(AttributeError):
+                setattr(each, "mode", "rb")  # noqa: B010 -- a checker would not let it be assigned
 
 
 @pytest.mark.parametrize("mode", ["wb", "ab", "xb", "wb+", "ab+", "xb+"])

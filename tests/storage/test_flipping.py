@@ -205,3 +205,19 @@ def test_whole_files_pass_a_driver_that_is_registered_for_what_it_wraps(
     finally:
         monkeypatch.undo()
         registry.factory_for.cache_clear()  # pyright: ignore[reportPrivateUsage]  # what a driver was looked for before
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_subclass_reads_by_its_own_methods_alone(size: int) -> None:
+    data = content(size)
+    with override_settings(PG_LO_STORAGE_DRIVER="tests.storage.flipping.by_inheritance"):
+        name = db_file_storage.save("a.bin", ContentFile(data))
+        with db_file_storage.open(name) as file:
+            assert file.read() == data
+        with db_file_storage.open(name) as file:
+            assert b"".join(file.chunks()) == data
+        with transaction.atomic(), DbFileIO(loid_of(name)) as file:
+            assert file.read() == data
+        with DbFileIO(loid_of(name)) as file:
+            assert file.read() == data
+    assert in_the_server(loid_of(name)) == flipped(data)

@@ -3,9 +3,9 @@
 import io
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, LiteralString, cast
 
 import pytest
 from django.core.exceptions import SuspiciousFileOperation
@@ -20,6 +20,7 @@ from django.core.files.uploadedfile import (
 from django.db import connections, transaction
 from typing_extensions import Buffer
 
+from pg_lo_storage.drivers import SQLDriver, get_driver
 from pg_lo_storage.storage import DbFile, DbFileIO, DbFileStorage, db_file_storage
 from pg_lo_storage.storage.saving import SMALL
 from tests.invoices.models import Note
@@ -287,3 +288,19 @@ def test_a_file_whose_name_is_a_number_is_saved_without_an_extension() -> None:
             assert stored(name) == b"data"
             file.seek(0)
             file.truncate()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_driver_is_given_the_types_that_it_is_promised(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    connections["default"].ensure_connection()
+    driver: type[SQLDriver] = type(cast("SQLDriver", get_driver(connections["default"].connection)))
+    given = set[type]()
+    execute = driver.execute
+
+    def recorded(self: SQLDriver, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        given.update(map(type, params))
+        return execute(self, query, params)
+
+    monkeypatch.setattr(driver, "execute", recorded)
+    db_file_storage.save("a.txt", ContentFile(content(size)))
+    assert given - {int, str, type(None)} <= {memoryview}

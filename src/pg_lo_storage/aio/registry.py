@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias, cast
 
 from pg_lo_storage.aio.base import AsyncLargeObjectDriver
-from pg_lo_storage.drivers.registry import AT_WORK, factories_at_work, load_factory
+from pg_lo_storage.drivers.registry import at_work_on, factories_at_work, load_factory
 from pg_lo_storage.exceptions import DriverNotFound
 
 __all__ = ["AsyncDriverFactory", "find_async_driver", "get_async_driver", "register_async_driver"]
@@ -55,11 +55,8 @@ def find_async_driver(connection: object) -> AsyncLargeObjectDriver | None:
             loaded = cast("AsyncDriverFactory", load_factory(factory)) if isinstance(factory, str) else factory
             if loaded in at_work:
                 continue
-            token = AT_WORK.set((*AT_WORK.get(), (connection, loaded)))
-            try:
+            with at_work_on(connection, loaded):
                 return loaded(connection)
-            finally:
-                AT_WORK.reset(token)
     return None
 
 

@@ -39,13 +39,13 @@ def save(
     if upload.most_digits is None:
         # The server plans VALUES faster.
         query = _ENTER + "values (" + make + ", %s::text" + _REST + ")" + _ENTERED
-        params: tuple[object, ...] = (data, upload.extension, *about)
+        params: tuple[object, ...] = (memoryview(data), upload.extension, *about)
     else:
         query = (
             "with made as (select " + make + " as loid) " + _ENTER + "select loid,"  # noqa: S608 -- of constants
             " case when length(loid::text) <= %s::int4 then %s::text else '' end" + _REST + " from made" + _ENTERED
         )
-        params = (data, upload.most_digits, upload.extension, *about)
+        params = (memoryview(data), upload.most_digits, upload.extension, *about)
 
     def without_sql() -> list[tuple[object, ...]]:
         with atomic(database.alias):

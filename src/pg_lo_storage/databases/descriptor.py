@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from typing_extensions import Buffer
 
 from pg_lo_storage.databases.atomic_blocks import guarded
-from pg_lo_storage.drivers import LargeObject
+from pg_lo_storage.drivers import LargeObject, bulk
 from pg_lo_storage.drivers.base import Sink, StreamingLargeObject
 from pg_lo_storage.exceptions import StaleLargeObject
 
@@ -99,7 +99,7 @@ class StreamingDatabaseLargeObject(DatabaseLargeObject):
 
 def over(wrapper: "BaseDatabaseWrapper", opened: LargeObject) -> DatabaseLargeObject:
     """Put Django's rules around a descriptor that was just opened on the connection."""
-    if hasattr(type(opened), "stream"):
+    if bulk.streams(type(opened), "read"):
         return StreamingDatabaseLargeObject(wrapper, cast("StreamingLargeObject", opened))
     return DatabaseLargeObject(wrapper, opened)
 

@@ -1,5 +1,6 @@
 """Large reads through what a driver or a descriptor offers: one statement, or one call for each block."""
 
+import functools
 from typing import cast
 
 from typing_extensions import Buffer
@@ -14,7 +15,7 @@ from pg_lo_storage.drivers.base import (
 )
 from pg_lo_storage.drivers.values import BLOCK
 
-__all__ = ["Receiver", "blocks_of", "get_start", "stream", "stream_descriptor"]
+__all__ = ["Receiver", "blocks_of", "get_start", "stream", "stream_descriptor", "streams"]
 
 
 class Receiver:
@@ -38,9 +39,19 @@ class Receiver:
                 self.failure = error
 
 
+@functools.cache
+def streams(kind: type, other: str) -> bool:
+    """Tell whether a type has the method ``stream``, which does as the type's method ``other`` does, only faster.
+
+    A subclass with an ``other`` of its own, one that decrypts for example, does not inherit ``stream``.
+    """
+    definer = next((base for base in kind.__mro__ if {"stream", other} & vars(base).keys()), kind)
+    return "stream" in vars(definer)
+
+
 def stream(driver: LargeObjectDriver, oid: int, offset: int, size: int, sink: Sink, *, block: int = BLOCK) -> int:
     """Do as :meth:`StreamingDriver.stream`, by :meth:`LargeObjectDriver.get` where the driver has no such method."""
-    if hasattr(type(driver), "stream"):
+    if streams(type(driver), "get"):
         return cast("StreamingDriver", driver).stream(oid, offset, size, sink, block)
     done = 0
     step = min(block, MAX_BLOCK)
@@ -68,7 +79,7 @@ def blocks_of(driver: LargeObjectDriver, oid: int, offset: int, block: int, coun
 
 def stream_descriptor(descriptor: LargeObject, size: int, sink: Sink) -> int:
     """Do as :meth:`StreamingLargeObject.stream`, by :meth:`LargeObject.chunks` where it has no such method."""
-    if hasattr(type(descriptor), "stream"):
+    if streams(type(descriptor), "read"):
         return cast("StreamingLargeObject", descriptor).stream(size, sink)
     whole, rest = divmod(size, BLOCK)
     done = 0

@@ -4,8 +4,10 @@ import functools
 import importlib
 import importlib.metadata
 import operator
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 
 from pg_lo_storage.drivers.base import LargeObjectDriver
@@ -14,6 +16,7 @@ from pg_lo_storage.exceptions import DriverNotFound
 __all__ = [
     "AT_WORK",
     "DriverFactory",
+    "at_work_on",
     "factories_at_work",
     "factory_for",
     "get_driver",
@@ -33,8 +36,19 @@ _BUILT_IN: Final = {
 }
 _DJANGO: Final = {"django.db.backends.base.base.BaseDatabaseWrapper", "django.utils.connection.ConnectionProxy"}
 _registered: dict[str, DriverFactory | str] = {}
-AT_WORK: Final = ContextVar[tuple[tuple[object, Callable[..., object]], ...]]("AT_WORK", default=())
-"""Connections whose drivers are being made, each with the factory that does."""
+
+
+@dataclass
+class _Working:
+    """A factory that is making the driver of a connection."""
+
+    connection: object
+    factory: Callable[..., object]
+    is_over: bool = False
+
+
+AT_WORK: Final = ContextVar[tuple[_Working, ...]]("AT_WORK", default=())
+"""The factories that are making drivers, outermost first."""
 
 
 def register_driver(connection_type: type | str, factory: DriverFactory | str) -> None:
@@ -63,16 +77,25 @@ def get_driver(connection: object, *, driver: DriverFactory | str | None = None)
         connection_type: type = connection.__class__
         at_work = factories_at_work(connection) if AT_WORK.get() else ()
         factory = _find_factory(connection_type, besides=at_work) if at_work else factory_for(connection_type)
-    token = AT_WORK.set((*AT_WORK.get(), (connection, factory)))
-    try:
+    with at_work_on(connection, factory):
         return factory(connection)
+
+
+@contextmanager
+def at_work_on(connection: object, factory: Callable[..., object]) -> Generator[None]:
+    """Have the factory, while it makes a driver of the connection, be given the next driver if it asks for one."""
+    working = _Working(connection, factory)
+    token = AT_WORK.set((*AT_WORK.get(), working))
+    try:
+        yield
     finally:
         AT_WORK.reset(token)
+        working.is_over = True  # also in contexts that were copied meanwhile
 
 
 def factories_at_work(connection: object) -> list[Callable[..., object]]:
     """Return the factories that are making drivers of this connection, which can ask for the next one only."""
-    return [factory for served, factory in AT_WORK.get() if served is connection]
+    return [each.factory for each in AT_WORK.get() if each.connection is connection and not each.is_over]
 
 
 def load_factory(factory: DriverFactory | str) -> DriverFactory:

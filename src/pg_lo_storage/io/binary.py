@@ -1,6 +1,7 @@
 """What all binary files that have a mode have in common."""
 
 import io
+import operator
 from typing import TYPE_CHECKING, NoReturn, Self, SupportsIndex
 
 from typing_extensions import override
@@ -22,8 +23,17 @@ class BinaryFile(RawBinaryIO):
     """A seekable file that can be read or written as its mode says, and cannot be pickled."""
 
     _mode: Mode
-    mode: BinaryMode  # pyright: ignore[reportIncompatibleMethodOverride]  # an attribute is found without a call
-    """The mode, spelled as by CPython's files: a file opened by ``wb+`` says ``rb+``."""
+
+    if TYPE_CHECKING:
+
+        @property
+        @override
+        def mode(self) -> BinaryMode:
+            """The mode, spelled as by CPython's files: a file opened by ``wb+`` says ``rb+``."""
+            ...
+    else:
+        # Read by no function of Python's: libraries ask for it at every opening.
+        mode = property(operator.attrgetter("_mode.reported"), doc="The mode, spelled as by CPython's files.")
 
     @override
     def readable(self) -> bool:

@@ -41,7 +41,7 @@ class OpenFile(BinaryFile):
         self._set_up(oid, mode, opened, Lifetime() if descriptor is None else OfTransaction(driver, oid))
 
     def _set_up(self, oid: int, mode: Mode, opened: BufferedLargeObject, lifetime: Lifetime) -> None:
-        self._mode, self.mode = mode, mode.reported
+        self._mode = mode
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._oid = oid

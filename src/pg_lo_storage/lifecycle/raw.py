@@ -10,6 +10,7 @@ from django.db import connections, models
 from django.db.models.fields.files import FieldFile
 
 from pg_lo_storage.databases.file_fields import rows_of, stored_fields, write_alias_of
+from pg_lo_storage.databases.locking import locked
 from pg_lo_storage.lifecycle.known import Known, is_committed, key_of, known, learn, learn_given, name_of
 from pg_lo_storage.lifecycle.sharing import require
 
@@ -29,9 +30,8 @@ def begin_raw_save(sender: type[models.Model], instance: models.Model, raw: bool
     learn_given(instance)
     fields = stored_fields(sender)
     rows = rows_of(sender, using).filter(pk=instance.pk)
-    if connections[using].in_atomic_block:
-        rows = rows.select_for_update(no_key=True)
-    for stored in rows.values_list(*(field.attname for field in fields)):
+    names = [field.attname for field in fields]
+    for stored in locked(rows, *names) if connections[using].in_atomic_block else rows.values_list(*names):
         for field, before in zip(fields, stored, strict=True):
             name = name_of(vars(instance).get(field.attname))
             if name and before and before != name:

@@ -103,7 +103,6 @@ class PgLoWriter(WholeOrNothing, BinaryFile):
         self.path: str = path
         self.autocommit: bool = autocommit
         self._mode = parse_mode(mode)
-        self.mode = self._mode.reported
         self._store = store
         self._start = start
         self._position = start
