@@ -46,16 +46,7 @@ else:
     _BinaryFile = File
     _LazyStorage = LazyObject
 
-__all__ = [
-    "AsyncDbFile",
-    "DbFile",
-    "DbFileIO",
-    "DbFileStorage",
-    "Entry",
-    "db_file_storage",
-    "db_for_read",
-    "db_for_write",
-]
+__all__ = ["DbFileStorage", "db_file_storage"]
 
 
 @deconstructible(path="pg_lo_storage.storage.DbFileStorage")
