@@ -221,6 +221,8 @@ class World:
         self._use(0)
         self._seen.clear()
         with transaction.atomic(), self._own.cursor() as cursor:
+            # The server's own vacuum may hold a table for longer than a session waits.
+            cursor.execute("set local lock_timeout = 0")
             cursor.execute(";".join(f"delete from {table}" for table in TABLES))
             there = ", ".join(str(loid_of(name)) for name in DEFAULTS)
             if self.catalogue:
