@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import subprocess
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Final
@@ -52,10 +53,11 @@ class Browser:
         self._call(method, **params)
         while "Page.frameNavigated" not in self._events:
             self._next()
-        loaded = "new Promise(go => document.readyState == 'complete' ? go() : addEventListener('load', go))"
-        text = f"{loaded}.then(() => document.documentElement.innerText)"
-        evaluated = self._call("Runtime.evaluate", expression=text, awaitPromise=True)
-        return str(evaluated["result"]["value"])
+        # Asked again and again: a promise of a document that is replaced meanwhile is never kept.
+        text = "document.readyState == 'complete' ? document.documentElement.innerText : null"
+        while (shown := self._call("Runtime.evaluate", expression=text)["result"].get("value")) is None:
+            time.sleep(0.02)
+        return str(shown)
 
     def _call(self, method: str, **params: object) -> dict[str, Any]:
         self._number += 1
