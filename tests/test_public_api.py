@@ -22,6 +22,7 @@ INTERNAL = {
     "apps",
     "catalogue",
     "checks",
+    "content_types",
     "contrib",
     "databases",
     "management",
@@ -29,7 +30,7 @@ INTERNAL = {
     "serving",
 }
 
-WITHOUT_DJANGO = ["aio", "contrib.fsspec", "drivers", "exceptions", "io", "names", "testing", "transfer"]
+WITHOUT_DJANGO = ["aio", "contrib.fsspec", "drivers", "exceptions", "http", "io", "names", "testing", "transfer"]
 EXCEPTIONS = [
     "DriverNotFound",
     "LargeObjectConflict",

@@ -24,10 +24,11 @@ LAYERS = [
     {"checks", "views", "management", "operations"},
     {"lifecycle", "serving", "testing", "contrib"},
     {"storage", "transfer"},
+    {"http"},
     {"aio", "catalogue"},
     {"io", "databases", "migrations"},
     {"drivers", "models"},
-    {"exceptions", "names", "signals"},
+    {"content_types", "exceptions", "names", "signals"},
 ]
 DEPTH = {part: depth for depth, parts in enumerate(LAYERS) for part in parts}
 

@@ -19,7 +19,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
-from pg_lo_storage.catalogue.content_types import content_type_of
+from pg_lo_storage.content_types import content_type_of
 from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, existing_columns
 from pg_lo_storage.databases.file_fields import file_fields
 from pg_lo_storage.databases.names_in_sql import naming

@@ -7,9 +7,9 @@ from typing import Final, ParamSpec
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponseBase, HttpResponseForbidden
 
+from pg_lo_storage.http.presentation import INLINE_TYPES, NO_STORE, Presentation
+from pg_lo_storage.http.ranges import MAX_RANGES
 from pg_lo_storage.serving.class_views import DbFileView
-from pg_lo_storage.serving.presentation import INLINE_TYPES, NO_STORE, Presentation
-from pg_lo_storage.serving.ranges import MAX_RANGES
 from pg_lo_storage.serving.serve import respond
 from pg_lo_storage.storage import DbFileStorage, db_file_storage
 from pg_lo_storage.storage.signing import read_signature

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.test import override_settings
 
-from pg_lo_storage.catalogue.content_types import content_type_of
+from pg_lo_storage.content_types import content_type_of
 from pg_lo_storage.lifecycle import adoption
 from pg_lo_storage.management.commands import largeobjects
 from pg_lo_storage.models import StoredFile

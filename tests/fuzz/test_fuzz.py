@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import given, note, seed, settings
 
-from pg_lo_storage.serving.conditions import Validators
+from pg_lo_storage.http.conditions import Validators
 from tests.fuzz import checks, corpus
 from tests.fuzz.inputs import DEALT, Deal, Edit, Stored, deals
 

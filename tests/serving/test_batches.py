@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from pg_lo_storage.serving.batches import in_batches
-from pg_lo_storage.serving.ranges import Piece
+from pg_lo_storage.http.batches import in_batches
+from pg_lo_storage.http.ranges import Piece
 
 KB, MB = 1024, 1024 * 1024
 

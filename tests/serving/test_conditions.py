@@ -11,8 +11,8 @@ from django.db import transaction
 from django.test import RequestFactory
 from django.utils.http import http_date
 
-from pg_lo_storage.catalogue import Entry
-from pg_lo_storage.serving.conditions import Validators, allows_range, evaluate
+from pg_lo_storage.http import FileFacts
+from pg_lo_storage.http.conditions import Validators, allows_range, evaluate
 from pg_lo_storage.storage import DbFileIO, db_file_storage
 from pg_lo_storage.views import db_serve
 from tests.storage.support import loid_of
@@ -59,13 +59,13 @@ def test_after_a_write_in_place_it_is_another_one_after_each(name: str, catalogu
     assert etag_of(name) == tags[-1]
 
 
-def entry_of(modified_at: datetime, *, created_at: datetime | None = None, sha256: str | None = None) -> Entry:
-    return Entry(7, ".pdf", "a.pdf", "application/pdf", 10, sha256, created_at or modified_at, modified_at, "99")
+def facts_of(modified: datetime, *, written_once: bool = True) -> FileFacts:
+    return FileFacts(7, 10, version="99", modified=modified, written_once=written_once)
 
 
 def test_without_a_digest_the_etag_is_of_oid_time_and_version() -> None:
-    tag = Validators.of(entry_of(LONG_AGO)).etag
-    later = Validators.of(entry_of(LONG_AGO + timedelta(microseconds=1))).etag
+    tag = Validators.of(facts_of(LONG_AGO)).etag
+    later = Validators.of(facts_of(LONG_AGO + timedelta(microseconds=1))).etag
     assert tag
     assert later
     assert tag.startswith('"7-')
@@ -74,26 +74,26 @@ def test_without_a_digest_the_etag_is_of_oid_time_and_version() -> None:
 
 
 def test_what_was_never_written_in_place_has_a_date_that_stands_for_its_content() -> None:
-    validators = Validators.of(entry_of(LONG_AGO))
+    validators = Validators.of(facts_of(LONG_AGO))
     assert validators.last_modified == int(LONG_AGO.timestamp())
     assert validators.is_date_strong
     just_now = datetime.now(UTC)
-    assert Validators.of(entry_of(just_now)).last_modified == int(just_now.timestamp())
+    assert Validators.of(facts_of(just_now)).last_modified == int(just_now.timestamp())
 
 
 def test_a_date_does_not_stand_for_one_of_several_contents() -> None:
-    written = Validators.of(entry_of(LONG_AGO, created_at=LONG_AGO - timedelta(seconds=1)))
+    written = Validators.of(facts_of(LONG_AGO, written_once=False))
     assert written.last_modified == int(LONG_AGO.timestamp())
     assert not written.is_date_strong
 
 
 def test_a_write_in_place_has_no_date_before_others_of_its_second_are_over() -> None:
     just_now = datetime.now(UTC) - timedelta(seconds=2)
-    assert Validators.of(entry_of(just_now, created_at=LONG_AGO)).last_modified is None
+    assert Validators.of(facts_of(just_now, written_once=False)).last_modified is None
 
 
 def test_there_is_no_date_in_the_future() -> None:
-    validators = Validators.of(entry_of(datetime.now(UTC) + timedelta(seconds=60)))
+    validators = Validators.of(facts_of(datetime.now(UTC) + timedelta(seconds=60)))
     assert validators.last_modified is None
     assert not validators.is_date_strong
     assert validators.etag

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from pg_lo_storage.catalogue import Entry, Found
 from pg_lo_storage.databases import DatabaseDriver
-from pg_lo_storage.serving.answer import Answer, Asked, answer
-from pg_lo_storage.serving.presentation import Presentation
+from pg_lo_storage.http.answer import Answer
+from pg_lo_storage.http.presentation import Presentation
+from pg_lo_storage.serving.serve import answer_to
 from tests.serving import reference
 from tests.serving.reference import File, requests
 from tests.storage.support import content
@@ -93,7 +94,7 @@ def test_the_answer_is_the_rfcs(size: int, catalogue: bool) -> None:
     @settings(max_examples=250)
     @given(requests(file))
     def compare(asked: reference.Asked) -> None:
-        made = answer(Asked(asked.method, asked.headers(), NAME), found, Presentation())
+        made = answer_to(asked.method, asked.headers(), NAME, found, Presentation())
         check(made, file, asked)
 
     compare()
@@ -105,7 +106,7 @@ def test_no_header_is_an_error(catalogue: bool) -> None:
     @settings(max_examples=250)
     @given(st.sampled_from(["GET", "HEAD"]), st.dictionaries(st.sampled_from(HEADERS), st.text(), max_size=4))
     def ask(method: str, headers: dict[str, str]) -> None:
-        made = answer(Asked(method, headers, NAME), found, Presentation())
+        made = answer_to(method, headers, NAME, found, Presentation())
         assert made.status in {200, 206, 304, 412, 416}
         HttpResponse(headers=made.headers)
 

@@ -11,7 +11,7 @@ from django.test import Client, RequestFactory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pg_lo_storage.serving.ranges import MAX_RANGES, coalesce, parse_ranges
+from pg_lo_storage.http.ranges import MAX_RANGES, coalesce, parse_ranges
 from pg_lo_storage.storage import db_file_storage
 from pg_lo_storage.storage.saving import SMALL
 from pg_lo_storage.views import db_serve

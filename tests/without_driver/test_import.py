@@ -10,7 +10,7 @@ def test_the_environment_is_bare() -> None:
     assert [name for name in ("django", "psycopg", "psycopg2") if find_spec(name)] == []
 
 
-@pytest.mark.parametrize("module", ["drivers", "io", "aio", "transfer", "names", "exceptions", "testing"])
+@pytest.mark.parametrize("module", ["drivers", "io", "aio", "http", "transfer", "names", "exceptions", "testing"])
 def test_what_needs_neither_django_nor_a_driver_imports(module: str) -> None:
     importlib.import_module(f"pg_lo_storage.{module}")
 

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import Entry
-from pg_lo_storage.catalogue.content_types import content_type_of
+from pg_lo_storage.content_types import content_type_of
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.atomic_blocks import atomic
 from pg_lo_storage.databases.file_fields import stores_large_objects

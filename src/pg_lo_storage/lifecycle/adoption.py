@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, Protocol
 
 from django.db import connections, transaction
 
-from pg_lo_storage.catalogue.content_types import content_type_of
+from pg_lo_storage.content_types import content_type_of
 from pg_lo_storage.databases.columns import ask, has_catalogue
 from pg_lo_storage.databases.file_fields import file_fields
 from pg_lo_storage.databases.names_in_sql import digits_of

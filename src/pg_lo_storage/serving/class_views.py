@@ -9,9 +9,9 @@ from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest, HttpResponseBase
 from django.views.generic import View
 
+from pg_lo_storage.http.presentation import INLINE_TYPES, Presentation
+from pg_lo_storage.http.ranges import MAX_RANGES
 from pg_lo_storage.names import parse_name
-from pg_lo_storage.serving.presentation import INLINE_TYPES, Presentation
-from pg_lo_storage.serving.ranges import MAX_RANGES
 from pg_lo_storage.serving.serve import METHODS, not_found, respond
 from pg_lo_storage.storage import DbFileStorage
 

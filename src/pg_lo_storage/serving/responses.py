@@ -15,9 +15,9 @@ from typing_extensions import override
 from pg_lo_storage.catalogue import Found
 from pg_lo_storage.drivers.base import MAX_BLOCK
 from pg_lo_storage.drivers.values import BATCH, BLOCK
-from pg_lo_storage.serving.answer import Answer
-from pg_lo_storage.serving.batches import in_batches
-from pg_lo_storage.serving.ranges import Piece
+from pg_lo_storage.http.answer import Answer
+from pg_lo_storage.http.batches import in_batches
+from pg_lo_storage.http.ranges import Piece
 from pg_lo_storage.serving.readers import READERS, needs_own_connection, release_connections, release_pooled_connections
 
 __all__ = ["DbFileResponse", "WholeResponse", "response_of"]

@@ -9,7 +9,7 @@ from django.core.files import File
 from typing_extensions import override
 
 from pg_lo_storage import catalogue
-from pg_lo_storage.catalogue.content_types import content_type_of
+from pg_lo_storage.content_types import content_type_of
 from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
 from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound, StaleLargeObject

@@ -4,17 +4,14 @@ import re
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from django.utils.http import content_disposition_header
+from pg_lo_storage.content_types import UNKNOWN, content_type_of
+from pg_lo_storage.http.facts import FileFacts
+from pg_lo_storage.http.fields import content_disposition
+from pg_lo_storage.http.ranges import MAX_RANGES
 
-from pg_lo_storage.catalogue.content_types import UNKNOWN, content_type_of
-from pg_lo_storage.serving.ranges import MAX_RANGES
-
-if TYPE_CHECKING:
-    from pg_lo_storage.catalogue import Entry
-
-__all__ = ["INLINE_TYPES", "NO_STORE", "Presentation"]
+__all__ = ["INLINE_TYPES", "NO_STORE", "Presentation", "printable"]
 
 INLINE_TYPES: Final[Collection[str]] = frozenset(
     {
@@ -55,7 +52,15 @@ _JOINERS: Final = "\u200c\u200d"  # parts of words in Persian and Indic scripts,
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """What a view's arguments say: see :func:`pg_lo_storage.views.db_serve`."""
+    """What is said of a file to browsers.
+
+    ``as_attachment`` offers it for download (default: all types but ``inline_types``, in which ``"video/*"`` stands for
+    all of a kind), as ``download_name`` (default: the file's name). ``content_type`` replaces the file's, as it is. A
+    request for more than ``max_ranges`` ranges gets the whole file. ``headers`` replace the answer's own; ``None``
+    removes one.
+    """
+
+    __module__ = "pg_lo_storage.http"
 
     as_attachment: bool | None = None
     download_name: str | None = None
@@ -64,31 +69,26 @@ class Presentation:
     max_ranges: int = MAX_RANGES
     headers: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
 
-    def type_of(self, name: str, entry: "Entry | None") -> str:
-        """Return the content type: the given one, else the catalogue's, else the one that the name's extension means.
-
-        The catalogue has no type of an object that :class:`DbFileIO` made without a name, and that any extension names.
-        """
+    def type_of(self, facts: FileFacts) -> str:
+        """Return the content type: the given one, else the file's, else the one that its name's extension means."""
         if self.content_type is not None:
             return self.content_type
-        found = UNKNOWN if entry is None else content_type_of("", entry.content_type)
-        if entry is None or (entry.extension is None and found == UNKNOWN):
-            found = content_type_of(name)
+        declared = facts.content_type
+        found = content_type_of(facts.name) if declared is None else content_type_of("", declared)
         return UNKNOWN if _is_run_by_pages(found) else found
 
-    def headers_of(self, name: str, entry: "Entry | None") -> dict[str, str]:
+    def headers_of(self, facts: FileFacts) -> dict[str, str]:
         """Return the headers that say what a file is and what it may do."""
-        content_type = self.type_of(name, entry)
+        content_type = self.type_of(facts)
         match = _ONE_TYPE.fullmatch(content_type.strip())
         essence = match[1].lower() if match else ""
         as_attachment = self.as_attachment
         if as_attachment is None:
             as_attachment = essence not in self.inline_types and _kind_of(essence) not in self.inline_types
-        original = (entry.original_name if entry else "") or name
-        shown_name = _printable(self.download_name or original) or _printable(original) or _printable(name)
+        shown_name = printable(self.download_name or "") or printable(facts.name)
         headers = {
             "Content-Type": content_type,
-            "Content-Disposition": content_disposition_header(as_attachment, shown_name) or "inline",
+            "Content-Disposition": content_disposition(shown_name, as_attachment=as_attachment),
             "X-Content-Type-Options": "nosniff",
             # A user who loses the right to a file loses the browser's copy, too.
             "Cache-Control": "private, no-cache",
@@ -101,7 +101,7 @@ class Presentation:
         return headers
 
     def changed(self, headers: dict[str, str]) -> dict[str, str]:
-        """Replace and remove the headers that the view names, in any spelling."""
+        """Replace and remove the headers that ``headers`` names, in any spelling."""
         spelled = {header.lower(): header for header in headers}
         changed = {**headers, **{spelled.get(header.lower(), header): value for header, value in self.headers.items()}}
         return {header: value for header, value in changed.items() if value is not None}
@@ -116,8 +116,9 @@ def _is_run_by_pages(essence: str) -> bool:
     return essence.partition("/")[2].removeprefix("x-").startswith(_RUN_BY_PAGES)
 
 
-def _printable(name: str) -> str:
-    # No control characters, and none that turn the direction of writing, which could hide an extension.
+def printable(name: str) -> str:
+    """Return a name without control characters, and without those that turn the direction of writing; cut if long."""
+    # Turned about, a name could hide its extension.
     kept = name if name.isprintable() else "".join(filter(_is_shown, name))
     # Proxies limit a response's headers to some kilobytes.
     return kept if len(kept) <= _LONGEST_NAME else kept[: _LONGEST_NAME - _LONGEST_ENDING] + kept[-_LONGEST_ENDING:]

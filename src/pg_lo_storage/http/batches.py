@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from pg_lo_storage.drivers.values import BLOCK
-from pg_lo_storage.serving.ranges import Piece
+from pg_lo_storage.http.ranges import Piece
 
 __all__ = ["in_batches"]
 

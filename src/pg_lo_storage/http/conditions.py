@@ -1,8 +1,5 @@
 """Conditional requests, of RFC 9110, section 13, and the digests of RFC 9530.
 
-Django's :func:`get_conditional_response` is not used: it ignores ``If-Range``, takes ``*`` for no match where there
-is no entity tag, and fails a date that it has nothing to compare with.
-
 A request's ``headers`` have their names in lower case, or find them in any case, as Django's do.
 """
 
@@ -14,9 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal, Self
 
-from django.utils.http import parse_etags, parse_http_date_safe
-
-from pg_lo_storage.catalogue import Entry
+from pg_lo_storage.http.facts import FileFacts
+from pg_lo_storage.http.fields import entity_tags, parse_date
 
 __all__ = ["CONDITIONAL", "Validators", "allows_range", "evaluate", "repr_digest"]
 
@@ -40,16 +36,17 @@ class Validators:
     is_date_strong: bool = False
 
     @classmethod
-    def of(cls, entry: Entry | None) -> Self:
-        """Return the validators of a file's entry; without an entry there are none."""
-        if entry is None:
-            return cls()
-        moment = entry.modified_at.timestamp()
-        # After a restore transaction numbers may repeat: the tag has the time, too.
-        etag = entry.sha256 or f"{entry.loid}-{int(moment * 1_000_000):x}-{entry.version}"
-        is_original = entry.modified_at == entry.created_at
-        is_sane = moment <= time.time() - (0 if is_original else _SETTLED.total_seconds())
-        return cls(f'"{etag}"', int(moment) if is_sane else None, is_original and is_sane)
+    def of(cls, facts: FileFacts) -> Self:
+        """Return the validators of a file."""
+        moment = None if facts.modified is None else facts.modified.timestamp()
+        etag = facts.sha256
+        if etag is None and facts.version is not None:
+            # After a restore transaction numbers may repeat: the tag has the time, too.
+            time_of_change = "" if moment is None else f"{int(moment * 1_000_000):x}-"
+            etag = f"{facts.oid}-{time_of_change}{facts.version}"
+        least_age = 0 if facts.written_once else _SETTLED.total_seconds()
+        date = int(moment) if moment is not None and moment <= time.time() - least_age else None
+        return cls(None if etag is None else f'"{etag}"', date, facts.written_once and date is not None)
 
 
 def evaluate(headers: Mapping[str, str], validators: Validators) -> Literal[304, 412] | None:
@@ -59,14 +56,14 @@ def evaluate(headers: Mapping[str, str], validators: Validators) -> Literal[304,
         if not _is_listed(if_match, validators.etag):
             return 412
     elif last_modified is not None:
-        limit = parse_http_date_safe(headers.get("if-unmodified-since", ""))
+        limit = parse_date(headers.get("if-unmodified-since", ""))
         if limit is not None and last_modified > limit:
             return 412
     if (if_none_match := headers.get("if-none-match")) is not None:
         if _is_listed(if_none_match, validators.etag, weakly=True):
             return 304
     elif last_modified is not None:
-        limit = parse_http_date_safe(headers.get("if-modified-since", ""))
+        limit = parse_date(headers.get("if-modified-since", ""))
         if limit is not None and last_modified <= limit:
             return 304
     return None
@@ -80,24 +77,24 @@ def allows_range(headers: Mapping[str, str], validators: Validators) -> bool:
     if validator.endswith('"'):
         return validator == validators.etag
     # An unparsable date matches nothing.
-    date = parse_http_date_safe(validator)
+    date = parse_date(validator)
     return date is not None and validators.is_date_strong and date == validators.last_modified
 
 
-def repr_digest(headers: Mapping[str, str], entry: Entry | None) -> str | None:
-    """Return the value of ``Repr-Digest`` where ``Want-Repr-Digest`` asks for SHA-256, and the catalogue has it."""
+def repr_digest(headers: Mapping[str, str], sha256: str | None) -> str | None:
+    """Return the value of ``Repr-Digest`` where ``Want-Repr-Digest`` asks for SHA-256, and it is known."""
     wanted = headers.get("want-repr-digest")
-    if wanted is None or entry is None or entry.sha256 is None:
+    if wanted is None or sha256 is None:
         return None
     members = [_WANTED.fullmatch(member) for member in wanted.split(",")]
     # A structured field with a mistake is ignored as a whole (RFC 9651, 4.2); of equal keys the last counts.
     preferences = {match[1]: int(match[2]) for match in members if match}
     if None in members or not 1 <= preferences.get("sha-256", 0) <= 10:
         return None
-    return f"sha-256=:{base64.b64encode(bytes.fromhex(entry.sha256)).decode()}:"
+    return f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:"
 
 
 def _is_listed(header: str, etag: str | None, *, weakly: bool = False) -> bool:
     if header.strip(" \t") == "*":
         return True
-    return any(etag == (tag.removeprefix("W/") if weakly else tag) for tag in parse_etags(header))
+    return any(etag == (tag.removeprefix("W/") if weakly else tag) for tag in entity_tags(header))
