@@ -9,12 +9,12 @@ from typing_extensions import Buffer
 
 from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE, AccessMode, Sink
 from pg_lo_storage.drivers.bulk import Receiver
-from pg_lo_storage.drivers.guarded import GUARD, IN_FAILED_TRANSACTION, GuardedDescriptor, rows_of_batch
+from pg_lo_storage.drivers.guarded import IN_FAILED_TRANSACTION, GuardedDescriptor, rows_of_batch
 from pg_lo_storage.drivers.queries import Rows, Statement
 from pg_lo_storage.drivers.values import BATCH, BLOCK, byte_view, check_block, check_offset, kept
 from pg_lo_storage.exceptions import LargeObjectTooLarge, StaleLargeObject
 
-__all__ = ["GUARD", "SQLLargeObject"]
+__all__ = ["SQLLargeObject"]
 
 # Bytes that one statement reads: to keep the transaction usable, it reads on after a sink has failed.
 _STEP: Final = 64 * 1024 * 1024

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Final, LiteralString, TypeVar, cast
 
 from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode
-from pg_lo_storage.drivers.queries import Rows, Statement
+from pg_lo_storage.drivers.queries import SETTINGS, Rows, Statement
 from pg_lo_storage.drivers.values import BATCH, BLOCK, as_bytes, check_block, check_offset, integer
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectTooLarge, StaleLargeObject
 
-__all__ = ["GUARD", "IN_FAILED_TRANSACTION", "GuardedDescriptor", "rows_of_batch"]
+__all__ = ["GUARD", "IN_FAILED_TRANSACTION", "IS_OPEN", "GuardedDescriptor", "rows_of_batch"]
 
 T = TypeVar("T")
 
@@ -18,7 +18,8 @@ _MOST_ROWS: Final = 4096
 
 # A setting that is local to the transaction lives exactly as long as a descriptor opened beside it: it is gone
 # at commit, rollback and ROLLBACK TO, and stays at RELEASE. Each use of the descriptor asks for its token.
-GUARD: Final = "where current_setting(%s::text, true) = %s::text"
+IS_OPEN: Final = "strpos(current_setting(%s::text, true), %s::text) > 0"
+GUARD: Final = "where " + IS_OPEN
 
 _READ: Final = "select loread(%s::int4, %s::int4) from generate_series(1, %s::int4) " + GUARD  # noqa: S608 -- of constants
 
@@ -37,7 +38,7 @@ class GuardedDescriptor:
     def __init__(self, oid: int, fd: int, token: str) -> None:
         self.oid: int = oid
         self.fd: int = fd
-        self.guard: tuple[str, str] = (f"pg_lo_storage.fd{fd}", token)
+        self.guard: tuple[str, str] = (f"pg_lo_storage.fd{fd % SETTINGS}", token)
 
     def read(self, size: int, count: int) -> Statement[list[bytes]]:
         """Read ``count`` blocks; those at the end are shorter, or empty."""

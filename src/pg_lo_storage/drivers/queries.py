@@ -31,6 +31,7 @@ from pg_lo_storage.names import MAX_OID
 __all__ = [
     "MAKE",
     "MAKE_FAST",
+    "SETTINGS",
     "WARM_UP",
     "Rows",
     "Statement",
@@ -153,11 +154,21 @@ def compress_by(method: str) -> Statement[None]:
     return Statement("select set_config('default_toast_compression', %s::text, true)", (method,), lambda _rows: None)
 
 
-# lo_unlink closes the session's own descriptors of the object: their guards are to say so.
+# A session never frees the name of a setting, so there are few. Each has the tokens of the descriptors whose number has
+# that remainder, one after another: a single setting would be copied whole each time that one of thousands is opened.
+SETTINGS: Final = 256
+"""How many settings ``pg_lo_storage.fd<n>`` have the tokens of open descriptors; ``pg_lo_storage.last`` is the last."""
+
+_LAST: Final = (
+    "(case when current_setting('pg_lo_storage.last', true) <> '' then current_setting('pg_lo_storage.last')::int4 end)"
+)
+
+# lo_unlink closes the session's own descriptors of the object: their tokens are to say so.
 UNLINK: Final = (
-    "lo_unlink(m.oid), (select count(set_config('pg_lo_storage.fd' || fd, '', true))"
-    " from string_to_table(current_setting('pg_lo_storage.of' || m.oid, true), ' ') as fd"
-    " where current_setting('pg_lo_storage.fd' || fd, true) like ('%%-' || m.oid))"
+    "lo_unlink(m.oid), (select count(set_config(name, replace(tokens, mark, '0000000000-'), true))"
+    " from (select 'pg_lo_storage.fd' || n as name, current_setting('pg_lo_storage.fd' || n, true) as tokens,"  # noqa: S608 -- of constants
+    " lpad(m.oid::text, 10, '0') || '-' as mark from generate_series(0, " + _LAST + ") as n) as opened"
+    " where strpos(tokens, mark) > 0)"
 )
 """Unlinks the object of "m"."""
 
@@ -204,17 +215,19 @@ def open_descriptor(oid: int, mode: AccessMode) -> Statement[tuple[int, str]]:
     """Open a guarded descriptor; the result is its number and token."""
     oid = check_oid(oid)
     check_mode(mode)
-    token = f"{secrets.token_hex(8)}-{oid}"
+    token = f"{oid:010}-{secrets.token_hex(8)}"
     query: LiteralString = (
-        "select fd, set_config('pg_lo_storage.fd' || fd, %s::text, true), set_config('pg_lo_storage.of' || oid,"
-        " ltrim(concat_ws(' ', current_setting('pg_lo_storage.of' || oid, true), fd)), true),"
+        "select fd, set_config(name, overlay(rpad(tokens, greatest(length(tokens), place + length(token))), token,"  # noqa: S608 -- of constants
+        " place + 1), true), set_config('pg_lo_storage.last', greatest(n, " + _LAST + ")::text, true),"
         " case when %s::int4 = 1 and (lo_lseek64(fd, 0, 2) > %s::int8 or %s::int4 = 1) then loread(fd, %s::int4) end,"
-        " lo_lseek64(fd, 0, 0) from"
-        " (select oid, lo_open(oid, %s::int4) as fd from pg_largeobject_metadata where oid = %s::oid offset 0)"
-        " as opened"
+        " lo_lseek64(fd, 0, 0) from (select fd, n, token, (fd / %s::int4) * length(token) as place,"
+        " 'pg_lo_storage.fd' || n as name, coalesce(current_setting('pg_lo_storage.fd' || n, true), '') as tokens"
+        " from (select fd, mod(fd, %s::int4) as n, %s::text as token from"
+        " (select lo_open(oid, %s::int4) as fd from pg_largeobject_metadata where oid = %s::oid offset 0)"
+        " as opened offset 0) as numbered offset 0) as placed"
     )
     is_read, is_written = int(AccessMode.READ in mode), int(AccessMode.WRITE in mode)
-    params = (token, is_read, BLOCK, is_written, WARM_UP, int(mode), oid)
+    params = (is_read, BLOCK, is_written, WARM_UP, SETTINGS, SETTINGS, token, int(mode), oid)
     return Statement(query, params, found(oid, lambda rows: (integer(rows), token)), oid)
 
 

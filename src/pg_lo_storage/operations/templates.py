@@ -39,8 +39,7 @@ _PARTS: Final = {
     "default_oids": DEFAULT_OIDS,
     "collates_loosely": COLLATES_LOOSELY,
     "valid": is_name("name"),
-    # Without parameters a per cent sign is not doubled.
-    "unlink": UNLINK.replace("%%", "%"),
+    "unlink": UNLINK,
     # The oid in the column that is format()'s third argument.
     "oid": oid_in('%3$I::text collate "C"'),
     # Whether values of column "a" of relation "r" can be compared as text, which only PostgreSQL's own code makes.

@@ -2,7 +2,7 @@
 
 from typing import Final, LiteralString, cast
 
-from pg_lo_storage.drivers.guarded import GuardedDescriptor
+from pg_lo_storage.drivers.guarded import IS_OPEN, GuardedDescriptor
 from pg_lo_storage.drivers.queries import Rows, Statement
 
 __all__ = ["STEP", "copy_step"]
@@ -23,14 +23,12 @@ def copy_step(source: GuardedDescriptor, target: GuardedDescriptor) -> Statement
     """
     # "having": a stale descriptor reads nothing, which must not be taken for the end.
     query: LiteralString = (
-        "select coalesce(sum(length(data)), 0)::int8, count(case when data ="
+        "select coalesce(sum(length(data)), 0)::int8, count(case when data ="  # noqa: S608 -- of constants
         " (case when length(data) = 65536 then decode(repeat('00', 65536), 'hex')"  # a constant to the planner
         " else decode(repeat('00', length(data)), 'hex') end)"
         " then lo_lseek64(%s::int4, length(data), 1) else lowrite(%s::int4, data) end)"
         " from (select loread(%s::int4, 65536) as data from generate_series(1, %s::int4)"
-        " where current_setting(%s::text, true) = %s::text and current_setting(%s::text, true) = %s::text)"
-        " as blocks"
-        " having current_setting(%s::text, true) = %s::text and current_setting(%s::text, true) = %s::text"
+        f" where {IS_OPEN} and {IS_OPEN}) as blocks having {IS_OPEN} and {IS_OPEN}"
     )
     both = (*source.guard, *target.guard)
 

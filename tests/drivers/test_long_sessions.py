@@ -1,0 +1,84 @@
+"""A session that opens many objects costs the server no more than one that opens few."""
+
+from pathlib import Path
+
+from pg_lo_storage.drivers import LargeObjectDriver
+from pg_lo_storage.drivers.queries import SETTINGS
+from tests.drivers.support import READ, READ_WRITE, execute
+from tests.drivers.test_descriptor_lifetime import assert_stale
+from tests.fixtures.connections import RawConnection, run
+
+
+def made(connection: RawConnection, count: int) -> list[int]:
+    """Make objects, each with its number as content."""
+    query = "select lo_from_bytea(0, convert_to(n::text, 'utf8'))::int8 from generate_series(0, %s) as n"
+    return [oid for (oid,) in run(connection, query, [count - 1])]
+
+
+def names_set(connection: RawConnection, oids: list[int]) -> int:
+    """Count the settings there are in the session; no view shows those of a prefix that no extension has."""
+    query = (
+        "select count(*) from (select 'pg_lo_storage.fd' || n from generate_series(0, 5000) as n"
+        " union all select 'pg_lo_storage.' || word || n from unnest(%s::text[]) as n, unnest('{of,fd}'::text[]) as word)"
+        " as names (name) where current_setting(name, true) is not null"
+    )
+    [(count,)] = run(connection, query, [list(map(str, oids))])
+    return int(count)
+
+
+def private_kilobytes(connection: RawConnection) -> int:
+    """Return how much memory the backend has to itself; 0 where that cannot be read here."""
+    [(pid,)] = run(connection, "select pg_backend_pid()")
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+
+
+def test_an_object_that_was_opened_leaves_nothing_in_the_session(
+    connection: RawConnection, driver: LargeObjectDriver
+) -> None:
+    few, *oids = (made(connection, 300) for _ in range(8))
+
+    def use(oids: list[int]) -> tuple[int, int]:
+        for oid in oids:
+            driver.open(oid, READ).close()
+        driver.unlink(oids[0])
+        connection.commit()
+        return names_set(connection, oids), private_kilobytes(connection)
+
+    names, memory = use(few)
+    assert names == 1
+    uses = [use(some) for some in oids]
+    assert {count for count, _ in uses} == {names}
+    assert uses[-1][1] < memory + 300, "a name takes from 230 to 450 bytes: 2,100 of them more than that"
+
+
+def test_thousands_are_open_at_once_by_a_constant_number_of_settings(
+    connection: RawConnection, driver: LargeObjectDriver
+) -> None:
+    oids = made(connection, 2000)
+    descriptors = [driver.open(oid, READ) for oid in oids]
+    assert names_set(connection, oids) == SETTINGS
+    for number in (0, 1, SETTINGS - 1, SETTINGS, 7 * SETTINGS, 1999):
+        assert descriptors[number].read(10) == str(number).encode()
+
+
+def test_of_thousands_each_is_stale_by_itself(connection: RawConnection, driver: LargeObjectDriver) -> None:
+    oids = made(connection, 3 * SETTINGS)
+    descriptors = [driver.open(oid, READ_WRITE) for oid in oids]
+    alike = [descriptors[number] for number in range(5, 3 * SETTINGS, SETTINGS)]
+    driver.unlink(alike[1].oid)
+    assert_stale(alike[1])
+    alike[0].close()
+    execute(connection, "savepoint s")
+    again = [driver.open(oid, READ) for oid in oids[:2]]
+    assert [descriptor.read(10) for descriptor in again] == [b"0", b"1"], "the numbers of the first two alike"
+    assert_stale(alike[1])
+    execute(connection, "rollback to s")
+    for descriptor in (*again, alike[0], alike[1]):
+        assert_stale(descriptor)
+    assert alike[2].read(10) == str(5 + 2 * SETTINGS).encode()
+    assert driver.open(oids[7], READ).read(10) == b"7"
+    assert alike[2].read(10) == b""
