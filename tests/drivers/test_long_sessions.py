@@ -19,7 +19,7 @@ def names_set(connection: RawConnection, oids: list[int]) -> int:
     """Count the settings there are in the session; no view shows those of a prefix that no extension has."""
     query = (
         "select count(*) from (select 'pg_lo_storage.fd' || n from generate_series(0, 5000) as n"
-        " union all select 'pg_lo_storage.' || word || n from unnest(%s::text[]) as n, unnest('{of,fd}'::text[]) as word)"
+        " union all select 'pg_lo_storage.' || w || n from unnest(%s::text[]) as n, unnest('{of,fd}'::text[]) as w)"
         " as names (name) where current_setting(name, true) is not null"
     )
     [(count,)] = run(connection, query, [list(map(str, oids))])

@@ -165,8 +165,8 @@ _LAST: Final = (
 
 # lo_unlink closes the session's own descriptors of the object: their tokens are to say so.
 UNLINK: Final = (
-    "lo_unlink(m.oid), (select count(set_config(name, replace(tokens, mark, '0000000000-'), true))"
-    " from (select 'pg_lo_storage.fd' || n as name, current_setting('pg_lo_storage.fd' || n, true) as tokens,"  # noqa: S608 -- of constants
+    "lo_unlink(m.oid), (select count(set_config(name, replace(tokens, mark, '0000000000-'), true))"  # noqa: S608 -- of constants
+    " from (select 'pg_lo_storage.fd' || n as name, current_setting('pg_lo_storage.fd' || n, true) as tokens,"
     " lpad(m.oid::text, 10, '0') || '-' as mark from generate_series(0, " + _LAST + ") as n) as opened"
     " where strpos(tokens, mark) > 0)"
 )
