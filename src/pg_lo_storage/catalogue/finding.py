@@ -13,7 +13,7 @@ from typing_extensions import Buffer
 
 from pg_lo_storage.catalogue.entries import Entry
 from pg_lo_storage.catalogue.queries import as_array
-from pg_lo_storage.catalogue.whole import NOT_REMEMBERED, REMEMBER, WRITER, Remembered, new_token, remembered
+from pg_lo_storage.catalogue.whole import NOT_REMEMBERED, REMEMBER, ROLE, WRITER, Remembered, new_token, remembered
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.drivers import bulk
 from pg_lo_storage.drivers.base import Sink
@@ -31,10 +31,17 @@ _COLUMNS: Final = (
     " (extract(epoch from f.created_at) * 1000000)::int8, (extract(epoch from f.modified_at) * 1000000)::int8,"
     " f.xmin::text"
 )
+# Where the entry is, whatever another session's search path is, and as which role; no role where row security decides.
+_SEEN: Final = (
+    ", (pg_identify_object('pg_catalog.pg_class'::regclass::oid, f.tableoid, 0)).identity,"
+    " case when not row_security_active(f.tableoid) then " + ROLE + " end"
+)
 _SIZE: Final = (
     "(select lo_lseek64(fd, 0, 2) + lo_close(fd) from (select lo_open(m.oid, 262144) as fd offset 0) as opened)"
 )
-_FROM: Final = " from pg_lo_storage_file as f join pg_largeobject_metadata as m on m.oid = f.loid"
+_TABLE: Final = "pg_lo_storage_file"
+_JOINED: Final = " as f join pg_largeobject_metadata as m on m.oid = f.loid"
+_FROM: Final = " from " + _TABLE + _JOINED
 _NAMED: Final = " where f.loid = %s::oid and coalesce(f.extension = %s::text, true)"
 _FOUND: Final = _FROM + _NAMED
 
@@ -44,6 +51,9 @@ class Found:
     """A file that was found; ``start`` is the whole content, or the beginning, or empty: as much as was read.
 
     Without the catalogue ``entry`` is ``None``. ``remembered`` tells later whether the atomic block has ended.
+    ``table`` is the catalogue's, with its schema: what is read later is of the same one, whatever the search path is
+    then. ``role`` is the one that the session had taken, as the setting ``role`` says it; ``None`` says that no other
+    session may see the same, and an empty one is not known.
     """
 
     database: DatabaseDriver
@@ -52,6 +62,8 @@ class Found:
     start: bytes = b""
     entry: Entry | None = None
     remembered: Remembered = NOT_REMEMBERED
+    table: LiteralString = _TABLE
+    role: str | None = ""
 
     def read(self, wanted: range) -> list[bytes]:
         """Return the ``wanted`` bytes in blocks, by one statement that begins no transaction.
@@ -69,7 +81,7 @@ class Found:
         if self.entry is None:
             self.database.stream(self.loid, wanted.start, len(wanted), take, BLOCK)
         else:
-            stream_version(self.database, self.entry, wanted.start, len(wanted), take)
+            stream_version(self.database, self.entry, wanted.start, len(wanted), take, table=self.table)
         if sum(map(len, blocks)) != len(wanted):
             message = f"large object {self.loid} was changed, replaced or deleted while it was served"
             raise LargeObjectConflict(message, oid=self.loid)
@@ -116,13 +128,17 @@ def locate(database: DatabaseDriver, loid: int, extension: str) -> Found:
     def result(rows: Rows) -> Found:
         if not rows:
             raise missing(f"{loid}{extension}", loid)
-        return Found(database, loid, cast("int", rows[0][-1]), entry=Entry.of(rows[0][:-1]))
+        *columns, size, table, role = rows[0]
+        entry = Entry.of(tuple(columns))
+        return Found(
+            database, loid, cast("int", size), entry=entry, table=_in_sql(table), role=cast("str | None", role)
+        )
 
     def without_sql() -> Found:
         entry = _entry(database, loid, extension)
         return Found(database, loid, database.size(loid) if entry.size is None else entry.size, entry=entry)
 
-    query: LiteralString = "select " + _COLUMNS + ", coalesce(f.size, " + _SIZE + ")" + _FOUND
+    query: LiteralString = "select " + _COLUMNS + ", coalesce(f.size, " + _SIZE + ")" + _SEEN + _FOUND
     return database.perform(Statement(query, (loid, extension), result, loid), without_sql)
 
 
@@ -132,13 +148,15 @@ def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start:
     :raises LargeObjectNotFound: there is no such file.
     """
     token = new_token(database)
-    more: LiteralString = REMEMBER + ", case when age(f.xmin) <= 0 then " + WRITER + " end, " + _COLUMNS
+    more: LiteralString = REMEMBER + ", case when age(f.xmin) <= 0 then " + WRITER + " end, " + _COLUMNS + _SEEN
 
     def result(rows: Rows) -> Found:
         if not rows:
             raise missing(f"{loid}{extension}", loid)
         size, data, rest = start_of(rows)
-        return Found(database, loid, size, data, Entry.of(rest[3:]), remembered(token, rest[:3]))
+        *columns, table, role = rest[3:]
+        entry, known = Entry.of(tuple(columns)), remembered(token, rest[:3])
+        return Found(database, loid, size, data, entry, known, _in_sql(table), cast("str | None", role))
 
     def without_sql() -> Found:
         while True:
@@ -154,10 +172,13 @@ def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start:
     )
 
 
-def stream_version(database: DatabaseDriver, entry: Entry, offset: int, size: int, sink: Sink) -> bool:
+def stream_version(
+    database: DatabaseDriver, entry: Entry, offset: int, size: int, sink: Sink, *, table: LiteralString = _TABLE
+) -> bool:
     """Hand ``size`` bytes at ``offset`` to ``sink``, in one statement.
 
-    Hand over nothing and return ``False`` where the file's version is no longer that of ``entry``.
+    Hand over nothing and return ``False`` where the file's version is no longer that of ``entry``, which is in
+    ``table``.
     """
 
     def without_sql() -> bool:
@@ -173,10 +194,17 @@ def stream_version(database: DatabaseDriver, entry: Entry, offset: int, size: in
     is_version = " where f.loid = %s::oid and f.xmin::text = %s::text"
     version = (entry.loid, entry.version)
     return database.perform_streaming(
-        streamed(_FROM, is_version, version, bool, oid=entry.loid, offset=offset, size=size, block=BLOCK),
+        streamed(
+            " from " + table + _JOINED, is_version, version, bool, oid=entry.loid, offset=offset, size=size, block=BLOCK
+        ),
         sink,
         without_sql,
     )
+
+
+def _in_sql(table: object) -> LiteralString:
+    """Return the table's name, which the server has quoted, for a query that has parameters."""
+    return cast("LiteralString", table).replace("%", "%%")
 
 
 def names(database: DatabaseDriver) -> list[str]:

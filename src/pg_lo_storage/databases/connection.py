@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from pg_lo_storage.databases.atomic_blocks import guarded
+from pg_lo_storage.databases.backends import METHODS, ON_INSTANCE, modules_of, prepare
 from pg_lo_storage.drivers import DriverFactory, LargeObjectDriver
 from pg_lo_storage.drivers.registry import factory_for, get_driver, load_factory
 from pg_lo_storage.exceptions import StaleLargeObject
@@ -91,15 +92,17 @@ class DatabaseConnection:
                 " another in PG_LO_STORAGE_DB_FOR_READ and PG_LO_STORAGE_DB_FOR_WRITE, or pass alias="
             )
             raise ImproperlyConfigured(message)
+        is_foreign = wrapper is not connections[self.alias]
+        # A library may read the file in a thread of its own, in the transaction of the thread that opened it.
+        if is_foreign and wrapper.connection is None:
+            message = "the connection that the file was opened on was closed, by the thread whose it is"
+            raise StaleLargeObject(message)
         # As Django does before a query, check the health, the thread, and whether a test case has blocked cursor().
-        if wrapper is not connections[self.alias]:
-            # A library may read the file in a thread of its own, in the transaction of the thread that opened it.
-            if wrapper.connection is None:
-                message = "the connection that the file was opened on was closed, by the thread whose it is"
-                raise StaleLargeObject(message)
-        elif "cursor" in vars(wrapper):
-            wrapper.cursor().close()
-        else:
+        # Asked anew each time, since instrumentation may come later; the answer for the same methods is kept.
+        if modules_of(METHODS(type(wrapper))) or not ON_INSTANCE.isdisjoint(vars(wrapper)):
+            with guarded(wrapper, None):
+                prepare(wrapper)
+        elif not is_foreign:
             wrapper.close_if_health_check_failed()
             wrapper.ensure_connection()
             wrapper.validate_thread_sharing()

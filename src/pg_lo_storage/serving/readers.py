@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from django.conf import settings
 from django.db import connections
 
+from pg_lo_storage.databases.backends import is_alike_in_threads
 from pg_lo_storage.databases.connection import DatabaseConnection
 
 if TYPE_CHECKING:
@@ -32,9 +33,16 @@ THREAD_NAME: Final = "pg_lo_storage reader"
 _LINGER: Final = 1.0  # seconds that a thread keeps its connection without work, while there are downloads
 
 
-def needs_own_connection(alias: str) -> bool:
-    """Tell whether only this thread's connection may see the file: a transaction may be open on it."""
-    return not _is_free(connections[alias])
+def needs_own_connection(alias: str, role: str | None = "") -> bool:
+    """Tell whether only this thread's connection may see the file as it was found, by a session of that role.
+
+    A transaction may be open on it; its session may have taken another role than those of other threads; or its backend
+    is not known. ``role`` is that of :class:`~pg_lo_storage.catalogue.Found`.
+    """
+    wrapper = connections[alias]
+    # Django's own: https://docs.djangoproject.com/en/stable/ref/databases/#role
+    usual = wrapper.settings_dict["OPTIONS"].get("assume_role") or "none"
+    return not (_is_free(wrapper) and is_alike_in_threads(wrapper) and role in {"", usual})
 
 
 def release_connections() -> None:

@@ -126,7 +126,7 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
                         yield block
 
     def _is_bound(self) -> bool:
-        if needs_own_connection(self._found.database.alias):
+        if needs_own_connection(self._found.database.alias, self._found.role):
             return True
         release_connections()
         return False

@@ -1,11 +1,11 @@
 """Finds a file by its name, in the first database that has it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import LiteralString, TypeAlias, TypeVar, TypeVarTuple
+from typing import LiteralString, TypeAlias, TypeVar, TypeVarTuple, cast
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import Entry, Found, missing
-from pg_lo_storage.catalogue.whole import REMEMBER, WRITER, new_token, remembered
+from pg_lo_storage.catalogue.whole import REMEMBER, ROLE, WRITER, new_token, remembered
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.references import reaches
 from pg_lo_storage.drivers import bulk, reading
@@ -73,10 +73,11 @@ def find(databases: Databases, name: StoredName, whole: int, start: int = 0) -> 
 
 def _uncatalogued(database: DatabaseDriver, loid: int, _extension: str, whole: int, start: int) -> Found:
     token = new_token(database)
-    columns: LiteralString = REMEMBER + ", " + WRITER
+    columns: LiteralString = REMEMBER + ", " + WRITER + ", " + ROLE
     statement = reading.get_start(loid, whole, start, columns, (token, token))
     size, data, known = database.perform(statement, lambda: bulk.get_start(database, loid, whole, start))
-    return Found(database, loid, size, data, remembered=remembered(token, known))
+    *marks, role = known or ("",)
+    return Found(database, loid, size, data, remembered=remembered(token, marks), role=cast("str", role))
 
 
 def locate(databases: Databases, name: str) -> Found:

@@ -1,0 +1,59 @@
+"""What a database backend does of its own when it makes a cursor, as tenants' backends, which set a search path there.
+
+Our statements go to the raw connection. Where a cursor of the backend is more than Django's own, one is made before.
+"""
+
+import functools
+import operator
+from types import FunctionType
+from typing import TYPE_CHECKING, Final
+
+from django.conf import settings
+from django.db import connections
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+__all__ = ["METHODS", "ON_INSTANCE", "is_alike_in_threads", "modules_of", "prepare"]
+
+_NAMES: Final = ("cursor", "_cursor", "create_cursor", "_prepare_cursor", "make_cursor", "make_debug_cursor")
+METHODS: Final = operator.attrgetter(*_NAMES)
+"""Returns the methods of a backend's class that make a cursor."""
+ON_INSTANCE: Final = frozenset(_NAMES)
+"""Their names: instrumentation may change them on a connection alone."""
+
+# Of these backends it is known that their cursors set the search path, and nothing else that reading depends on.
+_SET_PATH_ALONE: Final = ("django_tenants.postgresql_backend.", "django_pgschemas.postgresql.")
+# Settings by which they do more.
+_DO_MORE: Final = ("EXTRA_SET_TENANT_METHOD",)
+
+
+@functools.lru_cache(100)
+def modules_of(methods: tuple[object, ...]) -> tuple[str, ...]:
+    """Return the modules that define the methods, without Django's; an empty name where that cannot be known."""
+    # A function's globals tell where it was written, whatever a decorator says of it.
+    modules = [str(each.__globals__.get("__name__")) if type(each) is FunctionType else "" for each in methods]
+    return tuple(module for module in modules if not module.startswith("django."))
+
+
+def prepare(wrapper: "BaseDatabaseWrapper") -> None:
+    """Have the backend do what it does before a statement."""
+    # In a transaction, the connection may be another thread's.
+    wrapper.inc_thread_sharing()
+    try:
+        wrapper.cursor().close()
+    finally:
+        wrapper.dec_thread_sharing()
+
+
+def is_alike_in_threads(wrapper: "BaseDatabaseWrapper") -> bool:
+    """Tell whether every thread's connection for the alias sees the same, but for the search path.
+
+    Of a backend that is not known the answer is ``False``.
+    """
+    return (
+        wrapper.settings_dict is connections.settings.get(wrapper.alias)
+        and ON_INSTANCE.isdisjoint(vars(wrapper))
+        and all(module.startswith(_SET_PATH_ALONE) for module in modules_of(METHODS(type(wrapper))))
+        and not any(getattr(settings, name, None) for name in _DO_MORE)
+    )
