@@ -2,9 +2,9 @@
 
 Without an option it runs lint, types, the suite on each driver, and the tests without a driver; ``--matrix`` runs the
 suite on other versions of Python, Django and PostgreSQL, ``--packages`` the tests with other packages for Django,
-``--server-tools`` the group that needs vacuumlo, pg_dump, lz4 and contrib, or curl, wget, chromium and nginx,
-``--users-types`` the types that users get, several of these options all of that, and ``--only NAME`` some of it by
-name. All other arguments are passed to pytest.
+``--server-tools`` the group that needs vacuumlo, pg_dump, lz4 and contrib, or curl, wget, chromium, nginx and
+pgbouncer, ``--users-types`` the types that users get, several of these options all of that, and ``--only NAME`` some of
+it by name. All other arguments are passed to pytest.
 """
 
 import argparse
