@@ -1,7 +1,6 @@
 """A driver without SQL of its own: the catalogue's runs on Django's cursor."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import pytest
 from django.core.files.base import ContentFile
@@ -12,7 +11,6 @@ from typing_extensions import Buffer
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.databases import DatabaseDriver
-from pg_lo_storage.drivers import AccessMode, LargeObject, LargeObjectDriver, get_driver
 from pg_lo_storage.exceptions import LargeObjectPermissionDenied
 from pg_lo_storage.storage import DbFileIO, db_file_storage
 from tests.catalogue.support import entries, run, saved, uncatalogued
@@ -23,50 +21,9 @@ from tests.invoices.models import Invoice, Note
 from tests.storage.support import LARGE, content, enter, loid_of, stored
 
 
-class DriverWithoutSQL:
-    """The calls of a driver, and no more."""
-
-    sql = None
-
-    def __init__(self, raw: object) -> None:
-        self._driver = get_driver(raw)
-
-    @property
-    def in_transaction(self) -> bool:
-        return self._driver.in_transaction
-
-    def create(self, oid: int = 0) -> int:
-        return self._driver.create(oid)
-
-    def from_bytes(self, data: Buffer) -> int:
-        return self._driver.from_bytes(data)
-
-    def open(self, oid: int, mode: AccessMode) -> LargeObject:
-        return self._driver.open(oid, mode)
-
-    def unlink(self, oid: int) -> bool:
-        return self._driver.unlink(oid)
-
-    def exists(self, oid: int) -> bool:
-        return self._driver.exists(oid)
-
-    def size(self, oid: int) -> int:
-        return self._driver.size(oid)
-
-    def get(self, oid: int, offset: int, size: int) -> bytes:
-        return self._driver.get(oid, offset, size)
-
-    def put(self, oid: int, offset: int, data: Buffer) -> None:
-        self._driver.put(oid, offset, data)
-
-
-if TYPE_CHECKING:
-    _: type[LargeObjectDriver] = DriverWithoutSQL
-
-
 @pytest.fixture(autouse=True)
 def _without_sql() -> object:
-    with override_settings(PG_LO_STORAGE_DRIVER=f"{__name__}.DriverWithoutSQL"):
+    with override_settings(PG_LO_STORAGE_DRIVER="pg_lo_storage.drivers.DriverWrapper"):
         yield
 
 

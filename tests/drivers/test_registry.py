@@ -2,8 +2,10 @@
 
 import contextvars
 import importlib.metadata
+import re
 import subprocess
 import sys
+import types
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,9 +15,11 @@ from django.db import connections
 from typing_extensions import override
 
 from pg_lo_storage import drivers
+from pg_lo_storage.aio import AsyncDriverWrapper
 from pg_lo_storage.drivers import DriverNotFound, get_driver, register_driver, registry
 from pg_lo_storage.drivers.sql import SQLDriver
 from pg_lo_storage.exceptions import LargeObjectError
+from pg_lo_storage.testing import InMemoryDriver
 from tests.fixtures.connections import Connect, RawConnection
 
 BUILT_IN = {"psycopg": "Psycopg3Driver", "psycopg2": "Psycopg2Driver"}
@@ -150,11 +154,121 @@ def test_a_driver_may_be_registered_after_none_was_found() -> None:
     assert type(get_driver(Connection())) is Driver
 
 
-def test_the_later_registration_of_a_type_replaces_the_earlier() -> None:
+def test_the_later_registration_of_a_type_replaces_the_earlier_and_returns_it() -> None:
+    assert register_driver(Connection, Driver) is None
+    assert type(get_driver(Connection())) is Driver
+    assert register_driver(f"{HERE}.Connection", OtherDriver) is Driver
+    assert type(get_driver(Connection())) is OtherDriver
+    assert register_driver(Connection, DRIVER) is OtherDriver
+    assert register_driver(Connection, Driver) == DRIVER
+
+
+@pytest.fixture
+def public(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a class in the package around the module that defines it."""
+    module = types.ModuleType("public_connections")
+    vars(module)["Connection"] = Connection
+    monkeypatch.setitem(sys.modules, "public_connections", module)
+    return "public_connections.Connection"
+
+
+@pytest.mark.parametrize("connection", [Connection(), PoolConnection()])
+def test_a_class_may_be_registered_by_any_name_that_it_is_imported_by(public: str, connection: object) -> None:
+    register_driver(public, Driver)
+    assert type(get_driver(connection)) is Driver
+
+
+def test_the_names_of_a_class_are_one_registration(public: str) -> None:
+    assert register_driver(Connection, Driver) is None
+    assert register_driver(public, OtherDriver) is Driver
+    assert type(get_driver(Connection())) is OtherDriver
+    assert register_driver(f"{HERE}.Connection", ThirdDriver) is OtherDriver
+    assert type(get_driver(Connection())) is ThirdDriver
+
+
+def test_a_name_may_be_registered_before_its_class_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    register_driver("public_later.Connection", OtherDriver)
     register_driver(Connection, Driver)
     assert type(get_driver(Connection())) is Driver
-    register_driver(f"{HERE}.Connection", OtherDriver)
+    register_driver("public_later.Connection", OtherDriver)
+    module = types.ModuleType("public_later")
+    vars(module)["Connection"] = Connection
+    monkeypatch.setitem(sys.modules, "public_later", module)
+    registry.factory_for.cache_clear()
     assert type(get_driver(Connection())) is OtherDriver
+
+
+def test_an_entry_point_may_have_any_name_of_the_class(monkeypatch: pytest.MonkeyPatch, public: str) -> None:
+    install_entry_points(monkeypatch, **{public: f"{HERE}:Driver"})
+    assert type(get_driver(PoolConnection())) is Driver
+
+
+def test_a_name_that_leads_nowhere_imports_nothing_and_the_error_says_which_it_has_to_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = types.ModuleType("importing_connections")
+
+    def imports(name: str) -> None:
+        raise AssertionError(name)
+
+    vars(module)["__getattr__"] = imports
+    monkeypatch.setitem(sys.modules, "importing_connections", module)
+    register_driver("importing_connections.Connection", Driver)
+    register_driver("idlelib.run.Connection", Driver)
+    assert "idlelib.run" not in sys.modules
+    with pytest.raises(DriverNotFound, match=re.escape(f"register_driver('{HERE}.Connection', ...)")):
+        get_driver(Connection())
+    assert "idlelib.run" not in sys.modules
+
+
+class Half:
+    """Has two of a driver's members."""
+
+    sql = None
+
+    def __init__(self, connection: object) -> None:
+        self.connection = connection
+
+    def size(self, oid: int) -> int:
+        raise AssertionError(oid)
+
+
+class Forwarding(Half):
+    """Has the others by asking another."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(InMemoryDriver(), name)
+
+
+def making_none(_connection: object) -> None:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("factory", "made"), [(Half, "Half"), (f"{HERE}:Half", "Half"), (making_none, "NoneType")], ids=repr
+)
+def test_what_is_no_driver_is_refused_at_once(factory: Any, made: str) -> None:
+    told = rf"{made}, which is no LargeObjectDriver: it has no create, exists, from_bytes"
+    with pytest.raises(DriverNotFound, match=told):
+        get_driver(Connection(), driver=factory)
+    register_driver(Connection, factory)
+    with pytest.raises(DriverNotFound, match=told):
+        get_driver(Connection())
+
+
+def test_a_driver_may_have_its_members_by_asking_another() -> None:
+    register_driver(Connection, f"{HERE}.Forwarding")
+    assert type(get_driver(Connection())).__name__ == "Forwarding"
+
+
+def test_an_asynchronous_driver_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    install_entry_points(monkeypatch, **{f"{HERE}.Connection": f"{HERE}:asynchronous"})
+    with pytest.raises(DriverNotFound, match=r"asynchronous.*register_async_driver.*pg_lo_storage\.async_drivers"):
+        get_driver(Connection())
+
+
+def asynchronous(_connection: object) -> AsyncDriverWrapper:
+    return object.__new__(AsyncDriverWrapper)
 
 
 def test_the_driver_of_the_subclass_comes_first() -> None:

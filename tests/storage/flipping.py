@@ -1,11 +1,17 @@
 """A driver that stores each byte flipped, as one that encrypts does, and so has no SQL."""
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, override
 
-from pg_lo_storage.drivers import AccessMode, LargeObject, LargeObjectDriver, SQLDriver, get_driver
+from pg_lo_storage.drivers import (
+    AccessMode,
+    DriverWrapper,
+    LargeObjectDriver,
+    LargeObjectWrapper,
+    SQLDriver,
+    get_driver,
+)
 
 _FLIPPED: Final = bytes(range(255, -1, -1))
 
@@ -15,76 +21,36 @@ def flipped(data: Buffer) -> bytes:
     return bytes(data).translate(_FLIPPED)
 
 
-class FlippingDriver:
+class FlippingDriver(DriverWrapper):
     """What the server is given, and gives, is never what the caller is."""
 
-    sql = None
-
-    def __init__(self, raw: object) -> None:
-        self._driver = get_driver(raw)
-
-    @property
-    def in_transaction(self) -> bool:
-        return self._driver.in_transaction
-
-    def create(self, oid: int = 0) -> int:
-        return self._driver.create(oid)
-
+    @override
     def from_bytes(self, data: Buffer) -> int:
-        return self._driver.from_bytes(flipped(data))
+        return super().from_bytes(flipped(data))
 
-    def open(self, oid: int, mode: AccessMode) -> LargeObject:
-        return FlippingLargeObject(self._driver.open(oid, mode))
+    @override
+    def open(self, oid: int, mode: AccessMode) -> LargeObjectWrapper:
+        return FlippingLargeObject(self.wrapped.open(oid, mode))
 
-    def unlink(self, oid: int) -> bool:
-        return self._driver.unlink(oid)
-
-    def exists(self, oid: int) -> bool:
-        return self._driver.exists(oid)
-
-    def size(self, oid: int) -> int:
-        return self._driver.size(oid)
-
+    @override
     def get(self, oid: int, offset: int, size: int) -> bytes:
-        return flipped(self._driver.get(oid, offset, size))
+        return flipped(super().get(oid, offset, size))
 
+    @override
     def put(self, oid: int, offset: int, data: Buffer) -> None:
-        self._driver.put(oid, offset, flipped(data))
+        super().put(oid, offset, flipped(data))
 
 
-class FlippingLargeObject:
+class FlippingLargeObject(LargeObjectWrapper):
     """A descriptor of the same."""
 
-    def __init__(self, descriptor: LargeObject) -> None:
-        self._descriptor = descriptor
-
-    @property
-    def oid(self) -> int:
-        return self._descriptor.oid
-
+    @override
     def read(self, size: int) -> bytes:
-        return flipped(self._descriptor.read(size))
+        return flipped(super().read(size))
 
-    def chunks(self, size: int, count: int | None = None) -> Iterator[bytes]:
-        return map(flipped, self._descriptor.chunks(size, count))
-
+    @override
     def write(self, data: Buffer) -> int:
-        return self._descriptor.write(flipped(data))
-
-    def write_all(self, blocks: Iterable[Buffer]) -> int:
-        return self._descriptor.write_all(map(flipped, blocks))
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._descriptor.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._descriptor.tell()
-
-    def truncate(self, size: int) -> None:
-        self._descriptor.truncate(size)
-
-    def close(self) -> None:
-        self._descriptor.close()
+        return super().write(flipped(data))
 
 
 class _Flips(SQLDriver):
@@ -112,8 +78,3 @@ def by_inheritance(raw: object) -> LargeObjectDriver:
     kind: Any = type("Flipping", (_Flips, type(get_driver(raw))), {})
     driver: LargeObjectDriver = kind(raw)
     return driver
-
-
-if TYPE_CHECKING:
-    _: type[LargeObjectDriver] = FlippingDriver
-    __: type[LargeObject] = FlippingLargeObject

@@ -16,6 +16,7 @@ from pg_lo_storage.drivers import get_driver, registry
 from pg_lo_storage.models import StoredFile
 from pg_lo_storage.storage import DbFileIO, db_file_storage
 from pg_lo_storage.transfer import copy, lo_export, lo_import, load, save
+from pg_lo_storage.transfer import open as whole
 from tests.fixtures.connections import Connect
 from tests.invoices.models import Invoice
 from tests.storage.flipping import FlippingDriver, flipped
@@ -187,11 +188,12 @@ def test_what_is_told_of_a_file_is_of_the_bytes_that_are_given(
     assert found.entry is None or found.entry.sha256 is None
 
 
+@pytest.mark.parametrize("autocommit", [True, False])
 def test_whole_files_pass_a_driver_that_is_registered_for_what_it_wraps(
-    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autocommit: bool
 ) -> None:
     data, path = content(LARGE), tmp_path / "file"
-    raw = connect()
+    raw = connect(autocommit=autocommit)
     below = get_driver(raw)
     monkeypatch.setattr(registry, "_registered", dict[str, Any]())
     registry.register_driver(type(raw), FlippingDriver)
@@ -202,6 +204,10 @@ def test_whole_files_pass_a_driver_that_is_registered_for_what_it_wraps(
         assert path.read_bytes() == data
         for made in (oid, copy(raw, oid), lo_import(raw, path)):
             assert below.get(made, 0, LARGE + 1) == flipped(data)
+            with whole(raw, made) as file:
+                assert file.read() == data
+            below.unlink(made)
+        assert below.in_transaction is not autocommit
     finally:
         monkeypatch.undo()
         registry.factory_for.cache_clear()  # pyright: ignore[reportPrivateUsage]  # what a driver was looked for before

@@ -1,10 +1,11 @@
 """The contract of an asynchronous driver: that of :mod:`pg_lo_storage.drivers.base`, to be awaited.
 
-The protocols are structural: an implementation need not inherit from them. A type checker verifies yours if you
-assign it once::
+The protocols are structural: an implementation need not inherit from them. A type checker names what yours lacks if a
+function says that it is one::
 
     if TYPE_CHECKING:
-        _: type[AsyncLargeObjectDriver] = MyAsyncDriver
+        def _(driver: MyAsyncDriver) -> AsyncLargeObjectDriver:
+            return driver
 
 **Cancellation.** A call that is cancelled (``Task.cancel()``, :func:`asyncio.timeout`, a failing
 :class:`asyncio.TaskGroup`) ends with no result pending on the connection, however often it is cancelled. Then the
@@ -13,13 +14,14 @@ whether the server did what the call asked for.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import LiteralString, Protocol
 
 from typing_extensions import Buffer
 
 from pg_lo_storage.drivers.base import AccessMode
 
-__all__ = ["AsyncLargeObject", "AsyncLargeObjectDriver", "AsyncSQLExecutor"]
+__all__ = ["AsyncLargeObject", "AsyncLargeObjectDriver", "AsyncSQLExecutor", "AsyncTransactionalDriver"]
 
 
 class AsyncSQLExecutor(Protocol):
@@ -144,5 +146,19 @@ class AsyncLargeObjectDriver(Protocol):
         """Runs SQL that must be in one statement with the object's; ``None`` if the driver has no SQL.
 
         A driver that changes bytes has ``None``, see :attr:`LargeObjectDriver.sql`.
+        """
+        ...
+
+
+class AsyncTransactionalDriver(Protocol):
+    """What a driver may offer in addition: a transaction of its own; see :class:`TransactionalDriver`."""
+
+    __module__: str = "pg_lo_storage.aio"
+
+    def transaction(self) -> AbstractAsyncContextManager[object]:
+        """Return what begins a transaction when it is entered, commits it at the end, and rolls back after an error.
+
+        It is called where the connection is in autocommit and in no transaction. If entering it is cancelled, it leaves
+        no transaction.
         """
         ...

@@ -2,20 +2,28 @@
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Final, cast
 
 from pg_lo_storage.aio.cancellation import completed
 from pg_lo_storage.aio.sql import AsyncSQLDriver
 from pg_lo_storage.drivers.base import AccessMode
 from pg_lo_storage.drivers.queries import wait_for_append
+from pg_lo_storage.drivers.transactions import cannot_begin
 from pg_lo_storage.exceptions import NoTransactionError
 from pg_lo_storage.names import MAX_OID
 
 if TYPE_CHECKING:
-    from pg_lo_storage.aio.base import AsyncLargeObject, AsyncLargeObjectDriver
+    from pg_lo_storage.aio.base import (
+        AsyncLargeObject,
+        AsyncLargeObjectDriver,
+        AsyncSQLExecutor,
+        AsyncTransactionalDriver,
+    )
     from pg_lo_storage.io.modes import Mode
 
-__all__ = ["begins_by_itself", "is_begun", "open_large_object"]
+__all__ = ["begins_by_itself", "is_begun", "open_large_object", "transaction"]
 
 # Seconds that a cancellation waits for another task's statement to end: creating an object itself takes no time.
 _PATIENCE: Final = 1.0
@@ -79,4 +87,31 @@ async def begins_by_itself(driver: "AsyncLargeObjectDriver") -> bool:
 
 async def is_begun(driver: "AsyncLargeObjectDriver") -> bool:
     """Tell whether there is a transaction once the current statements of other tasks have ended."""
-    return await driver.is_begun() if isinstance(driver, AsyncSQLDriver) else driver.in_transaction
+    if hasattr(type(driver), "is_begun"):
+        return await cast("AsyncSQLDriver", driver).is_begun()
+    return driver.in_transaction
+
+
+def transaction(driver: "AsyncLargeObjectDriver") -> AbstractAsyncContextManager[object]:
+    """Return a transaction on a connection in autocommit; see :func:`pg_lo_storage.drivers.transactions.transaction`.
+
+    :raises NoTransactionError: the driver has no way to begin one.
+    """
+    if hasattr(type(driver), "transaction"):
+        return cast("AsyncTransactionalDriver", driver).transaction()
+    sql = driver if isinstance(driver, AsyncSQLDriver) else driver.sql
+    if sql is None:
+        raise cannot_begin(driver)
+    return _begun(sql)
+
+
+@contextlib.asynccontextmanager
+async def _begun(sql: "AsyncSQLExecutor") -> AsyncGenerator[None, None]:
+    try:
+        await sql.execute("begin")
+        yield
+    except BaseException:
+        with contextlib.suppress(Exception):  # on a lost connection
+            await completed(sql.execute("rollback"))
+        raise
+    await sql.execute("commit")

@@ -1,17 +1,30 @@
 """Which asynchronous driver serves a connection: the connection's type decides, at run time."""
 
-import itertools
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Collection
 from typing import Final, TypeAlias, cast
 
 from pg_lo_storage.aio.base import AsyncLargeObjectDriver
-from pg_lo_storage.drivers.registry import at_work_on, factories_at_work, load_factory
+from pg_lo_storage.drivers.naming import dotted, found, register
+from pg_lo_storage.drivers.registry import (
+    AT_WORK,
+    at_work_on,
+    entry_points,
+    factories_at_work,
+    factory_for,
+    lacking_in,
+    load_factory,
+)
+from pg_lo_storage.drivers.sql import SQLDriver
+from pg_lo_storage.drivers.wrapper import DriverWrapper
 from pg_lo_storage.exceptions import DriverNotFound
 
-__all__ = ["AsyncDriverFactory", "find_async_driver", "get_async_driver", "register_async_driver"]
+__all__ = ["AsyncDriverFactory", "factory_for_async", "find_async_driver", "get_async_driver", "register_async_driver"]
 
 AsyncDriverFactory: TypeAlias = Callable[..., AsyncLargeObjectDriver]
 """Takes a connection and returns its driver; usually the driver's class."""
+
+ENTRY_POINTS: Final = "pg_lo_storage.async_drivers"
 
 _BUILT_IN: Final[dict[str, AsyncDriverFactory | str]] = {
     "psycopg.AsyncConnection": "pg_lo_storage.aio.psycopg3.Psycopg3AsyncDriver",
@@ -19,46 +32,87 @@ _BUILT_IN: Final[dict[str, AsyncDriverFactory | str]] = {
 _registered: dict[str, AsyncDriverFactory | str] = {}
 
 
-def register_async_driver(connection_type: type | str, factory: AsyncDriverFactory | str) -> None:
+def register_async_driver(
+    connection_type: type | str, factory: AsyncDriverFactory | str
+) -> AsyncDriverFactory | str | None:
     """Have ``factory`` serve connections of that type and its subclasses, before any other driver.
 
-    Either may be a dotted name, so that nothing is imported until such a connection appears. A later call for
-    the same type replaces the earlier one. A factory that asks :func:`get_async_driver` for its own connection, to wrap
-    that driver, gets the next one.
+    Names, what is returned, and wrappers are as in :func:`register_driver`; a factory that asks
+    :func:`get_async_driver` for its own connection gets the next one.
     """
-    _registered[connection_type if isinstance(connection_type, str) else _dotted(connection_type)] = factory
+    replaced = register(_registered, connection_type, factory)
+    factory_for_async.cache_clear()
+    return replaced
 
 
 def get_async_driver(connection: object) -> AsyncLargeObjectDriver:
-    """Return the driver of an asynchronous connection: what was registered for it, or the one for psycopg 3.
+    """Return the driver of an asynchronous connection.
 
-    :raises DriverNotFound: there is none, or it cannot be imported.
+    It is looked for in this order: :func:`register_async_driver`; entry points of the group
+    ``pg_lo_storage.async_drivers``, whose names are dotted connection classes; the driver for psycopg 3.
+
+    :raises DriverNotFound: there is none, or it cannot be imported, or what it makes is no asynchronous driver.
     """
     if (driver := find_async_driver(connection)) is not None:
         return driver
-    known = ", ".join({**_BUILT_IN, **_registered})
+    kind: type = connection.__class__
+    known = ", ".join({**_BUILT_IN, **entry_points(ENTRY_POINTS), **_registered})
     message = (
-        f"no asynchronous driver serves connections of type {_dotted(connection.__class__)!r}; known are {known}."
+        f"no asynchronous driver serves connections of type {dotted(kind)!r}; known are {known}."
         " Pass a psycopg.AsyncConnection (install 'pg-lo-storage[psycopg]'), or name your own driver with"
-        " register_async_driver()"
+        f" register_async_driver({dotted(kind)!r}, ...)"
+    )
+    try:
+        blocking = factory_for(kind)
+    except DriverNotFound:
+        raise DriverNotFound(message) from None
+    message += (
+        f"; {blocking!r} is registered among the drivers whose calls are not awaited: an asynchronous one is for"
+        f" register_async_driver(), or an entry point of the group {ENTRY_POINTS!r}"
     )
     raise DriverNotFound(message)
 
 
 def find_async_driver(connection: object) -> AsyncLargeObjectDriver | None:
-    """Return the driver of an asynchronous connection; ``None`` for all else."""
-    at_work = factories_at_work(connection)
+    """Return the driver of an asynchronous connection; ``None`` for all else.
+
+    :raises DriverNotFound: it cannot be imported, or what it makes is no asynchronous driver.
+    """
     # __class__, not type(): a tracing proxy there names the class of its connection.
-    for base, known in itertools.product(connection.__class__.__mro__, (_registered, _BUILT_IN)):
-        if (factory := known.get(_dotted(base))) is not None:
-            # A dotted name has no type: its protocol is that of the function that registered it.
-            loaded = cast("AsyncDriverFactory", load_factory(factory)) if isinstance(factory, str) else factory
-            if loaded in at_work:
-                continue
-            with at_work_on(connection, loaded):
-                return loaded(connection)
+    kind: type = connection.__class__
+    at_work = factories_at_work(connection) if AT_WORK.get() else ()
+    factory = _find_factory(kind, besides=at_work) if at_work else factory_for_async(kind)
+    if factory is None:
+        return None
+    with at_work_on(connection, factory):
+        made = factory(connection)
+    if (reason := _why_no_driver(made)) is not None:
+        message = f"{factory!r} makes a {dotted(type(made))}, which is no AsyncLargeObjectDriver: {reason}"
+        raise DriverNotFound(message)
+    return made
+
+
+@functools.cache
+def factory_for_async(kind: type) -> AsyncDriverFactory | None:
+    """Return the driver factory for connections of that type, ``None`` for those that are not asynchronous."""
+    return _find_factory(kind)
+
+
+def _find_factory(kind: type, besides: Collection[Callable[..., object]] = ()) -> AsyncDriverFactory | None:
+    for factories in (_registered, entry_points(ENTRY_POINTS), _BUILT_IN):
+        for base in kind.__mro__:
+            if (known := found(factories, base)) is not None:
+                # A dotted name has no type: its protocol is that of the function that registered it.
+                factory = cast("AsyncDriverFactory", load_factory(known)) if isinstance(known, str) else known
+                if factory not in besides:
+                    return factory
     return None
 
 
-def _dotted(cls: type) -> str:
-    return f"{cls.__module__}.{cls.__qualname__}"
+def _why_no_driver(made: object) -> str | None:
+    if lacking := lacking_in(type(made), AsyncLargeObjectDriver, made):
+        return f"it has no {', '.join(lacking)}"
+    # Of others a class does not tell: also a function that is no "async def" may return what is awaited.
+    if isinstance(made, SQLDriver | DriverWrapper):
+        return "its calls are not awaited, so it is for register_driver(), or an entry point of 'pg_lo_storage.drivers'"
+    return None

@@ -4,6 +4,7 @@ Those that ask the databases are in :mod:`pg_lo_storage.checks.server`; ``migrat
 """
 
 import importlib
+import inspect
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
@@ -12,7 +13,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
-from typing_extensions import get_protocol_members
+from typing_extensions import is_protocol
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.checks.packages import check_packages
@@ -21,8 +22,8 @@ from pg_lo_storage.checks.storages import configured_storages
 from pg_lo_storage.databases import db_for_read, db_for_write
 from pg_lo_storage.databases.file_fields import concrete, stored_fields, write_alias_of
 from pg_lo_storage.databases.references import referring_field, referring_paths
-from pg_lo_storage.drivers import DriverNotFound, LargeObjectDriver
-from pg_lo_storage.drivers.registry import load_factory
+from pg_lo_storage.drivers import DriverNotFound
+from pg_lo_storage.drivers.registry import load_factory, why_no_driver
 from pg_lo_storage.names import MAX_OID
 
 if TYPE_CHECKING:
@@ -122,9 +123,12 @@ def _problem_with(driver: object) -> str | None:
         return f"cannot be used: {error}"
     if not callable(factory):
         return f"names {factory!r}, which makes no driver: it cannot be called"
-    # What a function makes, only a call can tell.
-    lacking = sorted(get_protocol_members(LargeObjectDriver) - set(dir(factory))) if isinstance(factory, type) else []
-    return f"names a class without {', '.join(lacking)}, so no LargeObjectDriver" if lacking else None
+    if not isinstance(factory, type):
+        return None  # what a function makes, only a call can tell
+    if inspect.isabstract(factory) or is_protocol(factory):
+        return f"names {factory.__name__}, an abstract class: name a driver that is made of it"
+    reason = why_no_driver(factory)
+    return f"names {factory.__name__}, which is no LargeObjectDriver: {reason}" if reason else None
 
 
 def _check_references() -> Iterator[checks.CheckMessage]:

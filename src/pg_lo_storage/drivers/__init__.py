@@ -2,9 +2,21 @@
 
 from typing import TYPE_CHECKING
 
-from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode, LargeObject, LargeObjectDriver, SQLExecutor
+from pg_lo_storage.drivers.base import (
+    MAX_SIZE,
+    AccessMode,
+    LargeObject,
+    LargeObjectDriver,
+    Sink,
+    SQLExecutor,
+    StreamingDriver,
+    StreamingLargeObject,
+    TransactionalDriver,
+)
+from pg_lo_storage.drivers.lazy import leave_out_missing
 from pg_lo_storage.drivers.registry import DriverFactory, get_driver, load_factory, register_driver
 from pg_lo_storage.drivers.sql import SQLDriver
+from pg_lo_storage.drivers.wrapper import DriverWrapper, LargeObjectWrapper
 from pg_lo_storage.exceptions import DriverNotFound
 
 if TYPE_CHECKING:
@@ -16,15 +28,22 @@ __all__ = [
     "AccessMode",
     "DriverFactory",
     "DriverNotFound",
+    "DriverWrapper",
     "LargeObject",
     "LargeObjectDriver",
+    "LargeObjectWrapper",
     "Psycopg2Driver",
     "Psycopg3Driver",
     "SQLDriver",
     "SQLExecutor",
+    "Sink",
+    "StreamingDriver",
+    "StreamingLargeObject",
+    "TransactionalDriver",
     "get_driver",
     "register_driver",
 ]
+leave_out_missing(__all__, {"Psycopg2Driver": "psycopg2", "Psycopg3Driver": "psycopg"})
 
 # Loaded on first use: importing the package needs neither psycopg nor psycopg2.
 _LAZY = {

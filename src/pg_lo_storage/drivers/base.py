@@ -1,16 +1,18 @@
 """The contract of a driver: what the rest of the package asks of one database connection.
 
-The protocols are structural: an implementation need not inherit from them. A type checker verifies yours if you
-assign it once::
+The protocols are structural: an implementation need not inherit from them. A type checker names what yours lacks if a
+function says that it is one::
 
     if TYPE_CHECKING:
-        _: type[LargeObjectDriver] = MyDriver
+        def _(driver: MyDriver) -> LargeObjectDriver:
+            return driver
 
 PostgreSQL's side: https://www.postgresql.org/docs/current/largeobjects.html
 """
 
 import enum
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Final, LiteralString, Protocol, TypeAlias
 
 from typing_extensions import Buffer
@@ -25,6 +27,7 @@ __all__ = [
     "Sink",
     "StreamingDriver",
     "StreamingLargeObject",
+    "TransactionalDriver",
 ]
 
 MAX_SIZE: Final = (2**31 - 1) * 2048
@@ -183,6 +186,22 @@ class LargeObjectDriver(Protocol):
         ...
 
 
+class TransactionalDriver(Protocol):
+    """What a driver may offer in addition to :class:`LargeObjectDriver`: a transaction of its own.
+
+    It is looked for in the driver's class. A driver that has SQL needs it not: ``BEGIN`` is sent by that.
+    """
+
+    __module__: str = "pg_lo_storage.drivers"
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """Return what begins a transaction when it is entered, commits it at the end, and rolls back after an error.
+
+        It is called where the connection is in autocommit and in no transaction.
+        """
+        ...
+
+
 Sink: TypeAlias = Callable[[Buffer], object]
 """Takes blocks while a statement runs, as the ``write`` of a file does; it must not use the connection."""
 
@@ -192,6 +211,8 @@ class StreamingDriver(Protocol):
 
     It is looked for in the driver's class: what ``__getattr__`` passes on would read past a wrapper's own methods.
     """
+
+    __module__: str = "pg_lo_storage.drivers"
 
     def stream(self, oid: int, offset: int, size: int, sink: Sink, block: int) -> int:
         """Hand ``size`` bytes at ``offset``, fewer only at the end, to ``sink`` in blocks of ``block`` bytes.
@@ -207,6 +228,8 @@ class StreamingLargeObject(Protocol):
 
     It is looked for in the descriptor's class.
     """
+
+    __module__: str = "pg_lo_storage.drivers"
 
     def stream(self, size: int, sink: Sink) -> int:
         """Hand the next ``size`` bytes, fewer only at the end, to ``sink``; see :meth:`StreamingDriver.stream`."""

@@ -3,6 +3,7 @@
 import functools
 import importlib
 import importlib.metadata
+import inspect
 import operator
 from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
@@ -10,18 +11,24 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 
+from typing_extensions import get_protocol_members
+
 from pg_lo_storage.drivers.base import LargeObjectDriver
+from pg_lo_storage.drivers.naming import dotted, found, register
 from pg_lo_storage.exceptions import DriverNotFound
 
 __all__ = [
     "AT_WORK",
     "DriverFactory",
     "at_work_on",
+    "entry_points",
     "factories_at_work",
     "factory_for",
     "get_driver",
+    "lacking_in",
     "load_factory",
     "register_driver",
+    "why_no_driver",
 ]
 
 DriverFactory: TypeAlias = Callable[..., LargeObjectDriver]
@@ -35,6 +42,7 @@ _BUILT_IN: Final = {
     "pg_lo_storage.testing.InMemoryConnection": "pg_lo_storage.testing.memory.driver.InMemoryDriver",
 }
 _DJANGO: Final = {"django.db.backends.base.base.BaseDatabaseWrapper", "django.utils.connection.ConnectionProxy"}
+_CALLS: Final = get_protocol_members(LargeObjectDriver)
 _registered: dict[str, DriverFactory | str] = {}
 
 
@@ -51,15 +59,17 @@ AT_WORK: Final = ContextVar[tuple[_Working, ...]]("AT_WORK", default=())
 """The factories that are making drivers, outermost first."""
 
 
-def register_driver(connection_type: type | str, factory: DriverFactory | str) -> None:
+def register_driver(connection_type: type | str, factory: DriverFactory | str) -> DriverFactory | str | None:
     """Have ``factory`` serve connections of that type and its subclasses, before any other driver.
 
-    Either may be a dotted name, so that nothing is imported until such a connection appears. A later call for
-    the same type replaces the earlier one. A factory that asks :func:`get_driver` for its own connection, to wrap that
-    driver, gets the next one.
+    Either may be a dotted name, so that nothing is imported until such a connection appears. A connection's class has
+    the name that its module gives it, and any other by which it is found in a module that was imported. A later call
+    for the same type replaces the earlier one: the result is the factory that was registered before, or ``None``. A
+    factory that asks :func:`get_driver` for its own connection, to wrap that driver, gets the next one.
     """
-    _registered[connection_type if isinstance(connection_type, str) else _dotted(connection_type)] = factory
+    replaced = register(_registered, connection_type, factory)
     factory_for.cache_clear()
+    return replaced
 
 
 def get_driver(connection: object, *, driver: DriverFactory | str | None = None) -> LargeObjectDriver:
@@ -68,7 +78,8 @@ def get_driver(connection: object, *, driver: DriverFactory | str | None = None)
     It is looked for in this order: ``driver``, a factory or its dotted name; :func:`register_driver`; entry points of
     the group ``pg_lo_storage.drivers``, whose names are dotted connection classes; the built-in drivers.
 
-    :raises DriverNotFound: none of these serves the connection, or the one that does cannot be imported.
+    :raises DriverNotFound: none of these serves the connection, or the one that does cannot be imported, or makes what
+        is no driver.
     """
     if driver is not None:
         factory = load_factory(driver)
@@ -78,7 +89,38 @@ def get_driver(connection: object, *, driver: DriverFactory | str | None = None)
         at_work = factories_at_work(connection) if AT_WORK.get() else ()
         factory = _find_factory(connection_type, besides=at_work) if at_work else factory_for(connection_type)
     with at_work_on(connection, factory):
-        return factory(connection)
+        made = factory(connection)
+    if (reason := why_no_driver(type(made), made)) is not None:
+        message = f"{factory!r} makes a {dotted(type(made))}, which is no LargeObjectDriver: {reason}"
+        raise DriverNotFound(message)
+    return made
+
+
+def why_no_driver(kind: type, made: object = None) -> str | None:
+    """Return why what is of this type is no driver; ``None`` where nothing speaks against."""
+    if lacking := lacking_in(kind, LargeObjectDriver, made):
+        return f"it has no {', '.join(lacking)}"
+    if _is_awaited(kind):
+        return (
+            "it is asynchronous, so it is for register_async_driver(), or an entry point of the group"
+            " 'pg_lo_storage.async_drivers'"
+        )
+    return None
+
+
+def lacking_in(kind: type, protocol: type, made: object = None) -> list[str]:
+    """Return the members of a protocol that neither the class has nor, where it is given, its object."""
+    return [name for name in _lacking_in_class(kind, protocol) if not hasattr(made, name)]
+
+
+@functools.cache
+def _lacking_in_class(kind: type, protocol: type) -> list[str]:
+    return sorted(get_protocol_members(protocol) - set(dir(kind)))
+
+
+@functools.cache
+def _is_awaited(kind: type) -> bool:
+    return any(inspect.iscoroutinefunction(getattr(kind, name, None)) for name in _CALLS)
 
 
 @contextmanager
@@ -123,16 +165,16 @@ def factory_for(connection_type: type) -> DriverFactory:
 
 
 def _find_factory(connection_type: type, besides: Collection[Callable[..., object]] = ()) -> DriverFactory:
-    bases = [_dotted(base) for base in connection_type.__mro__]
     tried: list[str] = []
     for source, factories in sources():
-        for name in bases:
-            if name in factories and (factory := load_factory(factories[name])) not in besides:
+        for base in connection_type.__mro__:
+            known = found(factories, base)
+            if known is not None and (factory := load_factory(known)) not in besides:
                 return factory
         tried.append(f"{source}: {', '.join(factories) or 'none'}")
     message = (
-        f"no driver serves connections of type {_dotted(connection_type)!r}; known are, by {'; by '.join(tried)}."
-        f" {_hint(bases)}"
+        f"no driver serves connections of type {dotted(connection_type)!r}; known are, by {'; by '.join(tried)}."
+        f" {_hint([dotted(base) for base in connection_type.__mro__])}"
     )
     raise DriverNotFound(message)
 
@@ -140,10 +182,15 @@ def _find_factory(connection_type: type, besides: Collection[Callable[..., objec
 def sources() -> Iterator[tuple[str, dict[str, DriverFactory | str]]]:
     """Yield the places where drivers are looked for, in order, each with its factories by connection class."""
     yield "register_driver", _registered
-    points = importlib.metadata.entry_points(group=ENTRY_POINTS)
-    # An entry point's value may end in "[extra]", which is of no use here.
-    yield "entry points", {point.name: point.value.partition("[")[0].strip() for point in points}
+    yield "entry points", {**entry_points(ENTRY_POINTS)}
     yield "the package itself", dict(_BUILT_IN)
+
+
+def entry_points(group: str) -> dict[str, str]:
+    """Return the dotted names of the factories that packages offer, by connection class."""
+    points = importlib.metadata.entry_points(group=group)
+    # An entry point's value may end in "[extra]", which is of no use here.
+    return {point.name: point.value.partition("[")[0].strip() for point in points}
 
 
 def _hint(bases: list[str]) -> str:
@@ -153,9 +200,6 @@ def _hint(bases: list[str]) -> str:
         return "An asynchronous connection needs an asynchronous driver; open a psycopg.Connection for this one"
     return (
         "Pass a psycopg.Connection (install 'pg-lo-storage[psycopg]') or a psycopg2 connection"
-        " (install 'pg-lo-storage[psycopg2]'), or name your own driver with register_driver() or driver="
+        f" (install 'pg-lo-storage[psycopg2]'), or name your own driver with register_driver({bases[0]!r}, ...) or"
+        " driver="
     )
-
-
-def _dotted(cls: type) -> str:
-    return f"{cls.__module__}.{cls.__qualname__}"

@@ -9,6 +9,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING
 
+from pg_lo_storage.drivers.lazy import leave_out_missing
 from pg_lo_storage.testing.memory import InMemoryConnection, InMemoryDriver, InMemoryError, InMemoryServer
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _LAZY = {
     **dict.fromkeys(("DriverConformance", "OpenSession", "Session"), _KIT),
     **dict.fromkeys(("AsyncDriverConformance", "AsyncSession", "OpenAsyncSession"), f"{_KIT}.asynchronous"),
 }
+leave_out_missing(__all__, dict.fromkeys(_LAZY, "pytest"))
 
 
 def __getattr__(name: str) -> object:

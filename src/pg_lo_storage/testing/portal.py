@@ -1,14 +1,16 @@
 """Asynchronous drivers called from ordinary code: an event loop in a thread, and a driver that waits for it."""
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, LiteralString, Self, TypeVar
 
 from typing_extensions import Buffer
 
 from pg_lo_storage.aio.base import AsyncLargeObject, AsyncLargeObjectDriver, AsyncSQLExecutor
+from pg_lo_storage.aio.opening import transaction
 from pg_lo_storage.drivers.base import AccessMode
 
 if TYPE_CHECKING:
@@ -154,6 +156,18 @@ class BlockingDriver:
     def sql(self) -> BlockingExecutor | None:
         """See :attr:`LargeObjectDriver.sql`."""
         return None if self.awaited.sql is None else BlockingExecutor(self.portal, self.awaited.sql)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Generator[None]:
+        """See :meth:`TransactionalDriver.transaction`."""
+        begun = transaction(self.awaited)
+        self._call(begun.__aenter__())
+        try:
+            yield
+        except BaseException as error:
+            self._call(begun.__aexit__(type(error), error, error.__traceback__))
+            raise
+        self._call(begun.__aexit__(None, None, None))
 
 
 async def _next(blocks: AsyncIterator[bytes]) -> bytes | None:

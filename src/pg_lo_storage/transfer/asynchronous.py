@@ -5,7 +5,7 @@ import contextlib
 import operator
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,7 +14,7 @@ from typing_extensions import Buffer
 from pg_lo_storage.aio.base import AsyncLargeObjectDriver
 from pg_lo_storage.aio.cancellation import completed
 from pg_lo_storage.aio.io import AsyncLargeObjectIO
-from pg_lo_storage.aio.opening import begins_by_itself
+from pg_lo_storage.aio.opening import begins_by_itself, transaction
 from pg_lo_storage.aio.sql import AsyncSQLDriver
 from pg_lo_storage.drivers.base import MAX_BLOCK, AccessMode
 from pg_lo_storage.drivers.values import BLOCK
@@ -103,24 +103,32 @@ async def unit(driver: AsyncLargeObjectDriver) -> AsyncGenerator[list[int], None
     was created. A cancellation is such a failure, up to and including the COMMIT.
     """
     created: list[int] = []
-    if driver.sql is None or await begins_by_itself(driver):
+    if await begins_by_itself(driver):
         try:
             yield created
         except BaseException:
             await _unlink(driver, created)
             raise
         return
+    begun = transaction(driver)
+    await begun.__aenter__()
     try:
-        await driver.sql.execute("begin")
         yield created
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(Exception):
-            await completed(driver.sql.execute("rollback"))
+            await completed(_exited(begun, error))
         raise
-    _, cancellation = await completed(driver.sql.execute("commit"))
+    _, cancellation = await completed(_exited(begun))
     if cancellation is not None:
         await _unlink(driver, created)
         raise cancellation
+
+
+async def _exited(begun: AbstractAsyncContextManager[object], error: BaseException | None = None) -> None:
+    if error is None:
+        await begun.__aexit__(None, None, None)
+    else:
+        await begun.__aexit__(type(error), error, error.__traceback__)
 
 
 async def _created(driver: AsyncLargeObjectDriver, created: list[int]) -> int:

@@ -15,7 +15,7 @@ from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE, AccessMode, LargeObj
 from pg_lo_storage.drivers.bulk import stream_descriptor
 from pg_lo_storage.drivers.guarded import GuardedDescriptor
 from pg_lo_storage.drivers.sql import SQLDriver
-from pg_lo_storage.drivers.transactions import begins_by_itself
+from pg_lo_storage.drivers.transactions import begins_by_itself, transaction
 from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.io import LargeObjectIO
 from pg_lo_storage.transfer.content import Content, blocks_of
@@ -99,24 +99,18 @@ def unit(driver: LargeObjectDriver) -> Generator[list[int]]:
     was created.
     """
     created: list[int] = []
-    if driver.sql is None or begins_by_itself(driver):
-        try:
+    if not begins_by_itself(driver):
+        with transaction(driver):
             yield created
-        except BaseException:
-            for oid in created:
-                # Where the transaction has failed, or the connection is lost, the object is gone as well.
-                with contextlib.suppress(Exception):
-                    driver.unlink(oid)
-            raise
         return
-    driver.sql.execute("begin")
     try:
         yield created
     except BaseException:
-        with contextlib.suppress(Exception):
-            driver.sql.execute("rollback")
+        for oid in created:
+            # Where the transaction has failed, or the connection is lost, the object is gone as well.
+            with contextlib.suppress(Exception):
+                driver.unlink(oid)
         raise
-    driver.sql.execute("commit")
 
 
 def _copy_in_server(driver: SQLDriver, oid: int, created: list[int]) -> int:

@@ -7,15 +7,14 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final, LiteralString, Protocol, TypeAlias
 
 from typing_extensions import override
 
 from pg_lo_storage.drivers.base import LargeObjectDriver, SQLExecutor
 from pg_lo_storage.drivers.registry import get_driver
-from pg_lo_storage.drivers.transactions import begins_by_itself
-from pg_lo_storage.exceptions import NoTransactionError
+from pg_lo_storage.drivers.transactions import begins_by_itself, transaction
 
 __all__ = ["Connection", "ConnectionSession", "End", "OwnSession", "Session", "sql_of"]
 
@@ -59,7 +58,7 @@ class Session(abc.ABC):
         With autocommit off the connection begins a transaction itself, which the caller ends; with ``whole`` the result
         ends it.
 
-        :raises NoTransactionError: the connection is in autocommit, and its driver has no SQL.
+        :raises NoTransactionError: the connection is in autocommit, and its driver has no way to begin a transaction.
         """
 
     @property
@@ -127,13 +126,7 @@ class ConnectionSession(Session):
         connection, driver = self.connection, self.driver
         if not driver.in_transaction:
             if not begins_by_itself(driver):
-                if driver.sql is None:
-                    message = (
-                        f"this takes a transaction, and {type(driver).__name__} has no SQL to begin one: turn the"
-                        " connection's autocommit off"
-                    )
-                    raise NoTransactionError(message)
-                return _Statements(driver.sql, "begin", ("commit",), ("rollback",))
+                return _entered(transaction(driver))
             if whole:
                 return lambda keep: connection.commit() if keep else connection.rollback()
         if driver.sql is None and not whole:
@@ -207,8 +200,23 @@ def sql_of(driver: LargeObjectDriver) -> SQLExecutor:
     return driver.sql
 
 
+def _entered(begun: AbstractContextManager[object]) -> End:
+    """Begin a transaction; return what ends it."""
+    begun.__enter__()
+
+    def end(keep: bool) -> None:
+        if keep:
+            begun.__exit__(None, None, None)
+            return
+        # If the connection is lost, all is undone, and the error that led here is the one to raise.
+        with contextlib.suppress(Exception):
+            begun.__exit__(RuntimeError, RuntimeError("what the transaction was for has failed"), None)
+
+    return end
+
+
 class _Statements:
-    """A transaction or savepoint, begun by one statement and ended by others."""
+    """A savepoint, begun by one statement and ended by others."""
 
     def __init__(
         self,

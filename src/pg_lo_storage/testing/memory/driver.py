@@ -50,6 +50,17 @@ class InMemoryDriver:
         """There is none."""
         return
 
+    @contextlib.contextmanager
+    def transaction(self) -> Generator[None]:
+        """See :meth:`TransactionalDriver.transaction`."""
+        self.connection.begin()
+        try:
+            yield
+        except BaseException:
+            self.connection.rollback()
+            raise
+        self.connection.commit()
+
     def create(self, oid: int = 0) -> int:
         """See :meth:`LargeObjectDriver.create`."""
         if oid:
@@ -236,5 +247,6 @@ def _check_length(size: int) -> None:
 
 
 if TYPE_CHECKING:
-    _driver: type[LargeObjectDriver] = InMemoryDriver
-    _large_object: type[LargeObject] = InMemoryLargeObject
+
+    def _(driver: InMemoryDriver, descriptor: InMemoryLargeObject) -> tuple[LargeObjectDriver, LargeObject]:
+        return driver, descriptor
