@@ -11,6 +11,7 @@ class Connection(Protocol):
     """What a session uses of a connection of either driver."""
 
     async def execute(self, query: LiteralString, /) -> object: ...
+    async def close(self) -> None: ...
 
 
 class RawAsyncSession(Generic[A]):
@@ -39,6 +40,9 @@ class RawAsyncSession(Generic[A]):
 
     async def release(self, name: str) -> None:
         await self._within("release", name)
+
+    async def close(self) -> None:
+        await self.connection.close()
 
     async def _within(self, statement: LiteralString, name: str) -> None:
         # Through the driver, which begins the transaction where the connection does not.

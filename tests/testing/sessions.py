@@ -20,6 +20,7 @@ class InMemorySession:
         self.savepoint = connection.savepoint
         self.rollback_to = connection.rollback_to
         self.release = connection.release
+        self.close = connection.close
 
 
 class RawSession(Generic[D]):
@@ -48,6 +49,9 @@ class RawSession(Generic[D]):
 
     def release(self, name: str) -> None:
         self._execute(f"release {name}")
+
+    def close(self) -> None:
+        self.connection.close()
 
     def _end(self, statement: str) -> None:
         # Neither driver's own methods end what an explicit BEGIN began under autocommit.

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, LiteralString, Self, TypeVar
 
@@ -157,10 +158,12 @@ class BlockingDriver:
         """See :attr:`LargeObjectDriver.sql`."""
         return None if self.awaited.sql is None else BlockingExecutor(self.portal, self.awaited.sql)
 
-    @contextlib.contextmanager
-    def transaction(self) -> Generator[None]:
+    def transaction(self) -> AbstractContextManager[object]:
         """See :meth:`TransactionalDriver.transaction`."""
-        begun = transaction(self.awaited)
+        return self._entered(transaction(self.awaited))
+
+    @contextlib.contextmanager
+    def _entered(self, begun: AbstractAsyncContextManager[object]) -> Generator[None]:
         self._call(begun.__aenter__())
         try:
             yield

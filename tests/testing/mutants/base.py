@@ -60,6 +60,8 @@ class MutantDriver:
         self.releases = 0
         self.rollbacks_to = 0
         self.busy = False
+        self.failed = False
+        self.state_at_close: bool | None = None
         self.opened: list[MutantObject] = []
 
     def create(self, oid: int = 0) -> int:
@@ -112,15 +114,23 @@ class MutantSession:
 
     def rollback(self) -> None:
         self.driver.transactions_over += 1
+        self.driver.failed = False
         self._session.rollback()
 
     def rollback_to(self, name: str) -> None:
         self.driver.rollbacks_to += 1
+        self.driver.failed = False
         self._session.rollback_to(name)
 
     def release(self, name: str) -> None:
         self.driver.releases += 1
+        self.driver.failed = True
         self._session.release(name)
+        self.driver.failed = False
+
+    def close(self) -> None:
+        self.driver.state_at_close = self.driver.inner.in_transaction
+        self._session.close()
 
 
 @dataclass(frozen=True)

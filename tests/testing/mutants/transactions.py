@@ -1,11 +1,12 @@
 """Drivers that are wrong about transactions, snapshots, pending results and what aborts."""
 
-from collections.abc import Iterable, Iterator
+import contextlib
+from collections.abc import Generator, Iterable, Iterator
 
 from typing_extensions import Buffer, override
 
 from pg_lo_storage.drivers import AccessMode, LargeObject
-from pg_lo_storage.exceptions import LargeObjectExists, LargeObjectNotFound, NoTransactionError
+from pg_lo_storage.exceptions import LargeObjectExists, LargeObjectNotFound, NoTransactionError, StaleLargeObject
 from tests.testing.mutants.base import MutantDriver, MutantObject, abort, mutant
 
 
@@ -101,6 +102,94 @@ class InTransactionOverlooksBegin(MutantDriver):
         return not self.autocommit and super().in_transaction
 
 
+class InTransactionOverlooksAFailedOne(MutantDriver):
+    @property
+    @override
+    def in_transaction(self) -> bool:
+        return not self.failed and super().in_transaction
+
+
+class StaleInAFailedTransaction(MutantObject):
+    @override
+    def read(self, size: int) -> bytes:
+        if self.driver.failed:
+            message = "taken for over"
+            raise StaleLargeObject(message, oid=self.oid)
+        return super().read(size)
+
+
+class NoTransactionAfterTheRollbackToASavepoint(MutantDriver):
+    @property
+    @override
+    def in_transaction(self) -> bool:
+        return super().in_transaction and not self.rollbacks_to
+
+
+class InTransactionOnceClosed(MutantDriver):
+    @property
+    @override
+    def in_transaction(self) -> bool:
+        return super().in_transaction if self.state_at_close is None else self.state_at_close
+
+
+class InFailedTransactionOnceClosed(MutantDriver):
+    @property
+    @override
+    def in_transaction(self) -> bool:
+        return super().in_transaction or (self.failed and self.state_at_close is not None)
+
+
+class OwnTransaction(MutantDriver):
+    """Begins and ends transactions by its session."""
+
+    @property
+    @override
+    def sql(self) -> None:
+        return None
+
+    @contextlib.contextmanager
+    def transaction(self) -> Generator[None]:
+        self.session.begin()
+        try:
+            yield
+        except Exception:
+            self.end(kept=False)
+            raise
+        self.end(kept=True)
+
+    def end(self, *, kept: bool) -> None:
+        if kept:
+            self.session.commit()
+        else:
+            self.session.rollback()
+
+
+class OwnTransactionIsNotBegun(OwnTransaction):
+    @override
+    @contextlib.contextmanager
+    def transaction(self) -> Generator[None]:
+        yield
+
+
+class OwnTransactionKeepsWhatFailed(OwnTransaction):
+    @override
+    def end(self, *, kept: bool) -> None:
+        super().end(kept=True)
+
+
+class OwnTransactionIsNotCommitted(OwnTransaction):
+    @override
+    def end(self, *, kept: bool) -> None:
+        super().end(kept=False)
+
+
+class OwnTransactionIsLeftOpen(OwnTransaction):
+    @override
+    def end(self, *, kept: bool) -> None:
+        if not kept:
+            super().end(kept=False)
+
+
 class FromBytesCommits(MutantDriver):
     @override
     def from_bytes(self, data: Buffer) -> int:
@@ -165,6 +254,8 @@ class OpensAtTheEnd(MutantDriver):
 
 
 AUTOCOMMIT = "test_open_needs_a_transaction_where_autocommit_is_on"
+FAILED = "test_a_failed_transaction_is_one_until_it_is_rolled_back"
+OWN = "test_a_transaction_of_the_drivers_own"
 SNAPSHOT = "test_reading_keeps_the_snapshot_of_the_opening_while"
 
 MUTANTS = [
@@ -175,6 +266,19 @@ MUTANTS = [
     mutant("open needs an earlier statement", OpenNeedsAnEarlierStatement, "test_open_begins_the_transaction_where"),
     mutant("in_transaction from autocommit", InTransactionFromAutocommit, "test_a_new_connection_is_in_no_transaction"),
     mutant("in_transaction overlooks BEGIN", InTransactionOverlooksBegin, "test_in_autocommit_only_begin_begins"),
+    mutant("in_transaction overlooks a failed one", InTransactionOverlooksAFailedOne, FAILED),
+    mutant("stale in a failed transaction", StaleInAFailedTransaction, FAILED),
+    mutant(
+        "no transaction after the rollback to a savepoint",
+        NoTransactionAfterTheRollbackToASavepoint,
+        "test_a_failed_transaction_goes_on_from_the_savepoint_before",
+    ),
+    mutant("in_transaction once closed", InTransactionOnceClosed, "test_a_connection_that_is_closed_is_in_no"),
+    mutant("in a failed transaction once closed", InFailedTransactionOnceClosed, "test_a_connection_that_is_closed_in"),
+    mutant("its own transaction is not begun", OwnTransactionIsNotBegun, OWN),
+    mutant("its own transaction keeps what failed", OwnTransactionKeepsWhatFailed, OWN),
+    mutant("its own transaction is not committed", OwnTransactionIsNotCommitted, OWN),
+    mutant("its own transaction is left open", OwnTransactionIsLeftOpen, OWN),
     mutant("from_bytes commits", FromBytesCommits, "test_what_is_created_is_gone_after_a_rollback"),
     mutant("put commits", PutCommits, "test_a_change_is_undone_by_a_rollback"),
     mutant("a missing object aborts", AbortsOnMissing, "test_a_missing_object_is_not_found"),

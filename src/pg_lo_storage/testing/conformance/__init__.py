@@ -10,6 +10,9 @@ Subclass :class:`DriverConformance` in a test module and say how a session is op
 
 The names of the tests are the specification. They leave no object behind, and expect others to leave theirs alone.
 A driver that leaves a result pending may wait for itself for ever: run them with a timeout (pytest-timeout).
+
+What a driver cannot do, and need not, its tests declare, and the kit expects that it refuses it: ``sparse = False``
+in the body of the class, where each zero takes space.
 """
 
 from pg_lo_storage.testing.conformance.blocks import BlockTests

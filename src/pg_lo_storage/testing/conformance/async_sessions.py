@@ -43,7 +43,11 @@ class AsyncSession(Protocol[A_co]):
         ...
 
     async def release(self, name: str) -> None:
-        """``RELEASE name``."""
+        """``RELEASE name``; the server's error, if there is no such savepoint, fails the transaction."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connection, whatever state it is in; leaving its context changes nothing then."""
         ...
 
 
@@ -91,3 +95,7 @@ class BlockingSession:
     def release(self, name: str) -> None:
         """See :meth:`Session.release`."""
         self._call(self._session.release(name))
+
+    def close(self) -> None:
+        """See :meth:`Session.close`."""
+        self._call(self._session.close())

@@ -1,13 +1,13 @@
 """What the author of a driver provides, and how the tests use it."""
 
 from collections.abc import Iterator
-from typing import Final, Generic, Protocol, TypeVar
+from typing import ClassVar, Final, Generic, Protocol, TypeVar
 
 import pytest
 
 from pg_lo_storage.drivers.base import AccessMode, LargeObject, LargeObjectDriver
 
-__all__ = ["ALL_BYTES", "READ", "READ_WRITE", "WRITE", "D", "KitBase", "OpenSession", "Session", "Sessions"]
+__all__ = ["ALL_BYTES", "READ", "READ_WRITE", "WRITE", "D", "KitBase", "OpenSession", "Session", "Sessions", "fail"]
 
 D = TypeVar("D", bound=LargeObjectDriver)
 D_co = TypeVar("D_co", bound=LargeObjectDriver, covariant=True)
@@ -50,12 +50,16 @@ class Session(Protocol[D_co]):
         ...
 
     def release(self, name: str) -> None:
-        """``RELEASE name``."""
+        """``RELEASE name``; the server's error, if there is no such savepoint, fails the transaction."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection, whatever state it is in."""
         ...
 
 
 class OpenSession(Protocol[D_co]):
-    """Opens a connection to the same database each time; whoever provides it closes them all.
+    """Opens a connection to the same database each time; whoever provides it closes those that are open in the end.
 
     With ``autocommit`` off the first statement begins a transaction, with it on only :meth:`Session.begin` does.
     """
@@ -90,6 +94,11 @@ class Sessions:
         """Return the oid of a new object that is committed."""
         return self.keep(self.open(autocommit=True).driver.from_bytes(data))
 
+    def end(self, session: Session[LargeObjectDriver]) -> None:
+        """Close a session's connection."""
+        self._sessions.remove(session)
+        session.close()
+
     def close(self) -> None:
         """Undo what is not committed and unlink what is."""
         for session in self._sessions:
@@ -101,7 +110,14 @@ class Sessions:
 
 
 class KitBase(Generic[D]):
-    """The fixtures that all parts of the kit use."""
+    """The fixtures that all parts of the kit use, and what a subclass declares."""
+
+    sparse: ClassVar[bool] = True
+    """Whether what was never written takes no space, however much it is: it reads as zeros in any case.
+
+    A driver that has to store each zero may refuse to write or to extend far beyond the end, with
+    :exc:`LargeObjectTooLarge`; nothing has changed then.
+    """
 
     @pytest.fixture
     def open_session(self) -> OpenSession[D]:
@@ -151,6 +167,12 @@ def free_oid(driver: LargeObjectDriver) -> int:
     oid = driver.create()
     driver.unlink(oid)
     return oid
+
+
+def fail(session: Session[LargeObjectDriver]) -> None:
+    """Have the server refuse a statement, which fails the transaction."""
+    with pytest.raises(Exception):  # noqa: B017, PT011 -- the client library's own
+        session.release("no_such_savepoint")
 
 
 def no_buffer() -> bytes:

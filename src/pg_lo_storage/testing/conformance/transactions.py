@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from pg_lo_storage.drivers.base import AccessMode, LargeObjectDriver
-from pg_lo_storage.exceptions import NoTransactionError
+from pg_lo_storage.drivers.transactions import transaction
+from pg_lo_storage.exceptions import NoTransactionError, StaleLargeObject
 from pg_lo_storage.testing.conformance.sessions import (
     READ,
     READ_WRITE,
@@ -15,6 +16,7 @@ from pg_lo_storage.testing.conformance.sessions import (
     Session,
     Sessions,
     content,
+    fail,
     free_oid,
     opened,
 )
@@ -63,6 +65,72 @@ class TransactionTests(KitBase[D]):
             assert session.driver.in_transaction is True
             end()
             assert session.driver.in_transaction is False
+
+    def test_a_failed_transaction_is_one_until_it_is_rolled_back(self, session: Session[LargeObjectDriver]) -> None:
+        descriptor = opened(session.driver, b"content")
+        fail(session)
+        assert session.driver.in_transaction is True
+        with pytest.raises(Exception) as caught:  # noqa: PT011 -- the client library's own
+            descriptor.read(1)
+        assert not isinstance(caught.value, StaleLargeObject)
+        descriptor.close()
+        assert session.driver.in_transaction is True
+        session.rollback()
+        assert session.driver.in_transaction is False
+        assert not session.driver.exists(descriptor.oid)
+
+    def test_a_failed_transaction_goes_on_from_the_savepoint_before(self, session: Session[LargeObjectDriver]) -> None:
+        descriptor = opened(session.driver, b"content")
+        session.savepoint("before_it")
+        fail(session)
+        session.rollback_to("before_it")
+        assert session.driver.in_transaction is True
+        assert descriptor.read(100) == b"content"
+
+    def test_a_connection_that_is_closed_is_in_no_transaction(
+        self, session: Session[LargeObjectDriver], sessions: Sessions
+    ) -> None:
+        descriptor = opened(session.driver, b"content")
+        sessions.end(session)
+        assert session.driver.in_transaction is False
+        with pytest.raises(StaleLargeObject):
+            descriptor.read(1)
+        descriptor.close()
+
+    def test_a_connection_that_is_closed_in_a_failed_transaction_is_in_none(
+        self, session: Session[LargeObjectDriver], sessions: Sessions
+    ) -> None:
+        opened(session.driver, b"content")
+        fail(session)
+        sessions.end(session)
+        assert session.driver.in_transaction is False
+
+    def test_a_transaction_of_the_drivers_own_is_committed_or_rolled_back_as_a_whole(
+        self, sessions: Sessions, observer: LargeObjectDriver
+    ) -> None:
+        driver = sessions.open(autocommit=True).driver
+        try:
+            begun = transaction(driver)
+        except NoTransactionError:
+            assert driver.sql is None
+            return
+        with begun:
+            assert driver.in_transaction is True
+            kept = opened(driver, b"content").oid
+            assert not observer.exists(kept)
+        sessions.keep(kept)
+        assert driver.in_transaction is False
+        assert _state(observer, kept) == b"content"
+        lost: list[int] = []
+
+        def create_and_fail() -> None:
+            lost.append(driver.create())
+            raise LookupError
+
+        with pytest.raises(LookupError), transaction(driver):
+            create_and_fail()
+        assert driver.in_transaction is False
+        assert not observer.exists(lost[0])
 
     def test_open_begins_the_transaction_where_autocommit_is_off(self, sessions: Sessions) -> None:
         session, oid = sessions.open(), sessions.committed()
