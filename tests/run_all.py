@@ -133,7 +133,7 @@ def suites() -> list[Stage]:
     first, *others = DRIVERS
     stages = [Stage(first, [*environment(["django", first]), "pytest", "-m", "not server_tools"])]
     stages += [Stage(driver, [*environment(["django", driver]), "pytest", "-m", EVERYWHERE]) for driver in others]
-    return [*stages, without_django(), without_driver("no driver")]
+    return [*stages, without_django(), with_sqlalchemy(), without_driver("no driver")]
 
 
 def without_django() -> Stage:
@@ -141,6 +141,13 @@ def without_django() -> Stage:
     folder = "tests/without_django"
     argv = [*environment(["psycopg"], "test-bare"), "--group", "server", "pytest", f"--confcutdir={folder}", folder]
     return Stage("psycopg, no Django", argv, takes_arguments=False)
+
+
+def with_sqlalchemy() -> Stage:
+    """Return the tests on SQLAlchemy, with both drivers, in an environment without Django."""
+    folder = "tests/contrib_sqlalchemy"
+    argv = [*environment(["sqlalchemy", *DRIVERS], "sqlalchemy"), "pytest", f"--confcutdir={folder}", folder]
+    return Stage("SQLAlchemy, no Django", argv, takes_arguments=False)
 
 
 def without_driver(name: str, python: str | None = None) -> Stage:

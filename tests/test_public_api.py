@@ -30,7 +30,18 @@ INTERNAL = {
     "serving",
 }
 
-WITHOUT_DJANGO = ["aio", "contrib.fsspec", "drivers", "exceptions", "http", "io", "names", "testing", "transfer"]
+WITHOUT_DJANGO = [
+    "aio",
+    "contrib.fsspec",
+    "contrib.sqlalchemy",
+    "drivers",
+    "exceptions",
+    "http",
+    "io",
+    "names",
+    "testing",
+    "transfer",
+]
 EXCEPTIONS = [
     "DriverNotFound",
     "LargeObjectConflict",

@@ -12,8 +12,9 @@ from typing_extensions import override
 
 from example.cluster import Server
 from pg_lo_storage.aio import AsyncLargeObjectIO, Psycopg3AsyncDriver
+from pg_lo_storage.aio.blocking import BlockingDriver
 from pg_lo_storage.io.modes import BinaryMode
-from pg_lo_storage.testing.portal import BlockingDriver, Portal
+from pg_lo_storage.testing.portal import Portal
 from tests.io.test_oracle import SETTINGS, Reading, ReadingAndWriting, open_real
 
 

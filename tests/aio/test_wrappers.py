@@ -18,10 +18,11 @@ from pg_lo_storage.aio import (
     register_async_driver,
     registry,
 )
+from pg_lo_storage.aio.blocking import BlockingDriver
 from pg_lo_storage.drivers import AccessMode
 from pg_lo_storage.exceptions import NoTransactionError
 from pg_lo_storage.testing import DriverConformance, InMemoryConnection, InMemoryDriver, InMemoryServer, OpenSession
-from pg_lo_storage.testing.portal import BlockingDriver, Portal
+from pg_lo_storage.testing.portal import Portal
 from tests.aio.support import asynchronous, connected
 from tests.storage.flipping import flipped
 from tests.testing.sessions import InMemorySession

@@ -13,8 +13,9 @@ from example.cluster import Server
 from example.drivers.lo_asyncpg import AsyncpgDriver
 from example.drivers.lo_pg8000 import Pg8000Driver
 from pg_lo_storage.aio import AsyncLargeObjectDriver, get_async_driver
+from pg_lo_storage.aio.blocking import BlockingDriver
 from pg_lo_storage.drivers import LargeObjectDriver, SQLExecutor
-from pg_lo_storage.testing.portal import BlockingDriver, Portal
+from pg_lo_storage.testing.portal import Portal
 from tests.aio.test_asyncpg import connect
 from tests.drivers.support import execute
 from tests.drivers.test_pg8000 import Connections

@@ -7,8 +7,9 @@ from importlib.util import find_spec
 import pytest
 
 from example.cluster import Server
+from pg_lo_storage.aio.blocking import BlockingDriver
 from pg_lo_storage.drivers import get_driver
-from pg_lo_storage.testing.portal import BlockingDriver, Portal
+from pg_lo_storage.testing.portal import Portal
 from tests.fixtures.connections import INSTALLED, open_connection
 from tests.transfer.places import Place, T
 

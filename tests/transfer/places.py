@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, LiteralString, TypeVar
 
 import pg_lo_storage
+from pg_lo_storage.aio.blocking import BlockingDriver
 from pg_lo_storage.drivers import LargeObjectDriver
-from pg_lo_storage.testing.portal import BlockingDriver
 from tests.io.files import numbered_lines
 
 T = TypeVar("T")

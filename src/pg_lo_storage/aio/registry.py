@@ -28,6 +28,9 @@ ENTRY_POINTS: Final = "pg_lo_storage.async_drivers"
 
 _BUILT_IN: Final[dict[str, AsyncDriverFactory | str]] = {
     "psycopg.AsyncConnection": "pg_lo_storage.aio.psycopg3.Psycopg3AsyncDriver",
+    "sqlalchemy.ext.asyncio.engine.AsyncConnection": "pg_lo_storage.contrib.sqlalchemy.AsyncSQLAlchemyDriver",
+    "sqlalchemy.ext.asyncio.session.AsyncSession": "pg_lo_storage.contrib.sqlalchemy.AsyncSQLAlchemyDriver",
+    "sqlalchemy.ext.asyncio.scoping.async_scoped_session": "pg_lo_storage.contrib.sqlalchemy.AsyncSQLAlchemyDriver",
 }
 _registered: dict[str, AsyncDriverFactory | str] = {}
 

@@ -39,6 +39,9 @@ ENTRY_POINTS: Final = "pg_lo_storage.drivers"
 _BUILT_IN: Final = {
     "psycopg.Connection": "pg_lo_storage.drivers.psycopg3.Psycopg3Driver",
     "psycopg2.extensions.connection": "pg_lo_storage.drivers.psycopg2.Psycopg2Driver",
+    "sqlalchemy.engine.base.Connection": "pg_lo_storage.contrib.sqlalchemy.SQLAlchemyDriver",
+    "sqlalchemy.orm.session.Session": "pg_lo_storage.contrib.sqlalchemy.SQLAlchemyDriver",
+    "sqlalchemy.orm.scoping.scoped_session": "pg_lo_storage.contrib.sqlalchemy.SQLAlchemyDriver",
     "pg_lo_storage.testing.InMemoryConnection": "pg_lo_storage.testing.memory.driver.InMemoryDriver",
 }
 _DJANGO: Final = {"django.db.backends.base.base.BaseDatabaseWrapper", "django.utils.connection.ConnectionProxy"}
@@ -198,6 +201,11 @@ def _hint(bases: list[str]) -> str:
         return "This is Django's wrapper: pass its .connection, or use DbFileIO(alias=...)"
     if "psycopg.AsyncConnection" in bases:
         return "An asynchronous connection needs an asynchronous driver; open a psycopg.Connection for this one"
+    if bases[0].startswith("sqlalchemy."):
+        return (
+            "Pass SQLAlchemy's Connection, Session, AsyncConnection or AsyncSession itself, so that it knows of the"
+            " transaction"
+        )
     return (
         "Pass a psycopg.Connection (install 'pg-lo-storage[psycopg]') or a psycopg2 connection"
         f" (install 'pg-lo-storage[psycopg2]'), or name your own driver with register_driver({bases[0]!r}, ...) or"

@@ -17,7 +17,7 @@ def begins_by_itself(driver: LargeObjectDriver) -> bool:
     """Tell whether there is a transaction; with autocommit off, begin it first."""
     if driver.in_transaction:
         return True
-    if isinstance(driver, SQLDriver) and driver.autocommit:
+    if isinstance(driver.sql, SQLDriver) and driver.sql.autocommit:
         return False
     # With autocommit off any statement begins the transaction. Other drivers do not tell: one is tried.
     driver.exists(MAX_OID)

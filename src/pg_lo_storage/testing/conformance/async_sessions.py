@@ -4,7 +4,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
 from pg_lo_storage.aio.base import AsyncLargeObjectDriver
-from pg_lo_storage.testing.portal import BlockingDriver, Portal
+from pg_lo_storage.aio.blocking import BlockingDriver
+from pg_lo_storage.testing.portal import Portal
 
 __all__ = ["A", "AsyncSession", "BlockingSession", "OpenAsyncSession"]
 

@@ -22,10 +22,11 @@ from typing import Generic
 
 import pytest
 
+from pg_lo_storage.aio.blocking import BlockingDriver
 from pg_lo_storage.testing.conformance import DriverConformance, OpenSession
 from pg_lo_storage.testing.conformance.async_sessions import A, AsyncSession, BlockingSession, OpenAsyncSession
 from pg_lo_storage.testing.conformance.cancellation import CancellationTests
-from pg_lo_storage.testing.portal import BlockingDriver, Portal
+from pg_lo_storage.testing.portal import Portal
 
 __all__ = ["AsyncDriverConformance", "AsyncSession", "OpenAsyncSession"]
 

@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from pg_lo_storage.aio.base import AsyncLargeObjectDriver
+from pg_lo_storage.aio.blocking import BlockingDriver
 from pg_lo_storage.drivers.base import LargeObjectDriver
 from pg_lo_storage.testing.conformance.descriptors import LARGE
 from pg_lo_storage.testing.conformance.sessions import (
@@ -20,7 +21,6 @@ from pg_lo_storage.testing.conformance.sessions import (
     content,
     same,
 )
-from pg_lo_storage.testing.portal import BlockingDriver
 
 __all__ = ["CancellationTests"]
 
