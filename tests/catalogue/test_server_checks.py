@@ -27,6 +27,26 @@ def test_a_server_without_large_objects_is_an_error(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
+    ("version", "name"),
+    [
+        ("CockroachDB CCL v23.2.0 (x86_64-pc-linux-gnu, built 2024/01/16 19:33:55, go1.21.5)", "CockroachDB"),
+        ("PostgreSQL 15.2-YB-2.25.0.0-b0 on x86_64-pc-linux-gnu, compiled by clang, 64-bit", "YugabyteDB"),
+    ],
+)
+def test_a_server_that_is_none_of_postgresqls_is_known_by_its_version(
+    version: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(_alias: str, query: str) -> list[tuple[str]]:
+        assert query == "select version()", "it has functions that do not work, or lacks those that are asked"
+        return [(version,)]
+
+    monkeypatch.setattr(server_checks, "ask", answer)
+    found = of_database("default")
+    assert numbers(found) == ["E005"]
+    assert f"it is {name}, which has no large objects" in text_of(found)
+
+
+@pytest.mark.parametrize(
     ("error", "expected"),
     [
         (NotSupportedError("PostgreSQL 14 or later is required"), "E005"),  # which Django raises when it connects

@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -40,10 +40,13 @@ class Bouncer:
         self._process = subprocess.Popen(
             [program, *as_user, self._folder / "pgbouncer.ini"], stdout=self._log, stderr=self._log
         )
-        socket = self._folder / ".s.PGSQL.6432"
-        while not socket.exists():
+        while not self._is_ready():
             assert self._process.poll() is None, (self._folder / "log").read_text()
         return self
+
+    def _is_ready(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as connection:
+            return connection.connect_ex(str(self._folder / ".s.PGSQL.6432")) == 0
 
     def __exit__(
         self,
@@ -51,7 +54,7 @@ class Bouncer:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._process.send_signal(signal.SIGTERM)  # at once: SIGINT waits for clients
+        self._process.kill()  # what its versions do at other signals differs, such as to wait for clients
         self._process.wait()
         self._log.close()
         shutil.rmtree(self._folder)

@@ -196,6 +196,16 @@ def test_a_lost_primary_is_replaced_and_the_same_connections_go_on(
         command(second, "select pg_wal_replay_pause()")
         late = db_file_storage.save("late.pdf", ContentFile(b"late"))
         assert opened(late) == (b"late", "pooled")
+        # What it has it shows as it was, whole.
+        changed, gone = (db_file_storage.save("a.pdf", ContentFile(LARGE)) for _ in range(2))
+        command(second, "select pg_wal_replay_resume()")
+        wait_for(second, first)
+        command(second, "select pg_wal_replay_pause()")
+        with transaction.atomic("pooled"), db_file_storage.open(changed, "r+b") as file:
+            file.write(b"changed")
+        db_file_storage.delete(gone)
+        assert opened(changed) == opened(gone) == (LARGE, "replica_pooled")
+        assert db_file_storage.verify(changed)
         command(second, "select pg_wal_replay_resume()")
         wait_for(second, first)
         assert opened(late) == (b"late", "replica_pooled")

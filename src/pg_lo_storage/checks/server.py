@@ -30,6 +30,9 @@ FUNCTIONS: Final = [
 ]
 """Functions that a server lacks which is compatible with PostgreSQL, but has no large objects."""
 
+_WITHOUT_FILES: Final = {"CockroachDB": "CockroachDB", "-YB-": "YugabyteDB"}
+"""Servers that have no large objects, whatever functions they have, by what ``version()`` says of them."""
+
 _ABILITIES: Final = (
     "select to_regclass('pg_catalog.pg_largeobject_metadata') is not null"
     " and (select bool_and(to_regprocedure(f) is not null) from unnest(%s::text[]) as f),"
@@ -94,6 +97,10 @@ def keeps_files(alias: str, level: str) -> checks.CheckMessage:
 
 
 def _check(alias: str, asked: Collection[str]) -> Iterator[checks.CheckMessage]:
+    [(version,)] = ask(alias, "select version()")
+    if names := [name for mark, name in _WITHOUT_FILES.items() if mark in version]:
+        yield _unable(alias, f"it is {names[0]}, which has no large objects")
+        return
     [(able, isolation, compatible, has_catalogue, migrated, role)] = ask(alias, _ABILITIES, FUNCTIONS)
     if not able:
         yield _unable(alias, "it has no large objects, as some have not that are compatible otherwise")
