@@ -1,13 +1,14 @@
 """An asynchronous driver that passes its calls on to another: :mod:`pg_lo_storage.drivers.wrapper`, awaited."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from typing_extensions import Buffer
 
 from pg_lo_storage.aio.base import AsyncLargeObject, AsyncLargeObjectDriver, AsyncSQLExecutor
-from pg_lo_storage.aio.opening import is_begun, transaction
+from pg_lo_storage.aio.opening import begins_by_itself, is_begun, transaction
 from pg_lo_storage.aio.registry import AsyncDriverFactory, get_async_driver
 from pg_lo_storage.drivers.base import AccessMode
 
@@ -136,6 +137,12 @@ class AsyncDriverWrapper:
         :raises NoTransactionError: the wrapped driver has no way to begin one.
         """
         return transaction(self.wrapped)
+
+    @contextlib.asynccontextmanager
+    async def atomic(self) -> AsyncGenerator[None, None]:
+        """See :meth:`DriverWrapper.atomic`."""
+        async with contextlib.nullcontext() if await begins_by_itself(self.wrapped) else self.transaction():
+            yield
 
 
 if TYPE_CHECKING:

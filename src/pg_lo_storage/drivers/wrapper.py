@@ -1,5 +1,6 @@
 """A driver that passes its calls on to another, for those that do one thing differently."""
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ from typing_extensions import Buffer
 
 from pg_lo_storage.drivers.base import AccessMode, LargeObject, LargeObjectDriver, SQLExecutor
 from pg_lo_storage.drivers.registry import DriverFactory, get_driver
-from pg_lo_storage.drivers.transactions import transaction
+from pg_lo_storage.drivers.transactions import begins_by_itself, transaction
 
 __all__ = ["DriverWrapper", "LargeObjectWrapper"]
 
@@ -133,6 +134,13 @@ class DriverWrapper:
         :raises NoTransactionError: the wrapped driver has no way to begin one.
         """
         return transaction(self.wrapped)
+
+    def atomic(self) -> AbstractContextManager[object]:
+        """Return a context for calls that belong together: in autocommit a transaction, in a transaction nothing.
+
+        :raises NoTransactionError: the connection is in autocommit, and the wrapped driver cannot begin one.
+        """
+        return contextlib.nullcontext() if begins_by_itself(self.wrapped) else self.transaction()
 
 
 if TYPE_CHECKING:
