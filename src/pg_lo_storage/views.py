@@ -76,7 +76,8 @@ def db_serve_signed(
     """
     query: str = request.META.get("QUERY_STRING", "")
     grant = read_signature(query, filename, base_url=storage.base_url or "", alias=storage.write_alias)
-    if grant is None:
+    placed = storage if grant is None or grant.row_alias is None else storage.for_row_on(grant.row_alias)
+    if grant is None or placed is None:
         return HttpResponseForbidden(headers=NO_STORE)
     if grant.as_attachment is not None:
         as_attachment = grant.as_attachment
@@ -90,4 +91,4 @@ def db_serve_signed(
     kept = {header: value for header, value in by_default.items() if header.lower() not in replaced}
     headers = kept | dict(headers or {})
     presentation = Presentation(as_attachment, download_name, content_type, inline_types, max_ranges, headers)
-    return respond(request, filename, storage, presentation)
+    return respond(request, filename, placed, presentation)

@@ -203,7 +203,7 @@ def check_signature(name: str, base_url: str, changes: list[Edit], seconds: int,
 
     with patch.object(signing, "time", SimpleNamespace(time=lambda: NOW + later)):
         grant = granted(query, name, base_url)
-        assert grant == ((attachment, expires - NOW - later) if NOW + later < expires else None)
+        assert grant == (signing.Grant(attachment, expires - NOW - later) if NOW + later < expires else None)
         assert granted(query, name, base_url, "other") is None
         for one in ((changed, name, base_url), (query, other_name, base_url), (query, name, other_url)):
             assert (granted(*one) is not None) == (grant is not None and _same(one, (query, name, base_url)))

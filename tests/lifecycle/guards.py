@@ -47,7 +47,7 @@ def _without_catalogue(alias: str) -> Generator[None]:
 @contextmanager
 def _triggers(alias: str) -> Generator[None]:
     state = ProjectState.from_apps(apps)
-    managed = [_operation(field) for field in file_fields() if write_alias_of(field) == alias]
+    managed = [_operation(field) for field in file_fields() if write_alias_of(field, alias) == alias]
     with connections[alias].schema_editor() as editor:
         for operation in managed:
             operation.database_forwards(LABEL, editor, state, state)

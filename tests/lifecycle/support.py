@@ -10,6 +10,7 @@ from django.core.files.base import ContentFile
 from django.db import connections, models, transaction
 from PIL import Image
 
+from pg_lo_storage.databases.file_fields import write_alias_of
 from pg_lo_storage.fields import DbFieldFile
 from pg_lo_storage.storage import DbFileStorage
 
@@ -53,16 +54,9 @@ def file_fields() -> "list[models.FileField]":
 
 def named(using: str = "default", files: str = "default") -> set[int]:
     """Return the oids that rows on ``using`` name, of the files on ``files``."""
-    fields = [field for field in file_fields() if write_alias(field) == files]
+    fields = [field for field in file_fields() if write_alias_of(field, using) == files]
     selects = (f'select "{field.column}" from "{field.model._meta.db_table}"' for field in fields)
     return {int(name.partition(".")[0]) for name in column(" union ".join(selects), using=using) if name}
-
-
-def write_alias(field: "models.FileField") -> str:
-    """Return the database that the field's files are on."""
-    storage: object = field.storage
-    assert isinstance(storage, DbFileStorage)
-    return storage.write_alias
 
 
 def contents(loids: Iterable[int], using: str = "default") -> Counter[bytes]:

@@ -12,7 +12,6 @@ from pg_lo_storage.storage import DbFileStorage
 from pg_lo_storage.storage.saving import SMALL
 from pg_lo_storage.views import db_serve
 from tests.fixtures.proxy import Trips, Wire
-from tests.invoices.models import Invoice
 from tests.storage.support import (
     LARGE,
     UNACCEPTABLE_NAMES,
@@ -121,20 +120,12 @@ def test_head_takes_one_whatever_the_size(size: int, counted: Counted) -> None:
     assert counted(lambda: db_serve(request, name, storage=WIRED)) == 1
 
 
-def test_existence_size_and_deletion_take_one_each(counted: Counted) -> None:
+def test_existence_and_size_take_one_and_deletion_two_more_without_a_catalogue(
+    counted: Counted, catalogue: bool
+) -> None:
     name = small_file(1000)
     assert counted(lambda: WIRED.exists(name)) == 1
     assert counted(lambda: WIRED.size(name)) == 1
-    assert counted(lambda: WIRED.delete(name)) == 1
-
-
-def test_whose_name_it_is_takes_two_where_only_rows_know(
-    counted: Counted, catalogue: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Invoice._meta.get_field("data"), "storage", WIRED)
-    name = small_file(1000)
-    assert counted(lambda: WIRED.exists(name)) == 1
-    assert counted(lambda: stored(name, WIRED)) == 1
     # Which of the columns there are, and what they hold.
     assert counted(lambda: WIRED.delete(name)) == 1 + (0 if catalogue else 2)
 

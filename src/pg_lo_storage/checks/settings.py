@@ -74,7 +74,9 @@ def check_databases(databases: Collection[str] | None = None, **_options: object
 def written_to() -> dict[str, str]:
     """Return the database that each file field, and each storage of ``STORAGES``, saves files to."""
     storages = {f"STORAGES[{name!r}]": storage.write_alias for name, storage in configured_storages()}
-    return storages | {str(field): cast("str", write_alias_of(field)) for field in _fields(None)}
+    return storages | {
+        str(field): cast("str", write_alias_of(field, router.db_for_write(field.model))) for field in _fields(None)
+    }
 
 
 def aliases_in_use() -> dict[str, list[str]]:
@@ -212,7 +214,8 @@ def _check_length(field: "models.FileField") -> Iterator[checks.CheckMessage]:
 
 
 def _check_rows_database(field: "models.FileField") -> Iterator[checks.CheckMessage]:
-    alias, rows = write_alias_of(field), router.db_for_write(field.model)
+    rows: str = router.db_for_write(field.model)
+    alias = write_alias_of(field, rows)
     if alias != rows:
         yield checks.Warning(
             f"Rows are written to the database {rows!r} and their files to {alias!r}: they share no transaction, so"

@@ -1,11 +1,21 @@
-"""Which of Django's databases have the files."""
+"""Which of Django's databases have the files: an alias that was given, else the settings', else that of the row."""
+
+import copy
+from typing import NamedTuple, Self
 
 from django.conf import settings
 from django.core import checks
 from django.core.files.storage import Storage
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, models, router
 
-__all__ = ["LargeObjectStorage", "db_for_read", "db_for_write"]
+__all__ = ["Aliases", "LargeObjectStorage", "databases_of_row", "db_for_read", "db_for_write"]
+
+
+class Aliases(NamedTuple):
+    """The databases of a file: where it is read first, and where it is written."""
+
+    read: str
+    write: str
 
 
 def db_for_read(alias: str | None = None) -> str:
@@ -18,12 +28,38 @@ def db_for_write(alias: str | None = None) -> str:
     return alias or getattr(settings, "PG_LO_STORAGE_DB_FOR_WRITE", None) or DEFAULT_DB_ALIAS
 
 
+def databases_of_row(model: type[models.Model], instance: models.Model | None, using: str | None) -> Aliases:
+    """Return the databases of the files of a row on ``using``, or, without that, of one that is not saved yet.
+
+    A row on a replica has its files there, and they are written where the routers would have the row written. A
+    database counts as a replica where the routers read the row from one database, write it to another, and allow
+    relations between that one and this: a router that has one database for each tenant reads where it writes.
+    """
+    write: str = router.db_for_write(model, instance=instance) if using is None or router.routers else using
+    if using is None or using == write:
+        return Aliases(write, write)
+    if instance is None or router.db_for_read(model, instance=instance) == write:
+        return Aliases(using, using)
+    here, there = copy.copy(instance), copy.copy(instance)
+    here._state.db, there._state.db = using, write
+    return Aliases(using, write if router.allow_relation(here, there) else using)
+
+
 class LargeObjectStorage(Storage):
     """The base of every storage of large objects, by which modules below the storage recognise it."""
 
     @property
     def write_alias(self) -> str:
         """The database that files are saved, changed and deleted on."""
+        raise NotImplementedError
+
+    @property
+    def follows_rows(self) -> bool:
+        """Whether neither the storage nor the settings name a database: a field's files are then on their rows'."""
+        raise NotImplementedError
+
+    def on(self, databases: Aliases) -> Self:
+        """Return the storage of these databases; the storage itself where it has no others."""
         raise NotImplementedError
 
 

@@ -1,18 +1,29 @@
-"""The file fields whose files are large objects, and the databases that have the files."""
+"""The file fields whose files are large objects, and the databases that have the files.
+
+Which one has a file is decided by :mod:`.aliases`; here it is asked for a field, and for the file of an instance.
+"""
 
 from collections.abc import Iterable
-from typing import cast
+from typing import Final, cast
 
 from django.apps import apps
 from django.apps.registry import Apps
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, models, router
+from django.db.models.fields.files import FieldFile
 from django.db.models.query import QuerySet
 
-from pg_lo_storage.databases.aliases import LargeObjectStorage
+from pg_lo_storage.databases.aliases import Aliases, LargeObjectStorage, databases_of_row
 
 __all__ = [
+    "FILE_DATABASE",
+    "ROW_DATABASE",
     "concrete",
+    "databases_of",
     "file_fields",
+    "follows_rows",
+    "known_alias_of",
+    "place",
+    "row_database",
     "rows_of",
     "stored_fields",
     "stored_fields_of",
@@ -21,11 +32,64 @@ __all__ = [
 ]
 
 
-def write_alias_of(field: "models.FileField") -> str | None:
-    """Return the database of a field's files; ``None`` where they are not large objects."""
+ROW_DATABASE: Final = "_pg_lo_row_database"
+"""The attribute of a field's file for the database of the row that its name is from, where the instance may go on."""
+
+FILE_DATABASE: Final = "_pg_lo_file_database"
+"""The attribute of a field's file for its database, where a field whose files are elsewhere was given it."""
+
+
+def follows_rows(field: "models.FileField") -> bool:
+    """Tell whether each of the field's files is on the database of its row."""
+    storage = cast("object", field.storage)
+    return getattr(field, "follows_rows", False) and isinstance(storage, LargeObjectStorage) and storage.follows_rows
+
+
+def write_alias_of(field: "models.FileField", using: str) -> str | None:
+    """Return the database of the files of rows on ``using``; ``None`` where they are not large objects."""
     # isinstance() takes a lazy storage for what it stands for.
     storage = cast("object", field.storage)
-    return storage.write_alias if isinstance(storage, LargeObjectStorage) else None
+    if not isinstance(storage, LargeObjectStorage):
+        return None
+    return using if follows_rows(field) else storage.write_alias
+
+
+def row_database(file: FieldFile) -> str | None:
+    """Return the database of the row that a file's name is from; ``None`` where that is not known yet."""
+    # Packages give a FieldFile stand-ins that are no models.
+    using: str | None = vars(file).get(ROW_DATABASE) or getattr(getattr(file.instance, "_state", None), "db", None)
+    return using
+
+
+def databases_of(file: FieldFile) -> Aliases | None:
+    """Return the databases of an instance's file; ``None`` where they are those of its field's storage."""
+    if (alias := vars(file).get(FILE_DATABASE)) is not None:
+        return Aliases(alias, alias)
+    instance = file.instance if isinstance(cast("object", file.instance), models.Model) else None
+    using: str | None = vars(file).get(ROW_DATABASE) or (instance._state.db if instance else None)
+    if (using == DEFAULT_DB_ALIAS and not router.routers) or not follows_rows(file.field):
+        return None
+    return databases_of_row(file.field.model, instance, using)
+
+
+def known_alias_of(file: FieldFile) -> str | None:
+    """Return the database that a stored file is known to be on; ``None`` for a name that only its user gave."""
+    storage = cast("object", file.field.storage)
+    if not file.name or not isinstance(storage, LargeObjectStorage):
+        return None
+    databases = databases_of(file)
+    if databases is None:
+        return storage.write_alias
+    return databases.write if vars(file).get(FILE_DATABASE) or row_database(file) else None
+
+
+def place(file: FieldFile, alias: str | None) -> None:
+    """Have a stored file know its database, wherever its instance is, or goes."""
+    vars(file).update({ROW_DATABASE: None, FILE_DATABASE: None})
+    if follows_rows(file.field):
+        vars(file)[ROW_DATABASE] = alias
+    elif alias is not None and alias != write_alias_of(file.field, alias):
+        vars(file)[FILE_DATABASE] = alias
 
 
 def stores_large_objects(field: "models.FileField") -> bool:
@@ -51,15 +115,15 @@ def stored_fields_of(model: type[models.Model]) -> "list[models.FileField]":
 def file_fields(alias: str | None = None, *registries: Apps) -> "list[models.FileField]":
     """Return the file fields whose files are large objects, of all models of the project and of ``registries``.
 
-    With ``alias``, only those whose files are on that database. A migration's state has its own registry of models.
+    With ``alias``, only those that may have files on that database. A migration's state has its own registry of models.
     """
     fields = {
-        field: write_alias_of(field)
+        field: None
         for registry in (apps, *registries)
         for model in registry.get_models(include_auto_created=True, include_swapped=True)
         for field in stored_fields(model)
     }
-    return [field for field, files in fields.items() if alias in {None, files}]
+    return [field for field in fields if alias is None or write_alias_of(field, alias) == alias]
 
 
 def rows_of(model: type[models.Model], using: str) -> "models.QuerySet[models.Model]":

@@ -16,7 +16,7 @@ from django.db import connections, models, router, transaction
 
 from pg_lo_storage.databases.atomic_blocks import noticing_loss
 from pg_lo_storage.databases.columns import FileColumn
-from pg_lo_storage.databases.file_fields import file_fields
+from pg_lo_storage.databases.file_fields import file_fields, follows_rows
 from pg_lo_storage.databases.search import Cell, named_on, names_on
 from pg_lo_storage.names import is_made, parse_name
 
@@ -119,8 +119,9 @@ def referenced(
     Return all of them where that cannot be known: where row-level security hides rows, where reading a column would run
     code that is not PostgreSQL's own, and where a default raises.
 
-    The search is in SQL, past any manager, in the tables on ``alias``, on ``using``, and where the router has the
-    models' rows. The cell ``besides`` does not count.
+    The search is in SQL, past any manager. A field's rows are on ``alias``, where its files are on the database of
+    their row; else on ``alias``, on ``using``, and where the router has the models' rows. The cell ``besides`` does not
+    count.
 
     :raises ImproperlyConfigured: the setting ``PG_LO_STORAGE_REFERENCES`` is wrong.
     """
@@ -152,9 +153,15 @@ def reaches(alias: str, name: str, oid: int) -> bool:
 
 
 def _by_database(fields: "Iterable[models.Field[object, object]]", *aliases: str) -> dict[str, set[FileColumn]]:
-    """Return the fields' columns by database: each of ``aliases``, and where the router has the models' rows."""
+    """Return the fields' columns by database of the rows that may name files on the first of ``aliases``."""
     columns: defaultdict[str, set[FileColumn]] = defaultdict(set)
     for field in fields:
-        for rows in {*aliases, router.db_for_write(field.model)}:
+        for rows in _databases_of_rows(field, *aliases):
             columns[rows].add(FileColumn.of(field))
     return columns
+
+
+def _databases_of_rows(field: "models.Field[object, object]", alias: str, *others: str) -> set[str]:
+    if isinstance(field, models.FileField) and follows_rows(field):
+        return {alias}
+    return {alias, *others, router.db_for_write(field.model)}

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Self, cast
 
 from django.core.files import File
-from django.db import models
+from django.core.files.storage import Storage
+from django.db import models, router
 from django.db.models.fields.files import FieldFile, ImageFieldFile
 from typing_extensions import override
 
@@ -16,10 +17,20 @@ from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import Entry
 from pg_lo_storage.content_types import content_type_of
 from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.databases.aliases import Aliases
 from pg_lo_storage.databases.atomic_blocks import atomic
-from pg_lo_storage.databases.file_fields import stores_large_objects
-from pg_lo_storage.lifecycle.known import AS_IT_WAS, Known, known, learn
+from pg_lo_storage.databases.file_fields import (
+    FILE_DATABASE,
+    ROW_DATABASE,
+    databases_of,
+    place,
+    row_database,
+    stores_large_objects,
+    write_alias_of,
+)
+from pg_lo_storage.lifecycle.known import AS_IT_WAS, Known, Left, as_it_is, known, learn
 from pg_lo_storage.lifecycle.leaving import cleans, give_up
+from pg_lo_storage.lifecycle.saves import RowSave, current_save
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import DbFile, DbFileStorage
 
@@ -63,6 +74,21 @@ class DbFieldFile(FieldFile):
         def read(self) -> Callable[..., bytes]:
             """Return the file's bytes."""
             ...
+
+    def _get_storage(self) -> Storage:
+        own: Storage = vars(self)["storage"]
+        databases = databases_of(self)
+        return own if databases is None else cast("DbFileStorage", own).on(databases)
+
+    def _set_storage(self, storage: Storage) -> None:
+        vars(self)["storage"] = storage
+
+    # The field's own, on the database of the row.
+    storage: Storage = cast("Storage", property(_get_storage, _set_storage))
+
+    def __getstate__(self) -> dict[str, object]:
+        state: dict[str, object] = super().__getstate__()
+        return state | {ROW_DATABASE: row_database(self), FILE_DATABASE: vars(self).get(FILE_DATABASE)}
 
     def _get_file(self) -> "File[bytes]":
         is_new = getattr(self, "_file", None) is None
@@ -147,13 +173,17 @@ class DbFieldFile(FieldFile):
     @override
     def save(self, name: str, content: "File[bytes] | File[str]", save: bool = True) -> None:
         """Store ``content`` and, with ``save``, its row: both or neither."""
-        vars(self).setdefault(AS_IT_WAS, (self.name, self._committed))
-        with self._one_transaction(save) as memory:
+        instance, field, going_on = self.instance, self.field, current_save(self.instance)
+        alias = (going_on and going_on.aliases.get(field.attname)) or self._alias_with_row(going_on)
+        with self._one_transaction(alias if save else None) as memory:
+            vars(self).update({ROW_DATABASE: alias, FILE_DATABASE: None})
             super().save(name, content, save=False)
-            instance, field = self.instance, self.field
-            if stores_large_objects(field):
+            self.entry = None
+            if alias is not None:
+                if going_on is None or instance._state.db not in {None, alias}:
+                    place(getattr(instance, field.attname), alias)  # Django has made another file of the name
                 # If another file takes its place before the row is saved, no row will ever have named this one.
-                learn(instance, field, replace(memory, left=(*memory.left, cast("str", self.name))))
+                learn(instance, field, replace(memory, left=(*memory.left, Left(alias, cast("str", self.name)))))
             if save:
                 learn(instance, field, own=self.name)
                 try:
@@ -167,39 +197,50 @@ class DbFieldFile(FieldFile):
 
         A file that another row names stays, where the field has ``cleanup``.
         """
-        vars(self).setdefault(AS_IT_WAS, (self.name, self._committed))
+        alias = self._alias_with_row(current_save(self.instance)) if save else None
         if not self or not cleans(self.field) or not stores_large_objects(self.field):
-            with self._one_transaction(save):
+            with self._one_transaction(alias):
                 super().delete(save)
             return
-        with self._one_transaction(save):
+        with self._one_transaction(alias):
             if self._committed and hasattr(self, "_file"):
                 self.close()
             vars(self).pop("_file", None)
             if self._committed:
-                give_up(self.instance, self.field, cast("str", self.name), now=not save)
+                left = Left(cast("DbFileStorage", self.storage).write_alias, cast("str", self.name))
+                give_up(self.instance, self.field, left, now=not save)
             self.name = None
             setattr(self.instance, self.field.attname, None)
             self._committed = False
             if save:
                 self.instance.save()
 
+    def _alias_with_row(self, going_on: RowSave | None) -> str | None:
+        """Return the database that a file is stored on when the row is saved; ``None`` where it is no large object."""
+        if going_on is not None:
+            return write_alias_of(self.field, going_on.using)
+        instance = self.instance if isinstance(cast("object", self.instance), models.Model) else None
+        model = self.field.model if instance is None else type(instance)
+        return write_alias_of(self.field, router.db_for_write(model, instance=instance))
+
     @contextmanager
-    def _one_transaction(self, save: bool) -> Generator[Known]:
-        """Do both or neither; yield what is known of the field before."""
-        before, storage, memory = (self.name, self._committed), self.storage, known(self.instance, self.field)
+    def _one_transaction(self, alias: str | None) -> Generator[Known]:
+        """Do both or neither, in a transaction on ``alias``, if any; yield what is known of the field before."""
+        before = as_it_is(self) if self._committed else (self.name, False, None)
+        vars(self).setdefault(AS_IT_WAS, before)
+        memory = known(self.instance, self.field)
         upload = None if self._committed else vars(self).get("_file")
         attributes: dict[str, object] = {}
         for dimension in (getattr(self.field, "width_field", None), getattr(self.field, "height_field", None)):
             if dimension:
                 attributes[dimension] = getattr(self.instance, dimension)
-        alias = storage.write_alias if save and isinstance(storage, DbFileStorage) else None
         try:
             with atomic(alias) if alias else nullcontext():
                 yield memory
         except BaseException:
             # The instance is as its row again; else a later save would store the name of a file that was rolled back.
-            self.name, self._committed = before
+            self.name, self._committed, before_on = before
+            place(self, before_on)
             if upload is not None:
                 vars(self)["_file"] = upload
             learn(self.instance, self.field, memory)
@@ -227,19 +268,20 @@ class DbImageFieldFile(DbFieldFile, _ImageFieldFile):
 
 
 def prefetch_stored_files(instances: Iterable[models.Model], *fields: str) -> None:
-    """Load the entries of many rows' files, in one query per storage.
+    """Load the entries of many rows' files, in one query per storage and database.
 
     ``fields`` are the names of the file fields. Missing files are left out; without the catalogue nothing is done.
     """
     if not catalogue.is_installed():
         return
-    files: defaultdict[DbFileStorage, list[DbFieldFile]] = defaultdict(list)
+    files: defaultdict[tuple[object, Aliases | None], list[DbFieldFile]] = defaultdict(list)
     for instance in instances:
         for field in fields:
             file: object = getattr(instance, field)
-            if isinstance(file, DbFieldFile) and file.loid and isinstance(file.storage, DbFileStorage):
-                files[file.storage].append(file)
-    for storage, some in files.items():
+            if isinstance(file, DbFieldFile) and file.loid and stores_large_objects(file.field):
+                files[vars(file)["storage"], databases_of(file)].append(file)
+    for some in files.values():
+        storage = cast("DbFileStorage", some[0].storage)
         entries = storage.entries({cast("str", file.name) for file in some})
         for file in some:
             file.entry = entries.get(cast("str", file.name))

@@ -56,6 +56,9 @@ class FollowingField(models.FileField):
     :class:`DbImageField` inherits from Django's image field after this one.
     """
 
+    follows_rows: ClassVar[bool] = True
+    """Whether a file is on the database of its row, where neither the storage nor the settings name another."""
+
     # How many positional arguments there may be before the storage.
     _storage_position: ClassVar[int]
 

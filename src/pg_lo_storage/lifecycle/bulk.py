@@ -15,7 +15,7 @@ from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.fields.files import FieldFile
 
-from pg_lo_storage.databases.file_fields import write_alias_of
+from pg_lo_storage.databases.file_fields import known_alias_of, write_alias_of
 from pg_lo_storage.lifecycle.known import Known, Scope, key_of, known, learn
 from pg_lo_storage.lifecycle.sharing import require
 from pg_lo_storage.lifecycle.statements import before_next_statement
@@ -42,14 +42,28 @@ def hold_with_next(connection: BaseDatabaseWrapper, field: "models.FileField", v
     An empty value names no file. Where it is an instance's, the instance learns with the statement that its row has
     none.
     """
+    alias = cast("str", write_alias_of(field, connection.alias))
+    _require_on(alias, field, value)
     if connection not in _waiting:
         before_next_statement(connection, partial(_held, connection))
     table = connection.ops.quote_name(field.model._meta.db_table)
     names = _waiting.setdefault(connection, {}).setdefault(table, _Names())
     if value:
-        names.by_alias.setdefault(cast("str", write_alias_of(field)), set()).add(str(value))
+        names.by_alias.setdefault(alias, set()).add(str(value))
     if isinstance(value, FieldFile) and vars(value).get("field") is field:
         names.files.append((field, value))
+
+
+def _require_on(alias: str, field: "models.FileField", value: FieldFile | str) -> None:
+    """Require that the file is on that database, as far as its instance knows; a plain name says nothing."""
+    found = known_alias_of(value) if isinstance(value, FieldFile) else None
+    if found not in {None, alias}:
+        message = (
+            f"{field.model.__name__}.{field.name}: {str(value)!r} is a file on the database {found!r}, and a row that"
+            f" keeps its files on {alias!r} cannot name it: save(using={alias!r}) the rows one by one, which copies"
+            " their files; bulk_create(), bulk_update() and update() copy none"
+        )
+        raise ValueError(message)
 
 
 @contextmanager
@@ -74,7 +88,7 @@ def _held(connection: BaseDatabaseWrapper, sql: str, params: object) -> Generato
     is_insert, written = sql.startswith("INSERT "), _written(sql, values, names.files)
     for field, file in names.files:
         instance, key = file.instance, key_of(file.instance, field)
-        left = tuple(name for name in known(instance, field).leaves(using) if name != file.name)
+        left = tuple(left for left in known(instance, field).leaves(using) if left.name != file.name)
         if is_insert and file.name and " ON CONFLICT " in sql:
             learn(instance, field, name=...)  # another row may exist, and have another file
         elif is_insert:

@@ -35,7 +35,8 @@ class Deletion:
         """Expect a row of the model's table to be deleted, and note the other files that the instance leaves."""
         self._going[concrete(model)] += 1
         for field in fields:
-            self._left[cast("str", write_alias_of(field))].update(known(instance, field).leaves(self._using))
+            for alias, name in known(instance, field).leaves(self._using):
+                self._left[alias].add(name)
 
     def execute(self, execute: Execute, sql: str, params: object, context: dict[str, object]) -> object:
         """Execute a statement; where it deletes some of the rows, note the files that they name.
@@ -53,7 +54,7 @@ class Deletion:
                 for names in cursor.fetchall():
                     for field, name in zip(fields, names, strict=True):
                         if name:
-                            self._left[cast("str", write_alias_of(field))].add(name)
+                            self._left[cast("str", write_alias_of(field, self._using))].add(name)
                 self._deleted(model, len(cast("Sequence[object]", params)))
                 return result
         return execute(sql, params, False, context)

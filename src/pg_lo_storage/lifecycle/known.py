@@ -7,15 +7,21 @@ changed, because copies of an instance share it.
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from types import EllipsisType
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from django.db import connections, models, transaction
+from django.db.models.fields.files import FieldFile
 from typing_extensions import override
+
+from pg_lo_storage.databases.file_fields import FILE_DATABASE, follows_rows, row_database
 
 __all__ = [
     "AS_IT_WAS",
+    "AsItWas",
     "Known",
+    "Left",
     "Scope",
+    "as_it_is",
     "in_step",
     "is_committed",
     "is_same",
@@ -32,7 +38,17 @@ _KEY: Final = "pg_lo_known"
 _ATTNAME: Final = attrgetter("attname")
 
 AS_IT_WAS: Final = "_pg_lo_as_it_was"
-"""The attribute of a field's file with the file's name before a save or delete, and whether it was stored then."""
+"""The attribute of a field's file for what it was before a save or delete."""
+
+AsItWas: TypeAlias = tuple[str | None, bool, str | None]
+"""A file's name, whether it was stored, and the database of the row that the name is from, or that has the file."""
+
+
+class Left(NamedTuple):
+    """A file that no row may name any more, and its database."""
+
+    alias: str
+    name: str
 
 
 class Scope:
@@ -88,7 +104,7 @@ class Known:
     """The key of that row; ``None`` where it is the row that the instance became."""
     is_loaded: bool = False
     """Whether the name is the row's, though Django takes the instance for a new one."""
-    left: tuple[str, ...] = ()
+    left: tuple[Left, ...] = ()
     """Files that were saved, or given up, through the instance while its row had another name."""
     own: str | None = None
     """The file that is being saved together with its row."""
@@ -105,11 +121,11 @@ class Known:
         """Return this, and what a rollback may make true again, the latest first; each without its own past."""
         return replace(self, past=()), *self.past
 
-    def leaves(self, using: str) -> tuple[str, ...]:
+    def leaves(self, using: str) -> tuple[Left, ...]:
         """Return the files that were left and that perhaps no row names; after a rollback the earlier ones, too."""
         if not self.past or self.stands(using):
             return self.left
-        return tuple(dict.fromkeys(name for memory in self.all() for name in memory.left))
+        return tuple(dict.fromkeys(left for memory in self.all() for left in memory.left))
 
 
 _NOTHING: Final = Known()
@@ -196,3 +212,9 @@ def learn_key(sender: type[models.Model], instance: models.Model, **_signal: obj
 def is_committed(file: object) -> bool:
     """Tell whether a field's file is stored, and no upload that is still to be saved."""
     return bool(vars(file).get("_committed"))
+
+
+def as_it_is(file: FieldFile) -> AsItWas:
+    """Return what the file is now."""
+    is_of_row = follows_rows(file.field)
+    return file.name, is_committed(file), row_database(file) if is_of_row else vars(file).get(FILE_DATABASE)

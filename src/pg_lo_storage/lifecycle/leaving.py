@@ -1,15 +1,12 @@
 """Files that rows no longer name: released in the rows' transaction, or, on another database, after its commit."""
 
-from typing import cast
-
 from django.db import connections, models, transaction
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.databases.columns import FileColumn
-from pg_lo_storage.databases.file_fields import write_alias_of
 from pg_lo_storage.databases.references import reaches
 from pg_lo_storage.databases.search import Cell
-from pg_lo_storage.lifecycle.known import known, learn
+from pg_lo_storage.lifecycle.known import Left, known, learn
 from pg_lo_storage.lifecycle.sharing import release
 from pg_lo_storage.names import parse_name
 
@@ -38,12 +35,12 @@ def cleans(field: "models.FileField") -> bool:
     return bool(getattr(field, "cleanup", False))
 
 
-def give_up(instance: models.Model, field: "models.FileField", name: str, *, now: bool) -> None:
+def give_up(instance: models.Model, field: "models.FileField", left: Left, *, now: bool) -> None:
     """Release a file that the instance's row names: with the row's next save, or at once, whatever the row says."""
     if not now:
-        learn(instance, field, left=(*known(instance, field).left, name))
+        learn(instance, field, left=(*known(instance, field).left, left))
         return
-    alias = cast("str", write_alias_of(field))
+    alias, name = left
     loid = parse_name(name)
     if loid is None or not (catalogue.is_installed() or reaches(alias, name, loid)):
         return

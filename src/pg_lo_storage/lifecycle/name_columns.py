@@ -13,7 +13,7 @@ from django.db import connections, models, router
 from typing_extensions import override
 
 from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, existing_columns
-from pg_lo_storage.databases.file_fields import file_fields
+from pg_lo_storage.databases.file_fields import file_fields, follows_rows
 
 if TYPE_CHECKING:
     Field: TypeAlias = models.Field[Any, Any]
@@ -53,12 +53,13 @@ class NameColumn(NamedTuple):
 def name_columns(fields: "Iterable[Field]", alias: str, among: Collection[str] | None = None) -> list[NameColumn]:
     """Return the fields' columns that exist, for rows that name files on ``alias``.
 
-    Rows may be on another database than their files: look on both, or only on those that are in ``among``.
+    Rows may be on another database than their files, unless these follow them: look on both, or only on those that are
+    in ``among``.
     """
     wanted = {
         NameColumn(rows, field.model._meta.db_table, cast("str", field.column))
         for field in fields
-        for rows in (alias, router.db_for_write(field.model))
+        for rows in ((alias,) if _follows(field) else (alias, router.db_for_write(field.model)))
         if among is None or rows in among
     }
     return sorted(column for column in wanted if column.found())
@@ -126,3 +127,7 @@ def settle(alias: str, settled: set[NameColumn]) -> None:
 
 def _value(alias: str, query: str) -> Any:
     return ask(alias, query)[0][0]
+
+
+def _follows(field: "Field") -> bool:
+    return isinstance(field, models.FileField) and follows_rows(field)

@@ -9,7 +9,18 @@ from django.db import models
 from django.db.models.fields.files import FieldFile, FileDescriptor, ImageFileDescriptor
 from typing_extensions import override
 
-from pg_lo_storage.lifecycle.known import AS_IT_WAS, Known, is_committed, key_of, known, learn, learn_first, name_of
+from pg_lo_storage.databases.file_fields import follows_rows, known_alias_of, place
+from pg_lo_storage.lifecycle.known import (
+    AS_IT_WAS,
+    AsItWas,
+    Known,
+    as_it_is,
+    key_of,
+    known,
+    learn,
+    learn_first,
+    name_of,
+)
 
 __all__ = ["RememberingFileDescriptor", "RememberingImageFileDescriptor", "loading"]
 
@@ -59,9 +70,7 @@ class _Remembering(FileDescriptor):
             learn_first(instance, field, Known(value, key_of(instance, field)))
         super().__set__(instance, value)
 
-    def _own(
-        self, instance: models.Model, file: FieldFile, as_it_was: tuple[str | None, bool] | None = None
-    ) -> FieldFile:
+    def _own(self, instance: models.Model, file: FieldFile, as_it_was: AsItWas | None = None) -> FieldFile:
         """Return the file as this instance's own, for this field.
 
         If two instances shared one object, as in Django, a save through one would change the other, whose next save
@@ -69,10 +78,13 @@ class _Remembering(FileDescriptor):
         """
         if vars(file).get("instance") is instance and vars(file).get("field") is self.field:
             return file
-        name, committed = as_it_was or (file.name, is_committed(file))
+        name, committed, using = as_it_was or as_it_is(file)
         own: FieldFile = self.field.attr_class(instance, self.field, name)
         if not committed:
             vars(own).update(_file=vars(file).get("_file"), _committed=False)
+        elif name:
+            # Its name is of a file there, wherever this instance is, or goes.
+            place(own, using if follows_rows(file.field) else known_alias_of(file))
         return own
 
 

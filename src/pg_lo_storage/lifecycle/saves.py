@@ -6,7 +6,7 @@ more, all in the row's transaction. The file whose name is written must exist, a
 """
 
 from collections import defaultdict
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,12 +17,21 @@ from django.db import connections, models, transaction
 from django.db.models.fields.files import FieldFile
 
 from pg_lo_storage.databases.atomic_blocks import notice_loss
-from pg_lo_storage.databases.file_fields import concrete, rows_of, stored_fields, stored_fields_of, write_alias_of
+from pg_lo_storage.databases.file_fields import (
+    known_alias_of,
+    rows_of,
+    stored_fields,
+    stored_fields_of,
+    write_alias_of,
+)
 from pg_lo_storage.databases.locking import locked
 from pg_lo_storage.lifecycle.expecting import expect, expect_again
 from pg_lo_storage.lifecycle.known import (
+    AsItWas,
     Known,
+    Left,
     Scope,
+    as_it_is,
     in_step,
     is_committed,
     is_same,
@@ -33,9 +42,11 @@ from pg_lo_storage.lifecycle.known import (
     name_of,
 )
 from pg_lo_storage.lifecycle.leaving import cleans, release_with
+from pg_lo_storage.lifecycle.moving import become_upload, moves, pin, put_back, source_of
 from pg_lo_storage.lifecycle.raw import end_raw_save
 from pg_lo_storage.lifecycle.sharing import require
 from pg_lo_storage.lifecycle.statements import repeating_update_of
+from pg_lo_storage.names import parse_name
 
 __all__ = ["RowSave", "current_save", "finish_save"]
 
@@ -51,8 +62,8 @@ class _FieldSave:
     field: "models.FileField"
     is_written: bool = False
     """Whether the instance's name is written into the row; otherwise the row has that name, or a newer one."""
-    upload: tuple[FieldFile, str | None] | None = None
-    """The file that the save stored, and its name before."""
+    upload: tuple[FieldFile, AsItWas] | None = None
+    """The file that the save stored, and what it was before."""
     before: Known | None = None
     """What was known of the field before the save was finished, where the save has changed it."""
 
@@ -62,22 +73,27 @@ class RowSave:
 
     def __init__(self, instance: models.Model, using: str, update_fields: frozenset[str] | None = None) -> None:
         self.instance = instance
-        self._using = using
+        self.using = using
+        self._is_moving = instance._state.db not in {None, using} and moves(instance, using)
+        if self._is_moving:
+            pin(instance)
         self._blocks = ExitStack()
-        # A save in a transaction of its own needs no scope: where the commit fails, __exit__ puts the instance back.
         self._is_outer = not connections[using].get_autocommit()
         self._fields: dict[str, _FieldSave] = {}
         self._finished: list[_FieldSave] = []
         self._rows: dict[type[models.Model], _Row | None] = {}
+        # The databases of files, by field.
+        self.aliases: dict[str, str] = {}
         self._update_fields = update_fields
         # What triggers expected before, by alias; None until they are told. A row in one table needs no telling.
-        self._expected: dict[str, str] | None = None if concrete(type(instance))._meta.parents else {}
+        model = cast("type[models.Model]", instance._meta.concrete_model)
+        self._expected: dict[str, str] | None = None if model._meta.parents else {}
         learn_given(instance)
 
     def __enter__(self) -> Self:
         # Django begins a transaction itself where a row is in several tables.
         if self._expected is None:
-            self._begin(self._using)
+            self._begin(self.using)
         self._token = _saves.set((*_saves.get(), self))
         return self
 
@@ -91,7 +107,7 @@ class RowSave:
             failed = kind is not None
         finally:
             if failed:
-                notice_loss(self._using)
+                notice_loss(self.using)
                 self._put_back()
 
     def changes(self, field: "models.FileField", file: FieldFile, *, add: bool) -> bool:
@@ -112,55 +128,71 @@ class RowSave:
         for alias, before in (self._expected or {}).items():
             expect_again(alias, before)
         left: defaultdict[str, set[str]] = defaultdict(set)
+        # A save in a transaction of its own needs no scope: where the commit fails, __exit__ puts the instance back.
+        scope = Scope(self.using) if self._is_outer and self._fields else None
         for saved in self._fields.values():
-            if gone := self._finish_field(saved):
-                left[cast("str", write_alias_of(saved.field))] |= gone
+            if gone := self._finish_field(saved, scope):
+                for alias, name in gone:
+                    left[alias].add(name)
+        if self._is_moving:
+            # Of what was not written nobody knows what the row there has.
+            for field in stored_fields_of(type(self.instance)):
+                if field.attname not in self._fields:
+                    learn(self.instance, field, name=..., is_loaded=False)
+            self._is_moving = False
         self._finished += self._fields.values()
         self._fields, self._rows, self._expected = {}, {}, {}
         if left:
-            release_with(self._using, left, type(self.instance))
+            release_with(self.using, left, type(self.instance))
 
     def _is_to_write(self, saved: _FieldSave, file: FieldFile, *, add: bool) -> bool:
         field, is_stored = saved.field, is_committed(file)
         # Django 6.0 asks twice for one INSERT.
         if add and is_stored and (saved.is_written or not file.name):
             return True
-        if not add and is_stored and self._is_unchanged(field, file.name) and not known(self.instance, field).left:
+        alias = self.aliases[field.attname] = cast("str", write_alias_of(field, self.using))
+        is_elsewhere = is_stored and _is_elsewhere(file, alias)
+        is_kept = is_stored and not is_elsewhere
+        if not add and is_kept and self._is_unchanged(field, file.name) and not known(self.instance, field).left:
             return False
-        alias = cast("str", write_alias_of(field))
-        self._begin(self._using, alias)
+        self._begin(self.using, alias)
         row = None if add else self._read(field.model)
-        if row is not None and is_stored and not self._is_changed(field, file, row[field.attname]):
+        if row is not None and is_kept and not self._is_changed(field, file, row[field.attname]):
             return False
-        if not is_stored:
-            saved.upload = file, file.name
-        elif file.name and not saved.is_written and file.name != known(self.instance, field).own:
+        if not is_kept:
+            saved.upload = file, as_it_is(file) if is_stored else (file.name, False, None)
+        if is_elsewhere:
+            # In one transaction there, too, so that nobody changes the file meanwhile.
+            self._begin(source_of(file))
+            self._blocks.enter_context(closing(become_upload(file)))
+        elif is_stored and file.name and not saved.is_written and file.name != known(self.instance, field).own:
             require(alias, [file.name], kept=row[field.attname] if row else None)
         return True
 
-    def _finish_field(self, saved: _FieldSave) -> set[str]:
+    def _finish_field(self, saved: _FieldSave, scope: Scope | None) -> set[Left]:
         """Learn what the field's row has now, and return the files that it no longer names."""
         field, row = saved.field, self._rows.get(saved.field.model)
         before, now = known(self.instance, field), name_of(vars(self.instance).get(field.attname))
-        given_up = before.leaves(self._using)
+        given_up = before.leaves(self.using) if before.past else before.left
         if saved.is_written or row is not None or before.left:  # else in step as it was
             saved.before = before
-            scope = Scope(self._using) if self._is_outer else None
-            past = self._past(saved, before, given_up, now) if scope else ()
+            past = self._past(saved, before, given_up, now) if scope and not self._is_moving else ()
             key = key_of(self.instance, field)
             learn(self.instance, field, Known(now, key, is_loaded=True, scope=scope, past=past))
-        if not cleans(field):
-            return set()
-        stored = row[field.attname] if row and saved.is_written else None
-        return cast("set[str]", {stored, *given_up} - {now, None, ""})
+        alias, gone = self.aliases.get(field.attname), set(given_up)
+        if alias is not None:  # else nothing of it was written
+            if row and saved.is_written and (stored := row[field.attname]):
+                gone.add(Left(alias, stored))
+            gone.discard(Left(alias, now or ""))
+        return gone if gone and cleans(field) else set()
 
-    def _past(self, saved: _FieldSave, before: Known, given_up: tuple[str, ...], now: str | None) -> tuple[Known, ...]:
+    def _past(self, saved: _FieldSave, before: Known, given_up: tuple[Left, ...], now: str | None) -> tuple[Known, ...]:
         """Return what will be true again if the user's transaction rolls this save back."""
         row = self._rows.get(saved.field.model)
         was: str | EllipsisType | None = (
             now if not saved.is_written else ... if row is None else row[saved.field.attname]
         )
-        if before.scope is not None and before.scope.is_of_this_transaction(self._using):
+        if before.scope is not None and before.scope.is_of_this_transaction(self.using):
             return Known(was), *before.all()
         # A rollback may bring back a row that was not found, and with it what was known of that row.
         gone = (replace(before, past=()),) if saved.is_written and row is None else ()
@@ -183,25 +215,27 @@ class RowSave:
             value: object = vars(self.instance).get(field.attname)
             if not isinstance(value, FieldFile | str) or (isinstance(value, FieldFile) and not is_committed(value)):
                 continue
-            if (name := name_of(value)) and not self._is_unchanged(field, name):
-                moved[cast("str", write_alias_of(field))].add(name)
+            alias = cast("str", write_alias_of(field, self.using))
+            is_elsewhere = isinstance(value, FieldFile) and _is_elsewhere(value, alias)
+            if (name := name_of(value)) and not is_elsewhere and not self._is_unchanged(field, name):
+                moved[alias].add(name)
         self._begin(*moved)
         return {alias: expect(alias, names) for alias, names in moved.items()}
 
     def _is_unchanged(self, field: "models.FileField", name: str | None) -> bool:
         """Tell, without a query, whether all that the user changed is certainly stored."""
-        memory = in_step(self.instance, field, self._using)
-        return memory is not None and is_same(memory.name, name) and memory.stands(self._using)
+        memory = in_step(self.instance, field, self.using)
+        return memory is not None and is_same(memory.name, name) and memory.stands(self.using)
 
     def _is_changed(self, field: "models.FileField", file: FieldFile, stored: str | None) -> bool:
         """Tell whether the user changed the name since the instance was in step, and the change is not stored yet."""
-        memory = in_step(self.instance, field, self._using)
+        memory = in_step(self.instance, field, self.using)
         if stored == file.name:
             return False
         if memory is None or not is_same(memory.name, file.name):
             return True
         # A row that has an earlier name again lost this instance's change to a rollback; any other was changed since.
-        return not memory.stands(self._using) and any(is_same(past.name, stored) for past in memory.all())
+        return not memory.stands(self.using) and any(is_same(past.name, stored) for past in memory.all())
 
     def _read(self, model: type[models.Model]) -> _Row | None:
         """Lock the row in the model's table and return the names in it; ``None`` where there is no row."""
@@ -210,12 +244,12 @@ class RowSave:
             look = partial(self._look, model, key)
             if look() is None:
                 # An upload may take long: somebody may insert the row meanwhile.
-                self._blocks.enter_context(repeating_update_of(connections[self._using], model._meta.db_table, look))
+                self._blocks.enter_context(repeating_update_of(connections[self.using], model._meta.db_table, look))
         return self._rows.get(model)
 
     def _look(self, model: type[models.Model], key: object) -> _Row | None:
         attributes = [field.attname for field in stored_fields(model)]
-        rows = rows_of(model, self._using).filter(pk=key)
+        rows = rows_of(model, self.using).filter(pk=key)
         found = locked(rows, *attributes)
         self._rows[model] = dict(zip(attributes, found[0], strict=True)) if found else None
         return self._rows[model]
@@ -224,11 +258,14 @@ class RowSave:
         """Make the instance what it was: what it saved is, or will be, rolled back."""
         for saved in reversed([*self._finished, *self._fields.values()]):
             if saved.upload is not None:
-                file, name = saved.upload
-                file.name, vars(file)["_committed"] = name, False
-                vars(self.instance)[file.field.attname] = file
+                put_back(*saved.upload)
             if saved.before is not None:
                 learn(self.instance, saved.field, saved.before)
+
+
+def _is_elsewhere(file: FieldFile, alias: str) -> bool:
+    """Tell whether the stored file is known to be on another database than that one."""
+    return known_alias_of(file) not in {None, alias} and parse_name(file.name) is not None
 
 
 def current_save(instance: models.Model) -> RowSave | None:

@@ -77,13 +77,13 @@ class _ColumnOperation(Operation):
         apps = cast("Apps", state.apps)
         model = apps.get_model(app_label, self.model_name)
         field = model._meta.get_field(self.field_name)
-        alias = write_alias_of(field) if isinstance(field, models.FileField) else None
+        connection = editor.connection
+        alias = write_alias_of(field, connection.alias) if isinstance(field, models.FileField) else None
         if alias is None:
             raise ValueError(
                 f"{app_label}.{self.model_name}.{self.field_name} is no file field on large objects:"
                 f" {type(self).__name__} is for those with pg_lo_storage's storage"
             )
-        connection = editor.connection
         # Unmanaged models, too: whoever names one here means it.
         if alias not in _aliases(connection) or not router.allow_migrate_model(connection.alias, model):
             return False

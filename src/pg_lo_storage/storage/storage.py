@@ -23,7 +23,7 @@ from typing_extensions import override
 from pg_lo_storage import catalogue
 from pg_lo_storage.aio.cancellation import completed
 from pg_lo_storage.catalogue import Entry, Found
-from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
+from pg_lo_storage.databases import DatabaseDriver, db_for_read
 from pg_lo_storage.databases.references import reaches
 from pg_lo_storage.drivers.base import MAX_SIZE
 from pg_lo_storage.drivers.values import BATCH
@@ -70,14 +70,7 @@ class DbFileStorage(StorageWithURLs):
         signed: bool = False,
         max_age: float | timedelta = 3600,
     ) -> None:
-        super().__init__(base_url, signed=signed, max_age=max_age)
-        self._alias = alias
-
-    @property
-    @override
-    def write_alias(self) -> str:
-        """The database that files are saved, changed and deleted on."""
-        return db_for_write(self._alias)
+        super().__init__(base_url, alias, signed=signed, max_age=max_age)
 
     @override
     def save(
@@ -170,7 +163,7 @@ class DbFileStorage(StorageWithURLs):
             message = f"there is no folder {path!r}: all files are in {''!r}"
             raise FileNotFoundError(message)
         require_catalogue()
-        return [], catalogue.names(DatabaseDriver(db_for_read(self._alias)))
+        return [], catalogue.names(DatabaseDriver(self.read_alias))
 
     def entry(self, name: str) -> Entry:
         """Return the file's entry in the catalogue.
@@ -266,7 +259,7 @@ class DbFileStorage(StorageWithURLs):
         return lookup.locate(self._databases(), name)
 
     def _databases(self) -> list[DatabaseDriver]:
-        aliases = dict.fromkeys((db_for_read(self._alias), self.write_alias))
+        aliases = dict.fromkeys((db_for_read(self._read_alias), self.write_alias))
         return list(map(DatabaseDriver, aliases))
 
 

@@ -6,16 +6,17 @@ from urllib.parse import quote
 from django.conf import settings
 from typing_extensions import override
 
-from pg_lo_storage.databases import LargeObjectStorage
+from pg_lo_storage.storage.placed import PlacedStorage
 from pg_lo_storage.storage.signing import signed_url
 
 __all__ = ["StorageWithURLs"]
 
 
-class StorageWithURLs(LargeObjectStorage):
+class StorageWithURLs(PlacedStorage):
     """The part of :class:`DbFileStorage` that makes URLs."""
 
-    def __init__(self, base_url: str | None, *, signed: bool, max_age: float | timedelta) -> None:
+    def __init__(self, base_url: str | None, alias: str | None, *, signed: bool, max_age: float | timedelta) -> None:
+        super().__init__(alias)
         self._base_url = base_url
         self._signed = signed
         self._max_age = max_age
@@ -48,6 +49,7 @@ class StorageWithURLs(LargeObjectStorage):
             name,
             base_url=self.base_url or "",
             alias=self.write_alias,
+            row_alias=self.row_alias,
             max_age=self._max_age if max_age is None else max_age,
             as_attachment=as_attachment,
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
-from django.db import connections, models
+from django.db import connections, models, router
 from typing_extensions import override
 
 from pg_lo_storage.databases import db_for_write
@@ -16,6 +16,7 @@ from pg_lo_storage.databases.file_fields import file_fields, write_alias_of
 from pg_lo_storage.lifecycle import adoption, name_columns
 from pg_lo_storage.lifecycle.name_columns import NameColumn
 from pg_lo_storage.lifecycle.verdicts import Adopted, Verdict
+from pg_lo_storage.storage import db_file_storage
 
 if TYPE_CHECKING:
     Field: TypeAlias = models.Field[Any, Any]
@@ -151,9 +152,11 @@ class Command(BaseCommand):
 def _wanted(labels: list[str], database: str | None) -> "dict[str, list[Field]]":
     """Return the fields to read names from, by the database of the files."""
     wanted: dict[str, list[Field]] = {}
+    follows = db_file_storage.follows_rows
     for field in map(_field, labels):
-        own = write_alias_of(field) if isinstance(field, models.FileField) else None
-        wanted.setdefault(database or own or db_for_write(), []).append(field)
+        rows: str = router.db_for_write(field.model)
+        own = write_alias_of(field, rows) if isinstance(field, models.FileField) else None
+        wanted.setdefault(database or own or (rows if follows else db_for_write()), []).append(field)
     if not labels:
         wanted = {alias: [*file_fields(alias)] for alias in ([database] if database else connections)}
         # A database without files is mentioned only where the user asks for it.
