@@ -317,8 +317,14 @@ HOSTILE = {
         "drop view invoices_invoice; alter table moved rename to invoices_invoice",
     ),
     "a file column of another type": (
-        "create type kind as enum ('a'); alter table invoices_invoice alter data type kind using null",
-        "alter table invoices_invoice alter data type varchar(100) using null; drop type kind",
+        (
+            "create type kind as enum ('a'); alter table invoices_invoice rename data to away;"
+            " alter table invoices_invoice add column data kind"
+        ),
+        (
+            "alter table invoices_invoice drop column data; drop type kind;"
+            " alter table invoices_invoice rename away to data"
+        ),
     ),
     "a key of another type": (
         (

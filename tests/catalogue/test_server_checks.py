@@ -1,9 +1,13 @@
 """The system checks that ask a database."""
 
+import re
+from collections.abc import Iterator
+
 import pytest
 from django.core import checks
 from django.core.management import call_command
 from django.db import NotSupportedError, OperationalError
+from django.test import override_settings
 
 from example.cluster import Server
 from pg_lo_storage.checks import check_databases
@@ -222,6 +226,40 @@ def test_a_table_that_may_not_be_read_does_no_harm() -> None:
         assert not of_database("default")
     finally:
         run("grant select on invoices_invoice to app")
+
+
+@pytest.fixture
+def many_rows() -> Iterator[None]:
+    """More notes and invoices than are few."""
+    run("insert into invoices_invoice (plain) select '' from generate_series(1, 10001)")
+    run("insert into invoices_note (text) select '' from generate_series(1, 10001)")
+    run("analyze invoices_invoice, invoices_note")
+    yield
+    run("truncate invoices_invoice, invoices_note")
+    run("analyze invoices_invoice, invoices_note")
+
+
+@pytest.mark.usefixtures("many_rows")
+def test_columns_of_large_tables_without_an_index_are_found() -> None:
+    with override_settings(PG_LO_STORAGE_REFERENCES=["invoices.Note.text", "invoices.Invoice.scan_width"]):
+        found = of_database("default")
+        assert "W015" in numbers(found)
+        named = re.findall(r"invoices_\w+\.\w+ \(10001 rows\)", text_of(found))
+        columns = ["invoice.plain", "invoice.scan_width", "invoice.via_callable", "note.text"]
+        assert named == [f"invoices_{column} (10001 rows)" for column in columns]
+        for column in columns:
+            table, name = f"invoices_{column}".split(".")
+            run(f"create index {name}_lo on {table} ({name}{'' if 'width' in name else ' text_pattern_ops'})")
+        try:
+            assert "W015" not in numbers(of_database("default"))
+        finally:
+            run("drop index plain_lo, scan_width_lo, via_callable_lo, text_lo")
+
+
+@pytest.mark.usefixtures("many_rows")
+def test_what_a_wrong_setting_lists_is_left_to_the_check_of_settings() -> None:
+    with override_settings(PG_LO_STORAGE_REFERENCES=["invoices.Nothing.text"]):
+        assert "W015" in numbers(of_database("default"))
 
 
 def test_migrate_runs_with_any_warning() -> None:

@@ -7,18 +7,28 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, NotSupportedError, connections, transaction
 
 from pg_lo_storage import catalogue
-from pg_lo_storage.databases.columns import ExistingColumn, ask, existing_columns
+from pg_lo_storage.databases.columns import IS_INDEXED, ExistingColumn, ask, existing_columns
 from pg_lo_storage.databases.names_in_sql import oid_in
-from pg_lo_storage.databases.references import file_columns
+from pg_lo_storage.databases.references import file_columns, naming_columns
 from pg_lo_storage.lifecycle.name_columns import has_names, unreadable, unsettled_columns
 
 __all__ = ["check_server", "keeps_files"]
 
 _SAMPLE: Final = 100
 """How many rows of each table are read, to learn who owns their objects."""
+
+_FEW_ROWS: Final = 10_000
+"""Up to so many rows a pass over the table is no matter."""
+
+_ROWS: Final = (
+    "greatest(r.reltuples, (select sum(p.reltuples) from pg_partition_tree(r.oid::regclass) as t"
+    " join pg_class as p on p.oid = t.relid::oid and t.isleaf))::int8"
+)
+"""SQL for how many rows relation ``r`` had when it was analyzed; of a partitioned table maybe only its parts were."""
 
 FUNCTIONS: Final = [
     f"pg_catalog.{function}"
@@ -119,6 +129,7 @@ def _check(alias: str, asked: Collection[str]) -> Iterator[checks.CheckMessage]:
     yield from _check_creators(alias, str(role))
     columns = existing_columns(alias, file_columns(alias), _PUBLICATIONS, _GUARDED)
     yield from _check_columns(alias, columns, str(role))
+    yield from _check_indexes(alias)
     if compatible == "off":
         yield from _check_owners(alias, [found for found in columns if found.may_read], str(role))
 
@@ -183,6 +194,26 @@ def _check_columns(alias: str, columns: list[ExistingColumn], role: str) -> Iter
                 " or accept the orphans."
             ),
             id="pg_lo_storage.W010",
+        )
+
+
+def _check_indexes(alias: str) -> Iterator[checks.CheckMessage]:
+    try:
+        wanted = naming_columns(alias)
+    except ImproperlyConfigured:  # another check says so
+        wanted = file_columns(alias)
+    columns = existing_columns(alias, wanted, IS_INDEXED, _ROWS)
+    large = [found for found in columns if found.is_readable and not found.more[0] and found.more[1] > _FEW_ROWS]
+    if large:
+        yield checks.Warning(
+            f"Each file that is replaced or deleted on {alias!r} has these tables read whole, since no index finds the"
+            f" rows that name it: {', '.join(f'{found.column} ({found.more[1]} rows)' for found in large)}.",
+            hint=(
+                "Run 'manage.py makemigrations': a DbFileField without db_index=False brings an index. For another"
+                " field add models.Index(fields=[...], name=..., opclasses=['varchar_pattern_ops']) to Meta.indexes, of"
+                " numbers without opclasses. Make it with AddIndexConcurrently where the table is in use."
+            ),
+            id="pg_lo_storage.W015",
         )
 
 

@@ -12,6 +12,8 @@ from pg_lo_storage.drivers.qualified import qualified
 __all__ = [
     "COLLATES_LOOSELY",
     "DEFAULT_OIDS",
+    "FINDING",
+    "IS_INDEXED",
     "READABLE",
     "ExistingColumn",
     "FileColumn",
@@ -41,6 +43,25 @@ COLLATES_LOOSELY: Final = (
     "exists (select from pg_collation as c where c.oid = a.attcollation and not c.collisdeterministic)"
 )
 """SQL that tells whether the collation of column ``a`` takes different texts for equal."""
+
+IS_INDEXED: Final = (
+    "exists (select from pg_index as i join pg_opclass as o on o.oid = i.indclass[0]"
+    " join pg_opfamily as f on f.oid = o.opcfamily join pg_am as m on m.oid = f.opfmethod"
+    " where i.indrelid = r.oid and i.indkey[0] = a.attnum and i.indcollation[0] = a.attcollation and i.indisvalid"
+    " and i.indpred is null and m.amname::text = 'btree' and starts_with(f.opfname::text, case"
+    " when a.atttypid = any('{pg_catalog.text,pg_catalog.varchar}'::regtype[]::oid[]) then 'text_pattern_ops'"
+    " when a.atttypid = 'pg_catalog.oid'::regtype::oid then 'oid_ops' else 'integer_ops' end)"
+    " and (not r.relhassubclass or r.relkind = 'p'::\"char\")"
+    f" and not {COLLATES_LOOSELY})"
+)
+"""SQL that tells whether column ``a`` of relation ``r`` has an index that finds the rows that name an object."""
+
+FINDING: Final = (
+    "case when a.atttypid = 'pg_catalog.oid'::regtype::oid then 'oid'"
+    " when a.atttypid = any('{pg_catalog.int4,pg_catalog.int8}'::regtype[]::oid[]) then 'int8'"
+    f" when {IS_INDEXED} then 'index' else 'pass' end"
+)
+"""SQL for the key of ``FINDINGS`` by which the rows are found that name an object in column ``a`` of relation ``r``."""
 
 DEFAULT_OIDS: Final = (
     "array(select m[1] from pg_attrdef as d"  # noqa: S608 -- of constants
@@ -78,6 +99,8 @@ class ExistingColumn(NamedTuple):
     """Whether reading it as text runs nobody's code but PostgreSQL's own."""
     collates_loosely: bool
     """Whether its collation takes different texts for equal."""
+    finding: str
+    """How the rows are found that name an object: a key of ``FINDINGS``."""
     default_oids: list[str]
     """The oids that its default may name."""
     more: tuple[Any, ...]
@@ -98,25 +121,26 @@ def existing_columns(alias: str, wanted: Sequence[FileColumn], *more: str) -> li
     if not wanted or connection.vendor != "postgresql":
         return []
     facts = (
+        "n",
         "row_security_active(r.oid)",
         "has_column_privilege(r.oid, a.attnum, 'select')",
         READABLE,
         COLLATES_LOOSELY,
+        FINDING,
         DEFAULT_OIDS,
-        *more,
     )
     query = (
-        f"select n, {', '.join(facts)}"  # noqa: S608 -- of constants
+        f"select {', '.join((*facts, *more))}"  # noqa: S608 -- of constants
         " from rows from (unnest(%s::text[]), unnest(%s::text[])) with ordinality as wanted (relation, attribute, n)"
         " join pg_class as r on r.oid = to_regclass(relation)::oid"
         " join pg_attribute as a on a.attrelid = r.oid and a.attname = attribute::name"
         " where a.attnum > 0 and not a.attisdropped order by n"
     )
     tables = [connection.ops.quote_name(table) for table, _ in wanted]
-    found: list[ExistingColumn] = []
-    for n, hides, may_read, readable, loosely, defaults, *others in ask(alias, query, tables, [c for _, c in wanted]):
-        found.append(ExistingColumn(wanted[int(n) - 1], hides, may_read, readable, loosely, defaults, tuple(others)))
-    return found
+    return [
+        ExistingColumn._make((wanted[int(row[0]) - 1], *row[1 : len(facts)], row[len(facts) :]))
+        for row in ask(alias, query, tables, [column for _, column in wanted])
+    ]
 
 
 def has_catalogue(alias: str) -> bool:

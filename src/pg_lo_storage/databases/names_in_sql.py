@@ -9,13 +9,33 @@ from typing import Final
 
 from pg_lo_storage.names import MAX_OID
 
-__all__ = ["FEW", "OID", "digits_of", "is_any_of", "is_name", "is_of", "naming", "oid_in", "stem_of"]
+__all__ = ["FEW", "FINDINGS", "OID", "digits_of", "is_any_of", "is_name", "is_of", "naming", "oid_in", "stem_of"]
 
 OID: Final = "[1-9][0-9]{0,9}"
 """A regular expression for an oid; it also matches some numbers that are too large."""
 
 FEW: Final = 20
 """Up to so many oids are looked for by an index, where the column has one; more in one pass over the table."""
+
+
+FINDINGS: Final = {
+    # For the order the server reads the index, whatever it expects to find there: two looks for each oid, in a table of
+    # any size. A text and chr(1) comes right after that text.
+    "index": (
+        "select lo_wanted.oid from unnest({oids}) as lo_wanted (oid) cross join lateral (values"
+        " (lo_wanted.oid, lo_wanted.oid || chr(1)), (lo_wanted.oid || '.', lo_wanted.oid || '/'))"
+        " as lo_names (first, after) where (select true from {table} where {column}::text ~>=~ lo_names.first"
+        " and {column}::text ~<~ lo_names.after and {condition} order by {column}::text using ~<~ limit 1)"
+    ),
+    "oid": "select {column}::text from {table} where {column} = any({oids}::oid[]) and {condition}",
+    "int8": "select {column}::text from {table} where {column} = any({oids}::int8[]) and {condition}",
+    "pass": (
+        "select split_part({column}::text{collation}, '.', 1) from {table}"
+        " where split_part({column}::text{collation}, '.', 1) = any({oids}) and {condition}"
+    ),
+}
+"""Queries for those of some oids that rows name: by an index for the operators of varchar_pattern_ops, in columns of
+numbers, in one pass over the table. ``oids`` is an array of text."""
 
 
 def stem_of(name: str) -> str:
@@ -54,7 +74,7 @@ def is_of(name: str, oid: str, after_dot: str, before: str) -> str:
 
     The values are texts: the oid, the oid and ``.``, the oid and ``/``, the character after ``.``.
     """
-    # The operators of varchar_pattern_ops, which the second index has that Django makes for db_index=True.
+    # The operators of varchar_pattern_ops, which the fields' index has.
     return f"{name} = {oid} or {name} ~>=~ {after_dot} and {name} ~<~ {before}"
 
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from django.db import connections
 
 from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, existing_columns
-from pg_lo_storage.databases.names_in_sql import naming
+from pg_lo_storage.databases.names_in_sql import FINDINGS, naming
 
 __all__ = ["Cell", "named_on", "names_on"]
 
@@ -38,32 +38,44 @@ def named_on(alias: str, wanted: list[FileColumn], oids: Collection[int], beside
             logger.warning("kept large objects %s: %s %s", sorted(oids), reason, sorted(map(str, some)))
             return set(oids)
     defaults = {int(oid) for found in columns for oid in found.default_oids}
-    stems = (name.partition(".")[0] for name in _search(alias, columns, oids, besides))
-    return ({int(stem) for stem in stems if stem.isdecimal()} | defaults) & set(oids)
+    return (_named(alias, columns, oids, besides) | defaults) & set(oids)
 
 
 def names_on(alias: str, wanted: list[FileColumn], oid: int) -> set[str]:
     """Return the names of the object in those rows on ``alias`` that the role may see."""
-    columns = [found for found in existing_columns(alias, wanted) if found.may_read and found.is_readable]
-    return _search(alias, columns, [oid])
+    quote = connections[alias].ops.quote_name
+    selects: list[str] = []
+    params: list[object] = []
+    for found in existing_columns(alias, wanted):
+        if found.may_read and found.is_readable:
+            name = found.text(alias)
+            condition, values = naming(name, [oid])
+            selects.append(f"select {name} from {quote(found.column.table)} where {condition}")  # noqa: S608 -- quoted
+            params += values
+    return {name for (name,) in ask(alias, " union ".join(selects), *params)} if selects else set()
 
 
-def _search(alias: str, columns: list[ExistingColumn], oids: Collection[int], besides: Cell | None = None) -> set[str]:
-    """Return the names that rows have for the objects."""
+def _named(alias: str, columns: list[ExistingColumn], oids: Collection[int], besides: Cell | None) -> set[int]:
+    """Return those objects that rows name."""
     if not columns:
         return set()
     quote = connections[alias].ops.quote_name
     selects: list[str] = []
     params: list[object] = []
     for found in columns:
-        name = found.text(alias)
-        condition, values = naming(name, oids)
+        condition, values = "true", list[object]()
         if besides and besides.column == found.column:
             # array_position() finds the equality of the key's type in any schema; a qualified operator would not.
             others = (f"array_position(array[{quote(part)}], %s) is null" for part in besides.key)
-            condition = f"({condition}) and ({' or '.join(others)})"
-            values = (*values, *besides.key.values())
-        table = quote(found.column.table)
-        selects.append(f"select {name} from {table} where {condition}")  # noqa: S608 -- quoted
-        params += values
-    return {name for (name,) in ask(alias, " union ".join(selects), *params)}
+            condition, values = f"({' or '.join(others)})", list(besides.key.values())
+        select = FINDINGS[found.finding].format(
+            table=quote(found.column.table),
+            column=quote(found.column.column),
+            collation=' collate pg_catalog."C"' if found.collates_loosely else "",
+            oids="%s::text[]",
+            condition=condition,
+        )
+        selects.append(select)
+        params += [list(map(str, oids)), *values]
+    stems = (stem for (stem,) in ask(alias, " union ".join(selects), *params))
+    return {int(stem) for stem in stems if stem.isdecimal()}

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
 from pg_lo_storage.databases.file_fields import stores_large_objects
+from pg_lo_storage.fields.indexes import bring_indexes
 from pg_lo_storage.lifecycle.bulk import hold_with_next
 from pg_lo_storage.lifecycle.deletions import follow_deletions
 from pg_lo_storage.lifecycle.known import in_step, is_committed, learn_key
@@ -62,11 +63,13 @@ class FollowingField(models.FileField):
     # How many positional arguments there may be before the storage.
     _storage_position: ClassVar[int]
 
-    def __init__(self, *args: Any, cleanup: bool = True, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, cleanup: bool = True, db_index: bool | None = None, **kwargs: Any) -> None:
         *before, storage = args if len(args) > self._storage_position else (*args, kwargs.pop("storage", None))
         kwargs["storage"] = storage or db_file_storage
-        super().__init__(*before, **kwargs)
+        super().__init__(*before, db_index=bool(db_index), **kwargs)
         self.cleanup = cleanup
+        self.brings_index = db_index is None
+        self._declines_index = db_index is False
 
     @property
     def max_length(self) -> int | None:
@@ -101,7 +104,7 @@ class FollowingField(models.FileField):
         super().contribute_to_class(cls, name, private_only=private_only, **kwargs)
         if not cls._meta.abstract:
             follow_rows(cls)
-            if cls._meta.apps.ready and vars(cls._meta)["pk"]:
+            if cls._meta.apps.models_ready and vars(cls._meta)["pk"]:
                 _follow(cls)  # added to a class that exists already
 
     @override
@@ -186,6 +189,8 @@ class FollowingField(models.FileField):
             kwargs["storage"] = get_default_storage
         if not self.cleanup:
             kwargs["cleanup"] = False
+        if self._declines_index:
+            kwargs["db_index"] = False
         return name, path, args, kwargs
 
 
@@ -199,6 +204,8 @@ def _follow(sender: type[models.Model], **_signal: object) -> None:
         post_save.connect(finish_save, sender=sender)
         pre_save.connect(begin_raw_save, sender=sender)
         follow_deletions(sender)
+        own = sender._meta.local_concrete_fields
+        bring_indexes(sender, [field for field in own if isinstance(field, FollowingField) and field.brings_index])
 
 
 class_prepared.connect(_follow)

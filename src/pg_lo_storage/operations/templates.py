@@ -11,8 +11,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
-from pg_lo_storage.databases.columns import COLLATES_LOOSELY, DEFAULT_OIDS, READABLE, readable
-from pg_lo_storage.databases.names_in_sql import FEW, is_any_of, is_name, is_of, oid_in
+from pg_lo_storage.databases.columns import COLLATES_LOOSELY, DEFAULT_OIDS, FINDING, READABLE, readable
+from pg_lo_storage.databases.names_in_sql import FEW, FINDINGS, is_any_of, is_name, is_of, oid_in
 from pg_lo_storage.drivers.queries import UNLINK
 
 __all__ = ["fill", "functions", "script"]
@@ -38,6 +38,12 @@ _PARTS: Final = {
     "readable": READABLE,
     "default_oids": DEFAULT_OIDS,
     "collates_loosely": COLLATES_LOOSELY,
+    "finding": FINDING,
+    # Queries as templates of format(), whose arguments are the table, the column and its collation.
+    **{
+        f"find_{kind}": query.format(table="%1$s", column="%2$I", collation="%3$s", oids="$1", condition="true")
+        for kind, query in FINDINGS.items()
+    },
     "valid": is_name("name"),
     "unlink": UNLINK,
     # The oid in the column that is format()'s third argument.

@@ -15,7 +15,6 @@ declare
     reference record;
     selects text[] := '{}';
     kept oid[];
-    source text;
 begin
     if named is not null then
         loids := array(select distinct split_part(file, '.', 1)::oid as loid from unnest(named) as file order by loid);
@@ -82,7 +81,7 @@ begin
     execute format('select %s.pg_lo_storage_kept()', place) into kept;
     for reference in execute format($sql$select a.attrelid::regclass as relation, a.attname as name, "@readable@"
             as is_readable, "@default_oids@" as defaults,
-            case when "@collates_loosely@" then ' collate "C"' else '' end as collation
+            case when "@collates_loosely@" then ' collate "C"' else '' end as collation, "@finding@" as finding
         from (
             select a.attrelid, a.attnum from %1$s.pg_lo_storage_columns() as l
                 join pg_attribute as a on a.attrelid = to_regclass(l.relation) and a.attname = l.attribute
@@ -97,9 +96,12 @@ begin
             return;
         end if;
         kept := kept || reference.defaults::oid[];
-        source := format('%I::text', reference.name) || reference.collation;
-        selects := selects || format('select split_part(%s, ''.'', 1) from %s where %s', source,
-            reference.relation, "@naming@");
+        selects := selects || format(case reference.finding
+                when 'index' then $find$"@find_index@"$find$
+                when 'oid' then $find$"@find_oid@"$find$
+                when 'int8' then $find$"@find_int8@"$find$
+                else $find$"@find_pass@"$find$
+            end, reference.relation, reference.name, reference.collation);
     end loop;
     loids := array(select loid from unnest(loids) as loid where loid <> all(kept)
         and loid::text <> all(string_to_array(coalesce(current_setting('pg_lo_storage.expected', true), ''), ' ')));
