@@ -68,7 +68,7 @@ class FollowingField(models.FileField):
         kwargs["storage"] = storage or db_file_storage
         super().__init__(*before, db_index=bool(db_index), **kwargs)
         self.cleanup = cleanup
-        self.brings_index = db_index is None
+        self.brings_index: bool = db_index is None
         self._declines_index = db_index is False
 
     @property
