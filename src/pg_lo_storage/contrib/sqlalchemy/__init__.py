@@ -6,5 +6,9 @@ Its connections and sessions are taken by ``pg_lo_storage.save``, ``open`` and t
 
 from pg_lo_storage.contrib.sqlalchemy.aio import AsyncSQLAlchemyDriver
 from pg_lo_storage.contrib.sqlalchemy.drivers import SQLAlchemyDriver
+from pg_lo_storage.contrib.sqlalchemy.files import LargeObjectFile, LargeObjectType
+from pg_lo_storage.contrib.sqlalchemy.flushing import listen
 
-__all__ = ["AsyncSQLAlchemyDriver", "SQLAlchemyDriver"]
+__all__ = ["AsyncSQLAlchemyDriver", "LargeObjectFile", "LargeObjectType", "SQLAlchemyDriver"]
+
+listen()
