@@ -24,7 +24,7 @@ def url(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     url = url_of(server, "psycopg").render_as_string(hide_password=False)
     yield url
     with create_engine(url, poolclass=NullPool).begin() as connection:
-        connection.execute(text("drop table if exists report"))
+        connection.execute(text("drop table if exists report, letter"))
         connection.execute(text("select lo_unlink(oid) from pg_largeobject_metadata"))
 
 
