@@ -117,5 +117,6 @@ def test_the_types_of_a_public_class_are_found_from_its_door(door: str) -> None:
     """Its module is said to be its door, where ``typing`` looks for the names in annotations that are strings."""
     module = importlib.import_module(door)
     for name in module.__all__:
-        if inspect.isclass(value := getattr(module, name, None)):
+        # The annotations of SQLAlchemy's own classes cannot be evaluated.
+        if inspect.isclass(value := getattr(module, name, None)) and name != "LargeObjectType":
             typing.get_type_hints(value)
