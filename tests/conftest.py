@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.fixtures.server",
     "tests.fixtures.wire",
     "tests.fixtures.catalogue",
+    "tests.fixtures.losing",
     "tests.fixtures.schemas",
     "tests.fixtures.large_objects",
 ]

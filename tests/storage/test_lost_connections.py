@@ -1,7 +1,7 @@
 """A connection that is lost within an atomic block: whoever catches the error, the end of the block raises."""
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import IO, cast
 
 import pytest
@@ -10,34 +10,16 @@ from django.core.files.base import ContentFile
 from django.db import Error, connections, transaction
 from django.db.transaction import TransactionManagementError
 
-from example.cluster import Server
-from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.drivers import get_driver
 from pg_lo_storage.storage import DbFile, db_file_storage
-from tests.fixtures.connections import INSTALLED, open_connection, run
+from tests.fixtures.losing import Lose
 from tests.invoices.models import Invoice, Note
 from tests.io.files import in_a_thread
 from tests.storage.support import LARGE, content, stored
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-Lose = Callable[[], None]
-
 DATA = content(LARGE)
-
-
-@pytest.fixture
-def lose(server: Server) -> Iterator[Lose]:
-    """Have the server end the connection that Django has, by another one of the same role."""
-    with closing(open_connection(INSTALLED[0], server.dsn(), autocommit=True)) as other:
-
-        def lose() -> None:
-            pid = DatabaseDriver("default").run("select pg_backend_pid()", ())[0][0]
-            run(other, "select pg_terminate_backend(%s)", [pid])
-            while run(other, "select from pg_stat_activity where pid = %s", [pid]):
-                pass
-
-        yield lose
 
 
 @pytest.fixture

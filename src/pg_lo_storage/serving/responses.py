@@ -19,6 +19,7 @@ from pg_lo_storage.http.answer import Answer
 from pg_lo_storage.http.batches import in_batches
 from pg_lo_storage.http.ranges import Piece
 from pg_lo_storage.serving.readers import READERS, needs_own_connection, release_connections, release_pooled_connections
+from pg_lo_storage.serving.reading import read
 
 __all__ = ["DbFileResponse", "WholeResponse", "response_of"]
 
@@ -35,7 +36,7 @@ def response_of(made: Answer, found: Found) -> HttpResponseBase:
     for place, piece in enumerate(pieces):
         if isinstance(piece, range):
             # found.start has bytes only where the whole file is asked for.
-            start = found.start or b"".join(found.read(piece[:BLOCK]))
+            start = found.start or b"".join(read(found, piece[:BLOCK]))
             pieces[place : place + 1] = filter(None, (start, piece[len(start) :]))
             break
     response: HttpResponseBase
@@ -77,6 +78,8 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
     no connection at all. Where a transaction is open on the request's connection, that connection is used, and sees
     what is not committed.
 
+    Where the connection was lost between two batches, the next is read over a new one, if that sees the same file.
+
     The client was promised a length. So where the file is changed, replaced or deleted meanwhile, the server gets a
     :exc:`LargeObjectConflict` or :exc:`LargeObjectNotFound`, and cuts the connection.
     """
@@ -106,7 +109,7 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
 
     def _read_here(self) -> Iterator[bytes]:
         for batch in in_batches(self._pieces, self._most):
-            blocks = [batch] if isinstance(batch, bytes) else self._found.read(batch)
+            blocks = [batch] if isinstance(batch, bytes) else read(self._found, batch)
             release_pooled_connections()
             yield from _given_away(blocks)
 
@@ -121,7 +124,7 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
                 if isinstance(batch, bytes):
                     yield batch
                 else:
-                    reading = READERS.submit(functools.partial(self._found.read, batch))
+                    reading = READERS.submit(functools.partial(read, self._found, batch))
                     for block in _given_away(await asyncio.wrap_future(reading)):
                         yield block
 
