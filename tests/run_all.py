@@ -3,8 +3,8 @@
 Without an option it runs lint, types, the suite on each driver, and the tests without a driver; ``--matrix`` runs the
 suite on other versions of Python, Django and PostgreSQL, ``--packages`` the tests with other packages for Django,
 ``--server-tools`` the group that needs vacuumlo, pg_dump, lz4 and contrib, or curl, wget, chromium, nginx and
-pgbouncer, ``--users-types`` the types that users get, several of these options all of that, and ``--only NAME`` some of
-it by name. All other arguments are passed to pytest.
+pgbouncer, and PyGreSQL, ``--users-types`` the types that users get, several of these options all of that, and ``--only
+NAME`` some of it by name. All other arguments are passed to pytest.
 """
 
 import argparse
@@ -150,6 +150,13 @@ def with_sqlalchemy() -> Stage:
     return Stage("SQLAlchemy, no Django", argv, takes_arguments=False)
 
 
+def pygresql() -> Stage:
+    """Return the tests of the example driver for PyGreSQL, which needs gcc and libpq-dev to be installed."""
+    folder = "tests/pygresql"
+    argv = [*environment(["psycopg"], "pygresql"), "pytest", f"--confcutdir={folder}", folder]
+    return Stage("PyGreSQL", argv, {"PG_LO_TEST_BINDIR": ""}, takes_arguments=False)
+
+
 def without_driver(name: str, python: str | None = None) -> Stage:
     """Return the tests that need neither Django nor a driver, in an environment that has neither."""
     folder = "tests/without_driver"
@@ -267,7 +274,7 @@ def main() -> int:
     left_out = ""
     # The longest come first, so that at the end no core is idle for long.
     stages = list(matrix(missing)) if options.matrix else []
-    stages += server_tools() if options.server_tools else []
+    stages += [*server_tools(), pygresql()] if options.server_tools else []
     stages += packages() if options.packages else []
     stages += [users_types()] if options.users_types else []
     if not stages and not missing:
