@@ -16,6 +16,7 @@ from pg_lo_storage.databases.file_fields import file_fields, write_alias_of
 from pg_lo_storage.lifecycle import adoption, name_columns
 from pg_lo_storage.lifecycle.name_columns import NameColumn
 from pg_lo_storage.lifecycle.verdicts import Adopted, Verdict
+from pg_lo_storage.management.transferring import add_transfer_arguments, transfer
 from pg_lo_storage.storage import db_file_storage
 
 if TYPE_CHECKING:
@@ -73,11 +74,10 @@ class Command(BaseCommand):
     @override
     def add_arguments(self, parser: CommandParser) -> None:
         subcommands = parser.add_subparsers(dest="subcommand", metavar="SUBCOMMAND", required=True)
+        # Django's own options are understood before the subcommand and after it.
+        common = _CommonOptions().create_parser("", "", add_help=False, argument_default=SUPPRESS)
         adopt = subcommands.add_parser(
-            "adopt",
-            help="Catalogue the files that rows name, and the catalogue lacks.",
-            # Django's own options are understood before the subcommand and after it.
-            parents=[_CommonOptions().create_parser("", "", add_help=False, argument_default=SUPPRESS)],
+            "adopt", help="Catalogue the files that rows name, and the catalogue lacks.", parents=[common]
         )
         adopt.add_argument(
             "--database", choices=tuple(connections), help="The database of the files. Default: each that has some."
@@ -95,10 +95,18 @@ class Command(BaseCommand):
         )
         adopt.add_argument("--show", action="store_true", help="Say of each name whether it is taken, and why not.")
         adopt.add_argument("--dry-run", action="store_true", help="Say what would be done, and change nothing.")
+        moving = subcommands.add_parser(
+            "transfer", help="Move rows and their files to another database.", parents=[common]
+        )
+        add_transfer_arguments(moving)
 
     @override
     def handle(self, *args: object, **options: Any) -> None:
-        {"adopt": self.adopt}[options["subcommand"]](options)
+        {"adopt": self.adopt, "transfer": self.transfer}[options["subcommand"]](options)
+
+    def transfer(self, options: dict[str, Any]) -> None:
+        """Move rows and their files to another database."""
+        transfer(options, lambda text: self._say(text, options))
 
     def adopt(self, options: dict[str, Any]) -> None:
         """Enter the files that fields name into the catalogue."""
