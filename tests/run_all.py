@@ -139,7 +139,7 @@ def suites() -> list[Stage]:
 def without_django() -> Stage:
     """Return the tests that need a driver and no Django, in an environment that has none."""
     folder = "tests/without_django"
-    argv = [*environment(["psycopg"], "test-bare"), "--group", "server", "pytest", f"--confcutdir={folder}", folder]
+    argv = [*environment(["psycopg", "starlette"], "web"), "pytest", f"--confcutdir={folder}", folder]
     return Stage("psycopg, no Django", argv, takes_arguments=False)
 
 

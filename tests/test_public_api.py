@@ -21,6 +21,7 @@ INTERNAL = {
     "admin",
     "apps",
     "catalogue",
+    "catalogued",
     "checks",
     "content_types",
     "contrib",

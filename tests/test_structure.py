@@ -26,7 +26,7 @@ LAYERS = [
     {"storage", "transfer"},
     {"http"},
     {"aio", "catalogue"},
-    {"io", "databases", "migrations"},
+    {"catalogued", "io", "databases", "migrations"},
     {"drivers", "models"},
     {"content_types", "exceptions", "names", "signals"},
 ]

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pg_lo_storage.transfer import copy, lo_export, lo_import, load, open, save  # noqa: A004 -- as pg_lo_storage.open
+    from pg_lo_storage.transfer import Saved, copy, lo_export, lo_import, load, open, save  # noqa: A004 -- as pg_lo_storage.open
 
-__all__ = ["copy", "lo_export", "lo_import", "load", "open", "save"]
+__all__ = ["Saved", "copy", "lo_export", "lo_import", "load", "open", "save"]
 
 
 def __getattr__(name: str) -> object:

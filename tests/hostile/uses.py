@@ -65,7 +65,7 @@ def use_transfer(driver: LargeObjectDriver, folder: Path) -> None:
         copied = blocking.copy(driver, oid)
         assert blocking.load(driver, copied) == data
         blocking.lo_export(driver, oid, folder / "exported", None)
-        assert blocking.lo_import(driver, folder / "exported", None)
+        assert blocking.lo_import(driver, folder / "exported", None, blocking.save)
 
 
 def use_fsspec(fs: PgLoFileSystem) -> None:
@@ -90,7 +90,7 @@ async def use_awaited(driver: AsyncLargeObjectDriver, folder: Path) -> None:
         copied = await asynchronous.copy(driver, oid)
         assert await asynchronous.load(driver, copied) == data
         await asynchronous.lo_export(driver, oid, folder / "exported", None)
-        assert await asynchronous.lo_import(driver, folder / "exported", None)
+        assert await asynchronous.lo_import(driver, folder / "exported", None, asynchronous.save)
         async with AsyncLargeObjectIO(driver, oid) as file:
             assert await file.size() == len(data)
             assert await file.readline() + await file.read() == data

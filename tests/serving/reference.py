@@ -1,9 +1,12 @@
 """What RFC 9110 says a server answers, written from the RFC: requests are drawn with their meaning, and not parsed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from email.parser import BytesParser
+from email.policy import HTTP
+from email.utils import formatdate
+from typing import Final, Literal, NamedTuple
 
-from django.utils.http import http_date
 from hypothesis import strategies as st
 
 DAY: Final = 86_400
@@ -117,6 +120,56 @@ def answer_to_ranges(specs: list[tuple[int | None, int | None]], size: int) -> A
     return Answer(206, [(min(positions), max(positions)) for positions in joined])
 
 
+class Sent(NamedTuple):
+    """What was sent; the headers' names are spelled as in the RFC."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def check(sent: Sent, file: File, asked: Asked, *, dated: bool = True) -> None:
+    """What was sent is the answer; one that is not ``dated`` may leave the date out of a 304 (15.4.5)."""
+    expected = answer(file, asked)
+    size = len(file.data)
+    assert sent.status == expected.status
+    if expected.status in {200, 206, 304, 412}:
+        assert sent.headers.get("ETag") == file.etag
+        last_modified = None if file.modified is None else formatdate(file.modified, usegmt=True)
+        if dated or expected.status != 304:
+            assert sent.headers.get("Last-Modified") == last_modified
+        assert sent.headers["Cache-Control"] == "private, no-cache"
+    assert sent.headers.get("Accept-Ranges") == ("bytes" if expected.status in {200, 206, 416} else None)
+    if expected.status == 206:
+        ranges = [(f"bytes {first}-{last}/{size}", file.data[first : last + 1]) for first, last in expected.parts]
+        assert parts_of(sent) == ranges
+        return
+    content_range = f"bytes */{size}" if expected.status == 416 else None
+    assert sent.headers.get("Content-Range") == content_range
+    if expected.status == 200:
+        assert sent.headers["Content-Length"] == str(size)
+    assert sent.body == (file.data if expected.status == 200 and asked.method == "GET" else b"")
+
+
+def parts_of(sent: Sent) -> list[tuple[str, bytes]]:
+    """Return the ranges that are sent, and their bytes."""
+    content_type = sent.headers["Content-Type"]
+    assert int(sent.headers["Content-Length"]) == len(sent.body)
+    if not content_type.startswith("multipart/"):
+        return [(sent.headers["Content-Range"], sent.body)]
+    assert "Content-Range" not in sent.headers
+    message = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {content_type}\r\n\r\n".encode() + sent.body)
+    parts = list(message.iter_parts())
+    assert len(parts) > 1
+    found: list[tuple[str, bytes]] = []
+    for part in parts:
+        assert part.get_content_type() == "application/pdf"
+        decoded = part.get_payload(decode=True)
+        assert isinstance(decoded, bytes)
+        found.append((part["Content-Range"], decoded))
+    return found
+
+
 def spaced(separator: str) -> st.SearchStrategy[str]:
     return st.sampled_from([separator, f" {separator}", f"{separator} ", f"\t{separator} \t"])
 
@@ -139,7 +192,7 @@ def dates(modified: int | None) -> st.SearchStrategy[tuple[str, int | None]]:
     """Draw the value of a header that is a date; ``None`` means that it is none."""
     invalid = ["", "yesterday", "Wed, 99 Oct 2015 07:28:00 GMT", "\x00", "9" * 400, "Wed, 21 Oct 2015 07:28:00"]
     moments = [(modified or 1_700_000_000) + seconds for seconds in (-DAY, -1, 0, 1, DAY)]
-    texts: list[tuple[str, int | None]] = [(http_date(moment), moment) for moment in moments]
+    texts: list[tuple[str, int | None]] = [(formatdate(moment, usegmt=True), moment) for moment in moments]
     return st.sampled_from([*texts, *texts, *((text, None) for text in invalid)])
 
 

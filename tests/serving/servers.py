@@ -1,5 +1,6 @@
-"""Real web servers for the tests' project, and what their workers cost."""
+"""Real web servers for the tests' project and the examples, and what their workers cost."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -13,10 +14,19 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 START_SECONDS: Final = 30
 GUNICORN: Final = ["gunicorn", "--no-control-socket", "--log-level=error", "--graceful-timeout=1"]
+THREADS: Final = [*GUNICORN, "--workers=1", "--threads=64"]
+UVICORN: Final = ["uvicorn", "--log-level=error"]
 SERVERS: Final = {
     "gunicorn-sync": [*GUNICORN, "--workers=1", "tests.serving.site:wsgi"],
-    "gunicorn-gthread": [*GUNICORN, "--workers=1", "--threads=64", "tests.serving.site:wsgi"],
-    "uvicorn": ["uvicorn", "--log-level=error", "--lifespan=off", "tests.serving.site:asgi"],
+    "gunicorn-gthread": [*THREADS, "tests.serving.site:wsgi"],
+    "uvicorn": [*UVICORN, "--lifespan=off", "tests.serving.site:asgi"],
+}
+# Of example/web; they answer that there is no such page.
+EXAMPLES: Final = {
+    "FastAPI": [*UVICORN, "example.web.fastapi_files:app"],
+    "Flask": [*THREADS, "example.web.flask_files:app"],
+    "ASGI": [*UVICORN, "--lifespan=off", "example.web.asgi_files:app"],
+    "WSGI": [*THREADS, "example.web.wsgi_files:app"],
 }
 
 
@@ -24,7 +34,7 @@ class WebServer:
     """A server that listens on ``127.0.0.1``."""
 
     def __init__(self, name: str, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-        self.is_asynchronous = name == "uvicorn"
+        self.is_asynchronous = "uvicorn" in (SERVERS | EXAMPLES)[name]
         self.process = process
         self.port = port
         self._log = log
@@ -53,11 +63,11 @@ class WebServer:
 
 
 @contextmanager
-def serving(name: str) -> Generator[WebServer]:
-    """Run one of SERVERS; what it writes to its log is for :attr:`WebServer.log`."""
+def serving(name: str, **environment: str) -> Generator[WebServer]:
+    """Run one of SERVERS or EXAMPLES; what it writes to its log is for :attr:`WebServer.log`."""
     with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.NamedTemporaryFile() as log:
         port: int = listener.getsockname()[1]
-        program, *arguments = SERVERS[name]
+        program, *arguments = (SERVERS | EXAMPLES)[name]
         address = ["--bind", f"fd://{listener.fileno()}"] if program == "gunicorn" else ["--fd", str(listener.fileno())]
         process = subprocess.Popen(
             [sys.executable, "-m", program, *address, *arguments],
@@ -65,10 +75,11 @@ def serving(name: str) -> Generator[WebServer]:
             stdout=log,
             stderr=log,
             pass_fds=[listener.fileno()],
+            env=os.environ | environment,
         )
         server = WebServer(name, process, port, Path(log.name))
         try:
-            _wait_until_it_answers(server)
+            _wait_until_it_answers(server, b" 200 " if name in SERVERS else b" 404 ")
             yield server
         finally:
             process.terminate()
@@ -79,11 +90,11 @@ def serving(name: str) -> Generator[WebServer]:
                 process.wait()
 
 
-def _wait_until_it_answers(server: WebServer) -> None:
+def _wait_until_it_answers(server: WebServer, status: bytes) -> None:
     deadline = time.monotonic() + START_SECONDS
     with closing(socket.create_connection(("127.0.0.1", server.port))) as client:
         # The listener is open already: the answer comes when the server does.
         client.settimeout(START_SECONDS)
         client.sendall(b"GET /empty/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         answer = client.recv(100)
-    assert b" 200 " in answer, f"{answer!r} after {time.monotonic() - deadline + START_SECONDS:.1f} s: {server.log}"
+    assert status in answer, f"{answer!r} after {time.monotonic() - deadline + START_SECONDS:.1f} s: {server.log}"

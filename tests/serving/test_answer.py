@@ -10,8 +10,9 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.test import RequestFactory
 
+from pg_lo_storage.http.answer import answer
+from pg_lo_storage.http.finding import facts_of
 from pg_lo_storage.http.presentation import Presentation
-from pg_lo_storage.serving.serve import answer_to
 from pg_lo_storage.storage import db_file_storage
 from pg_lo_storage.storage.saving import SMALL
 from pg_lo_storage.views import adb_serve, db_serve
@@ -73,7 +74,9 @@ def test_an_answer_is_sent_as_it_is(
     response, received = send(RequestFactory().generic(method, "/", headers=headers), name)
     wait_for_readers()
     found = db_file_storage.find(name, 0)
-    made = answer_to(method, headers, name, found, Presentation(headers={"x-own": "1"}))
+    made = answer(
+        method, headers, facts_of(name, found.loid, found.size, found.entry), Presentation(headers={"x-own": "1"})
+    )
     assert response.status_code == made.status
     assert response.streaming or made.status != 206  # or middlewares would take the part for the file
     assert list(response.headers.items()) == list(made.headers.items())

@@ -14,11 +14,10 @@ from django.test import RequestFactory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pg_lo_storage.catalogue import Entry, Found
-from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.catalogue import Entry
+from pg_lo_storage.http.finding import facts_of
 from pg_lo_storage.http.presentation import Presentation
 from pg_lo_storage.models import StoredFile
-from pg_lo_storage.serving.serve import facts_of
 from pg_lo_storage.storage import DbFileIO, db_file_storage
 from pg_lo_storage.views import INLINE_TYPES, db_serve
 from tests.storage.support import LARGE, content, joined, loid_of
@@ -382,7 +381,7 @@ def test_what_is_no_single_type_is_shown_by_none(content_type: str, name: str) -
 )
 def test_no_stored_type_is_shown_but_as_it_says(stored: str) -> None:
     entry = Entry(1, "", "a", stored, 1, None, datetime.now(UTC), datetime.now(UTC), "1")
-    facts = facts_of("1", Found(DatabaseDriver("default"), 1, 1, entry=entry))
+    facts = facts_of("1", 1, 1, entry)
     headers = Presentation().headers_of(facts)
     shown = headers["Content-Type"]
     assert shown.isascii()

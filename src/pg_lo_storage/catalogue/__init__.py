@@ -1,7 +1,7 @@
 """The catalogue: a table with an entry for each file, in use where ``"pg_lo_storage"`` is in ``INSTALLED_APPS``."""
 
-from pg_lo_storage.catalogue.entries import Entry, Upload, is_installed
-from pg_lo_storage.catalogue.finding import Found, find, find_all, locate, missing, names, read, stream_version
+from pg_lo_storage.catalogue.entries import Upload, is_installed
+from pg_lo_storage.catalogue.finding import Found, find, find_all, locate, names, read, stream_version
 from pg_lo_storage.catalogue.queries import (
     UNLINK_GONE,
     add,
@@ -13,6 +13,7 @@ from pg_lo_storage.catalogue.queries import (
     save,
     unlink,
 )
+from pg_lo_storage.catalogued import Entry, missing
 
 __all__ = [
     "UNLINK_GONE",

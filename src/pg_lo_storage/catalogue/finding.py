@@ -1,49 +1,36 @@
-"""The SQL that finds catalogued files, and that reads a file as long as it is the version that was found.
-
-Statements join ``pg_largeobject_metadata``: an object that somebody unlinked behind the catalogue's back is a missing
-file, and aborts no transaction.
-"""
+"""Finds catalogued files, and reads a file as long as it is the version that was found."""
 
 import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final, LiteralString, cast
+from typing import LiteralString, cast
 
 from typing_extensions import Buffer
 
-from pg_lo_storage.catalogue.entries import Entry
 from pg_lo_storage.catalogue.queries import as_array
-from pg_lo_storage.catalogue.whole import NOT_REMEMBERED, REMEMBER, ROLE, WRITER, Remembered, new_token, remembered
+from pg_lo_storage.catalogue.whole import NOT_REMEMBERED, REMEMBER, WRITER, Remembered, new_token, remembered
+from pg_lo_storage.catalogued import (
+    COLUMNS,
+    FILES,
+    NAMED,
+    SEEN,
+    TABLE,
+    Entry,
+    Located,
+    as_table,
+    located,
+    missing,
+    streamed_version,
+)
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.drivers import bulk
 from pg_lo_storage.drivers.base import Sink
-from pg_lo_storage.drivers.queries import Rows, Statement
-from pg_lo_storage.drivers.reading import start_of, started, streamed
+from pg_lo_storage.drivers.queries import Rows
+from pg_lo_storage.drivers.reading import start_of, started
 from pg_lo_storage.drivers.values import BLOCK, as_bytes
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound
 
-__all__ = ["Found", "find", "find_all", "locate", "missing", "names", "read", "stream_version"]
-
-# Drivers give and take integers, strings and bytea. xmin is the version: every change of the row changes it, whoever
-# makes it.
-_COLUMNS: Final = (
-    "f.loid::int8, f.extension, f.original_name, f.content_type, f.size, f.sha256,"
-    " (extract(epoch from f.created_at) * 1000000)::int8, (extract(epoch from f.modified_at) * 1000000)::int8,"
-    " f.xmin::text"
-)
-# Where the entry is, whatever another session's search path is, and as which role; no role where row security decides.
-_SEEN: Final = (
-    ", (pg_identify_object('pg_catalog.pg_class'::regclass::oid, f.tableoid, 0)).identity,"
-    " case when not row_security_active(f.tableoid) then " + ROLE + " end"
-)
-_SIZE: Final = (
-    "(select lo_lseek64(fd, 0, 2) + lo_close(fd) from (select lo_open(m.oid, 262144) as fd offset 0) as opened)"
-)
-_TABLE: Final = "pg_lo_storage_file"
-_JOINED: Final = " as f join pg_largeobject_metadata as m on m.oid = f.loid"
-_FROM: Final = " from " + _TABLE + _JOINED
-_NAMED: Final = " where f.loid = %s::oid and coalesce(f.extension = %s::text, true)"
-_FOUND: Final = _FROM + _NAMED
+__all__ = ["Found", "find", "find_all", "locate", "names", "read", "stream_version"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +49,7 @@ class Found:
     start: bytes = b""
     entry: Entry | None = None
     remembered: Remembered = NOT_REMEMBERED
-    table: LiteralString = _TABLE
+    table: LiteralString = TABLE
     role: str | None = ""
 
     def read(self, wanted: range) -> list[bytes]:
@@ -90,7 +77,7 @@ class Found:
 
 def find(database: DatabaseDriver, loid: int, extension: str) -> Entry | None:
     """Return the entry of the file with this oid and extension, ``None`` where there is none."""
-    query: LiteralString = "select " + _COLUMNS + _FOUND
+    query: LiteralString = "select " + COLUMNS + FILES + NAMED
     rows = database.run(query, (loid, extension), oid=loid)
     return Entry.of(rows[0]) if rows else None
 
@@ -109,14 +96,9 @@ def _is_version(database: DatabaseDriver, entry: Entry) -> bool:
 
 def find_all(database: DatabaseDriver, loids: Collection[int]) -> dict[int, Entry]:
     """Return, by oid, the entries of those objects that are files."""
-    query: LiteralString = "select " + _COLUMNS + _FROM + " where f.loid = any(%s::text::oid[])"
+    query: LiteralString = "select " + COLUMNS + FILES + " where f.loid = any(%s::text::oid[])"
     entries = (Entry.of(row) for row in database.run(query, (as_array(loids),)))
     return {entry.loid: entry for entry in entries}
-
-
-def missing(name: object, loid: int | None = None) -> LargeObjectNotFound:
-    """Return the error that no file has that name."""
-    return LargeObjectNotFound(f"no stored file is named {name!r}", oid=loid)
 
 
 def locate(database: DatabaseDriver, loid: int, extension: str) -> Found:
@@ -125,21 +107,12 @@ def locate(database: DatabaseDriver, loid: int, extension: str) -> Found:
     :raises LargeObjectNotFound: there is no such file.
     """
 
-    def result(rows: Rows) -> Found:
-        if not rows:
-            raise missing(f"{loid}{extension}", loid)
-        *columns, size, table, role = rows[0]
-        entry = Entry.of(tuple(columns))
-        return Found(
-            database, loid, cast("int", size), entry=entry, table=_in_sql(table), role=cast("str | None", role)
-        )
-
-    def without_sql() -> Found:
+    def without_sql() -> Located:
         entry = _entry(database, loid, extension)
-        return Found(database, loid, database.size(loid) if entry.size is None else entry.size, entry=entry)
+        return Located(entry, database.size(loid) if entry.size is None else entry.size)
 
-    query: LiteralString = "select " + _COLUMNS + ", coalesce(f.size, " + _SIZE + ")" + _SEEN + _FOUND
-    return database.perform(Statement(query, (loid, extension), result, loid), without_sql)
+    entry, size, table, role = database.perform(located(loid, extension), without_sql)
+    return Found(database, loid, size, entry=entry, table=table, role=role)
 
 
 def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start: int) -> Found:
@@ -148,7 +121,7 @@ def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start:
     :raises LargeObjectNotFound: there is no such file.
     """
     token = new_token(database)
-    more: LiteralString = REMEMBER + ", case when age(f.xmin) <= 0 then " + WRITER + " end, " + _COLUMNS + _SEEN
+    more: LiteralString = REMEMBER + ", case when age(f.xmin) <= 0 then " + WRITER + " end, " + COLUMNS + SEEN
 
     def result(rows: Rows) -> Found:
         if not rows:
@@ -156,7 +129,7 @@ def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start:
         size, data, rest = start_of(rows)
         *columns, table, role = rest[3:]
         entry, known = Entry.of(tuple(columns)), remembered(token, rest[:3])
-        return Found(database, loid, size, data, entry, known, _in_sql(table), cast("str | None", role))
+        return Found(database, loid, size, data, entry, known, as_table(table), cast("str | None", role))
 
     def without_sql() -> Found:
         while True:
@@ -167,13 +140,13 @@ def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start:
 
     named, tokens = (loid, extension), (token, token)
     return database.perform(
-        started(_FROM, _NAMED, named, result, oid=loid, whole=whole, start=start, more=more, more_params=tokens),
+        started(FILES, NAMED, named, result, oid=loid, whole=whole, start=start, more=more, more_params=tokens),
         without_sql,
     )
 
 
 def stream_version(
-    database: DatabaseDriver, entry: Entry, offset: int, size: int, sink: Sink, *, table: LiteralString = _TABLE
+    database: DatabaseDriver, entry: Entry, offset: int, size: int, sink: Sink, *, table: LiteralString = TABLE
 ) -> bool:
     """Hand ``size`` bytes at ``offset`` to ``sink``, in one statement.
 
@@ -191,24 +164,13 @@ def stream_version(
             sink(block)
         return is_version
 
-    is_version = " where f.loid = %s::oid and f.xmin::text = %s::text"
-    version = (entry.loid, entry.version)
     return database.perform_streaming(
-        streamed(
-            " from " + table + _JOINED, is_version, version, bool, oid=entry.loid, offset=offset, size=size, block=BLOCK
-        ),
-        sink,
-        without_sql,
+        streamed_version(entry.loid, entry.version, offset, size, bool, table=table), sink, without_sql
     )
-
-
-def _in_sql(table: object) -> LiteralString:
-    """Return the table's name, which the server has quoted, for a query that has parameters."""
-    return cast("LiteralString", table).replace("%", "%%")
 
 
 def names(database: DatabaseDriver) -> list[str]:
     """Return the names of all files, in the order of their oids."""
-    query: LiteralString = "select f.loid::text || coalesce(f.extension, '')" + _FROM + " order by f.loid"
+    query: LiteralString = "select f.loid::text || coalesce(f.extension, '')" + FILES + " order by f.loid"
     rows = database.run(query, ())
     return [cast("str", name) for (name,) in rows]

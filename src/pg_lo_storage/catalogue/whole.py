@@ -11,7 +11,7 @@ from typing import Final, LiteralString, cast
 
 from pg_lo_storage.databases import DatabaseDriver
 
-__all__ = ["NOT_REMEMBERED", "REMEMBER", "ROLE", "WRITER", "Remembered", "is_open", "new_token", "remembered"]
+__all__ = ["NOT_REMEMBERED", "REMEMBER", "WRITER", "Remembered", "is_open", "new_token", "remembered"]
 
 # What is appended to this setting goes with the transaction, or with a savepoint that is rolled back, as a descriptor's
 # guard does.
@@ -23,9 +23,6 @@ REMEMBER: Final = (
     " " + _BEGAN
 )
 """Two columns of the statement that opens a file; parameters: the token, twice."""
-
-ROLE: Final = "current_setting('role')"
-"""A further column: the role that the session has taken, or ``none``."""
 
 WRITER: Final = "pg_current_xact_id_if_assigned()::text"
 """A third column: the transaction, where it may have written the file; else null."""

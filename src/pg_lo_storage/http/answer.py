@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Final
 
 from pg_lo_storage.content_types import UNKNOWN
 from pg_lo_storage.http.conditions import Validators, allows_range, evaluate, repr_digest
 from pg_lo_storage.http.facts import FileFacts
-from pg_lo_storage.http.fields import http_date
 from pg_lo_storage.http.presentation import NO_STORE, Presentation
 from pg_lo_storage.http.ranges import Piece, coalesce, content_range, multipart, parse_ranges
 
@@ -44,7 +44,7 @@ def answer(
     """
     if method not in {"GET", "HEAD"}:
         return Answer(405, {"Allow": "GET, HEAD", "Content-Length": "0"} | NO_STORE)
-    asked = {name.lower(): value for name, value in headers.items()}
+    asked = dict(zip(map(str.lower, headers.keys()), headers.values(), strict=True))
     validators = Validators.of(facts)
     made = _headers(asked, facts, validators, presentation, vary)
     if (status := evaluate(asked, validators)) is not None:
@@ -81,7 +81,7 @@ def _headers(
     if validators.etag is not None:
         headers["ETag"] = validators.etag
     if validators.last_modified is not None:
-        headers["Last-Modified"] = http_date(validators.last_modified)
-    if (digest := repr_digest(asked, facts.sha256)) is not None:
-        headers["Repr-Digest"] = digest
+        headers["Last-Modified"] = formatdate(validators.last_modified, usegmt=True)
+    if facts.sha256 is not None and (wanted := asked.get("want-repr-digest")) is not None:
+        headers |= repr_digest(wanted, facts.sha256)
     return presentation.changed(headers) if presentation.headers else headers

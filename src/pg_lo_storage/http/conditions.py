@@ -55,15 +55,15 @@ def evaluate(headers: Mapping[str, str], validators: Validators) -> Literal[304,
     if (if_match := headers.get("if-match")) is not None:
         if not _is_listed(if_match, validators.etag):
             return 412
-    elif last_modified is not None:
-        limit = parse_date(headers.get("if-unmodified-since", ""))
+    elif last_modified is not None and (date := headers.get("if-unmodified-since")) is not None:
+        limit = parse_date(date)
         if limit is not None and last_modified > limit:
             return 412
     if (if_none_match := headers.get("if-none-match")) is not None:
         if _is_listed(if_none_match, validators.etag, weakly=True):
             return 304
-    elif last_modified is not None:
-        limit = parse_date(headers.get("if-modified-since", ""))
+    elif last_modified is not None and (date := headers.get("if-modified-since")) is not None:
+        limit = parse_date(date)
         if limit is not None and last_modified <= limit:
             return 304
     return None
@@ -81,17 +81,14 @@ def allows_range(headers: Mapping[str, str], validators: Validators) -> bool:
     return date is not None and validators.is_date_strong and date == validators.last_modified
 
 
-def repr_digest(headers: Mapping[str, str], sha256: str | None) -> str | None:
-    """Return the value of ``Repr-Digest`` where ``Want-Repr-Digest`` asks for SHA-256, and it is known."""
-    wanted = headers.get("want-repr-digest")
-    if wanted is None or sha256 is None:
-        return None
+def repr_digest(wanted: str, sha256: str) -> dict[str, str]:
+    """Return the header ``Repr-Digest``, where the value of ``Want-Repr-Digest`` asks for SHA-256."""
     members = [_WANTED.fullmatch(member) for member in wanted.split(",")]
     # A structured field with a mistake is ignored as a whole (RFC 9651, 4.2); of equal keys the last counts.
     preferences = {match[1]: int(match[2]) for match in members if match}
     if None in members or not 1 <= preferences.get("sha-256", 0) <= 10:
-        return None
-    return f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:"
+        return {}
+    return {"Repr-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:"}
 
 
 def _is_listed(header: str, etag: str | None, *, weakly: bool = False) -> bool:

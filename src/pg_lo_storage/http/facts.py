@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, LiteralString
 
 __all__ = ["FileFacts"]
 
@@ -21,8 +21,8 @@ class FileFacts:
     ``sha256``, in hexadecimal, else it is made of ``oid``, ``modified`` and ``version``, a text that tells this content
     from any other that the object has had or will have; without both there is none, and no condition matches.
     ``modified`` has a time zone. ``written_once`` says that nothing was written since the file was saved whole: only
-    then may a second of ``modified`` stand for one content. ``is_catalogued`` says that ``version`` is that of the
-    entry in the catalogue's table: what is read is then of this version, or nothing.
+    then may a second of ``modified`` stand for one content. ``catalogue`` is the table in which the catalogue has
+    this ``version`` of the file, as :func:`find_catalogued` finds it: what is read is then of this version, or nothing.
 
     :raises ValueError: ``sha256`` is no SHA-256, ``version`` cannot stand in an entity tag, ``size`` is negative, or
         ``modified`` has no time zone.
@@ -38,7 +38,7 @@ class FileFacts:
     version: str | None = None
     modified: datetime | None = None
     written_once: bool = False
-    is_catalogued: bool = False
+    catalogue: LiteralString | None = None
 
     def __post_init__(self) -> None:
         if self.size < 0:

@@ -2,11 +2,10 @@
 
 import re
 from datetime import UTC, datetime
-from email.utils import formatdate
 from typing import Final
 from urllib.parse import quote
 
-__all__ = ["content_disposition", "entity_tags", "http_date", "parse_date"]
+__all__ = ["content_disposition", "entity_tags", "parse_date"]
 
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _TIME: Final = r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
@@ -18,11 +17,6 @@ _DATES: Final = (
 )
 _TAG: Final = re.compile(r'(?:W/)?"[^"]*"')
 _QUOTABLE: Final = re.compile(r"[\t\x20-\x7e]*")
-
-
-def http_date(moment: int) -> str:
-    """Return the date of a moment, in seconds since 1970."""
-    return formatdate(moment, usegmt=True)
 
 
 def parse_date(text: str) -> int | None:

@@ -69,23 +69,20 @@ class Presentation:
     max_ranges: int = MAX_RANGES
     headers: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
 
-    def type_of(self, facts: FileFacts) -> str:
-        """Return the content type: the given one, else the file's, else the one that its name's extension means."""
-        if self.content_type is not None:
-            return self.content_type
-        declared = facts.content_type
-        found = content_type_of(facts.name) if declared is None else content_type_of("", declared)
-        return UNKNOWN if _is_run_by_pages(found) else found
-
     def headers_of(self, facts: FileFacts) -> dict[str, str]:
         """Return the headers that say what a file is and what it may do."""
-        content_type = self.type_of(facts)
+        content_type = self.content_type
+        if content_type is None:
+            declared = facts.content_type
+            content_type = content_type_of(facts.name) if declared is None else content_type_of("", declared)
+            if _is_run_by_pages(content_type):
+                content_type = UNKNOWN
         match = _ONE_TYPE.fullmatch(content_type.strip())
         essence = match[1].lower() if match else ""
         as_attachment = self.as_attachment
         if as_attachment is None:
             as_attachment = essence not in self.inline_types and _kind_of(essence) not in self.inline_types
-        shown_name = printable(self.download_name or "") or printable(facts.name)
+        shown_name = (printable(self.download_name) if self.download_name else "") or printable(facts.name)
         headers = {
             "Content-Type": content_type,
             "Content-Disposition": content_disposition(shown_name, as_attachment=as_attachment),

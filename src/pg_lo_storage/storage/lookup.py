@@ -5,7 +5,8 @@ from typing import LiteralString, TypeAlias, TypeVar, TypeVarTuple, cast
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import Entry, Found, missing
-from pg_lo_storage.catalogue.whole import REMEMBER, ROLE, WRITER, new_token, remembered
+from pg_lo_storage.catalogue.whole import REMEMBER, WRITER, new_token, remembered
+from pg_lo_storage.catalogued import ROLE
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.references import reaches
 from pg_lo_storage.drivers import bulk, reading

@@ -2,11 +2,9 @@
 
 import hashlib
 import itertools
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Final, LiteralString, Self
+from typing import Final, LiteralString
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -16,6 +14,7 @@ from pg_lo_storage import catalogue
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.atomic_blocks import atomic
 from pg_lo_storage.drivers import AccessMode, queries
+from pg_lo_storage.drivers.digest import Digest
 from pg_lo_storage.drivers.values import BLOCK, byte_view, kept
 
 __all__ = ["PART", "SMALL", "in_blocks", "save", "save_catalogued"]
@@ -45,7 +44,7 @@ def save_catalogued(database: DatabaseDriver, blocks: Iterator[Buffer], upload: 
     first, rest = _first_and_all(blocks)
     if rest is None:
         return catalogue.save(database, upload, first, hashlib.sha256(first).hexdigest(), make=_make(first))
-    with atomic(database.alias), _Digest() as digest:
+    with atomic(database.alias), Digest() as digest:
         with _compressed(database):
             loid = _save_large(database, digest.of(rest))
         return loid, catalogue.add(database, loid, upload, size=digest.size, sha256=digest.hexdigest())
@@ -91,48 +90,6 @@ def in_blocks(chunks: Iterable[Buffer | str]) -> Iterator[Buffer]:
             yield view[start : start + PART]
     if gathered:
         yield bytes(gathered)
-
-
-# The most blocks that wait for their digest.
-_MOST_PENDING: Final = 4
-
-
-class _Digest:
-    """The sha256 of blocks, computed in a thread while the server writes them."""
-
-    def __init__(self) -> None:
-        self._sha256 = hashlib.sha256()
-        self._thread = ThreadPoolExecutor(1, "pg_lo_storage digest")
-        self._pending: deque[Future[None]] = deque()
-        self.size = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._thread.shutdown()
-
-    def of(self, blocks: Iterable[Buffer]) -> Iterator[Buffer]:
-        """Yield the blocks, and add each to the digest."""
-        for block in blocks:
-            data = kept(block)
-            self.size += len(data)
-            try:
-                self._pending.append(self._thread.submit(self._sha256.update, data))
-            except RuntimeError:  # the interpreter is ending: there are no more threads
-                self._wait(0)
-                self._sha256.update(data)
-            self._wait(_MOST_PENDING)
-            yield data
-
-    def hexdigest(self) -> str:
-        """Return the digest of all blocks."""
-        self._wait(0)
-        return self._sha256.hexdigest()
-
-    def _wait(self, pending: int) -> None:
-        while len(self._pending) > pending:
-            self._pending.popleft().result()
 
 
 @contextmanager

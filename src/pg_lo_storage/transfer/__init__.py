@@ -16,22 +16,27 @@ that none gets into the transaction of another.
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Protocol, TypeAlias, cast, overload
+from typing import Literal, Protocol, TypeAlias, cast, overload
 
 from pg_lo_storage.aio.base import AsyncLargeObjectDriver
 from pg_lo_storage.aio.io import AsyncLargeObjectIO
 from pg_lo_storage.aio.registry import find_async_driver, get_async_driver
+from pg_lo_storage.drivers.base import LargeObjectDriver
 from pg_lo_storage.drivers.registry import get_driver
 from pg_lo_storage.io import LargeObjectIO
 from pg_lo_storage.io.modes import BinaryMode
 from pg_lo_storage.transfer import asynchronous, blocking
 from pg_lo_storage.transfer.content import AsyncContent, Content
 from pg_lo_storage.transfer.files import StrPath
+from pg_lo_storage.transfer.saved import Saved
 from pg_lo_storage.transfer.turns import in_turn, in_turn_of_threads
 
-__all__ = ["copy", "lo_export", "lo_import", "load", "open", "save"]
+__all__ = ["Saved", "copy", "lo_export", "lo_import", "load", "open", "save"]
 
 Progress: TypeAlias = Callable[[int, int], object]
+
+_Save: TypeAlias = Callable[[LargeObjectDriver, Content], int | Saved]
+_AsyncSave: TypeAlias = Callable[[AsyncLargeObjectDriver, AsyncContent], Coroutine[object, object, int | Saved]]
 
 
 class Connection(Protocol):
@@ -67,26 +72,35 @@ def open(
 
 
 @overload
-def save(connection: Connection, content: Content) -> int: ...
+def save(connection: Connection, content: Content, *, digest: Literal[False] = False) -> int: ...
 @overload
-def save(connection: AsyncConnection, content: AsyncContent) -> Coroutine[object, object, int]: ...
+def save(connection: Connection, content: Content, *, digest: Literal[True]) -> Saved: ...
+@overload
 def save(
-    connection: Connection | AsyncConnection, content: Content | AsyncContent
-) -> int | Coroutine[object, object, int]:
-    """Create a large object with that content and return its oid.
+    connection: AsyncConnection, content: AsyncContent, *, digest: Literal[False] = False
+) -> Coroutine[object, object, int]: ...
+@overload
+def save(
+    connection: AsyncConnection, content: AsyncContent, *, digest: Literal[True]
+) -> Coroutine[object, object, Saved]: ...
+def save(
+    connection: Connection | AsyncConnection, content: Content | AsyncContent, *, digest: bool = False
+) -> int | Saved | Coroutine[object, object, int | Saved]:
+    """Create a large object with that content and return its oid; with ``digest`` its oid, size and SHA-256.
 
     The content is bytes, a binary file, which is read from its position, or an iterable of bytes. On an asynchronous
     connection it may also be an asynchronous iterable, or a file whose ``read`` is awaited; other files are read in a
-    thread there. Saving takes memory for about two blocks of 1 MB.
+    thread there. Saving takes memory for about two blocks of 1 MB, and with ``digest``, which a thread makes meanwhile,
+    for up to five more.
 
     :raises TypeError: the content is text.
     """
     if (driver := _async_driver(connection)) is not None:
-        return in_turn(connection, driver, partial(asynchronous.save, driver, content))
+        awaited: _AsyncSave = asynchronous.save_with_digest if digest else asynchronous.save
+        return in_turn(connection, driver, partial(awaited, driver, content))
     blocking_driver = get_driver(connection)
-    return in_turn_of_threads(
-        connection, blocking_driver, partial(blocking.save, blocking_driver, cast("Content", content))
-    )
+    called: _Save = blocking.save_with_digest if digest else blocking.save
+    return in_turn_of_threads(connection, blocking_driver, partial(called, blocking_driver, cast("Content", content)))
 
 
 @overload
@@ -142,22 +156,40 @@ def lo_export(
 
 
 @overload
-def lo_import(connection: Connection, path: StrPath, *, progress: Progress | None = None) -> int: ...
+def lo_import(
+    connection: Connection, path: StrPath, *, progress: Progress | None = None, digest: Literal[False] = False
+) -> int: ...
 @overload
 def lo_import(
-    connection: AsyncConnection, path: StrPath, *, progress: Progress | None = None
-) -> Coroutine[object, object, int]: ...
+    connection: Connection, path: StrPath, *, progress: Progress | None = None, digest: Literal[True]
+) -> Saved: ...
+@overload
 def lo_import(
-    connection: Connection | AsyncConnection, path: StrPath, *, progress: Progress | None = None
-) -> int | Coroutine[object, object, int]:
-    """Create a large object from a file of this machine and return its oid.
+    connection: AsyncConnection, path: StrPath, *, progress: Progress | None = None, digest: Literal[False] = False
+) -> Coroutine[object, object, int]: ...
+@overload
+def lo_import(
+    connection: AsyncConnection, path: StrPath, *, progress: Progress | None = None, digest: Literal[True]
+) -> Coroutine[object, object, Saved]: ...
+def lo_import(
+    connection: Connection | AsyncConnection,
+    path: StrPath,
+    *,
+    progress: Progress | None = None,
+    digest: bool = False,
+) -> int | Saved | Coroutine[object, object, int | Saved]:
+    """Create a large object from a file of this machine and return its oid; with ``digest`` as :func:`save` does.
 
     ``progress(done, total)`` is called after each block, with bytes.
     """
     if (driver := _async_driver(connection)) is not None:
-        return in_turn(connection, driver, partial(asynchronous.lo_import, driver, path, progress))
+        awaited: _AsyncSave = asynchronous.save_with_digest if digest else asynchronous.save
+        return in_turn(connection, driver, partial(asynchronous.lo_import, driver, path, progress, awaited))
     blocking_driver = get_driver(connection)
-    return in_turn_of_threads(connection, blocking_driver, partial(blocking.lo_import, blocking_driver, path, progress))
+    called: _Save = blocking.save_with_digest if digest else blocking.save
+    return in_turn_of_threads(
+        connection, blocking_driver, partial(blocking.lo_import, blocking_driver, path, progress, called)
+    )
 
 
 def _async_driver(connection: object) -> AsyncLargeObjectDriver | None:

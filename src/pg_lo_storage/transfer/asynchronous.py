@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import operator
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from typing_extensions import Buffer
 
@@ -17,13 +17,16 @@ from pg_lo_storage.aio.io import AsyncLargeObjectIO
 from pg_lo_storage.aio.opening import begins_by_itself, transaction
 from pg_lo_storage.aio.sql import AsyncSQLDriver
 from pg_lo_storage.drivers.base import MAX_BLOCK, AccessMode
+from pg_lo_storage.drivers.digest import Digest
 from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.transfer.content import AsyncContent, async_blocks_of
 from pg_lo_storage.transfer.copying import STEP, copy_step
 from pg_lo_storage.transfer.files import StrPath, replacing
+from pg_lo_storage.transfer.saved import Saved
 
-__all__ = ["copy", "lo_export", "lo_import", "load", "save"]
+__all__ = ["copy", "lo_export", "lo_import", "load", "save", "save_with_digest"]
 
+T = TypeVar("T")
 Progress = Callable[[int, int], object]
 
 
@@ -48,6 +51,13 @@ async def save(driver: AsyncLargeObjectDriver, content: AsyncContent) -> int:
         await descriptor.write_all(blocks)
         await descriptor.close()
     return oid
+
+
+async def save_with_digest(driver: AsyncLargeObjectDriver, content: AsyncContent) -> Saved:
+    """See :func:`pg_lo_storage.save`, with ``digest=True``."""
+    with Digest() as digest:
+        oid = await save(driver, digest.of_awaited(async_blocks_of(content)))
+        return Saved(oid, digest.size, digest.hexdigest())
 
 
 async def load(driver: AsyncLargeObjectDriver, oid: int) -> bytes:
@@ -85,8 +95,13 @@ async def lo_export(driver: AsyncLargeObjectDriver, oid: int, path: StrPath, pro
     return done
 
 
-async def lo_import(driver: AsyncLargeObjectDriver, path: StrPath, progress: Progress | None) -> int:
-    """See :func:`pg_lo_storage.lo_import`."""
+async def lo_import(
+    driver: AsyncLargeObjectDriver,
+    path: StrPath,
+    progress: Progress | None,
+    save: Callable[[AsyncLargeObjectDriver, AsyncContent], Coroutine[object, object, T]],
+) -> T:
+    """See :func:`pg_lo_storage.lo_import`; ``save`` is one of the two above."""
     # After a cancellation half-way nobody would close the file.
     opened, cancellation = await completed(asyncio.to_thread(Path(path).open, "rb"))
     with opened as file:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from typing_extensions import Buffer
 
 from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE, AccessMode, LargeObjectDriver
 from pg_lo_storage.drivers.bulk import stream_descriptor
+from pg_lo_storage.drivers.digest import Digest
 from pg_lo_storage.drivers.guarded import GuardedDescriptor
 from pg_lo_storage.drivers.sql import SQLDriver
 from pg_lo_storage.drivers.transactions import begins_by_itself, transaction
@@ -21,9 +22,11 @@ from pg_lo_storage.io import LargeObjectIO
 from pg_lo_storage.transfer.content import Content, blocks_of
 from pg_lo_storage.transfer.copying import STEP, copy_step
 from pg_lo_storage.transfer.files import StrPath, replacing
+from pg_lo_storage.transfer.saved import Saved
 
-__all__ = ["copy", "lo_export", "lo_import", "load", "save"]
+__all__ = ["copy", "lo_export", "lo_import", "load", "save", "save_with_digest"]
 
+T = TypeVar("T")
 Progress = Callable[[int, int], object]
 
 
@@ -41,6 +44,13 @@ def save(driver: LargeObjectDriver, content: Content) -> int:
         descriptor.write_all(chain((first,), () if second is None else (second,), blocks))
         descriptor.close()
     return oid
+
+
+def save_with_digest(driver: LargeObjectDriver, content: Content) -> Saved:
+    """See :func:`pg_lo_storage.save`, with ``digest=True``."""
+    with Digest() as digest:
+        oid = save(driver, digest.of(blocks_of(content)))
+        return Saved(oid, digest.size, digest.hexdigest())
 
 
 def load(driver: LargeObjectDriver, oid: int) -> bytes:
@@ -85,8 +95,13 @@ def lo_export(driver: LargeObjectDriver, oid: int, path: StrPath, progress: Prog
     return done
 
 
-def lo_import(driver: LargeObjectDriver, path: StrPath, progress: Progress | None) -> int:
-    """See :func:`pg_lo_storage.lo_import`."""
+def lo_import(
+    driver: LargeObjectDriver,
+    path: StrPath,
+    progress: Progress | None,
+    save: Callable[[LargeObjectDriver, Content], T],
+) -> T:
+    """See :func:`pg_lo_storage.lo_import`; ``save`` is one of the two above."""
     with Path(path).open("rb") as file:
         return save(driver, file if progress is None else _reported(file, progress))
 

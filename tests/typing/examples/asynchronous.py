@@ -32,6 +32,8 @@ def calls_return_where_the_connection_s_do(connection: psycopg.Connection[dict[s
     assert_type(pg_lo_storage.open(connection, 12), LargeObjectIO)
     assert_type(pg_lo_storage.open(connection, mode="wb"), LargeObjectIO)
     assert_type(pg_lo_storage.save(connection, b"data"), int)
+    assert_type(pg_lo_storage.save(connection, b"data", digest=True), pg_lo_storage.Saved)
+    assert_type(pg_lo_storage.lo_import(connection, path, digest=True).sha256, str)
     assert_type(pg_lo_storage.load(connection, 12), bytes)
     assert_type(pg_lo_storage.copy(connection, 12), int)
     assert_type(pg_lo_storage.lo_export(connection, 12, path), int)
@@ -48,6 +50,8 @@ async def calls_are_awaited_where_the_connection_s_are(path: Path) -> None:
     async with await psycopg.AsyncConnection.connect("dbname=app") as connection:
         assert_type(pg_lo_storage.open(connection, 12), AsyncLargeObjectIO)
         assert_type(await pg_lo_storage.save(connection, b"data"), int)
+        assert_type(await pg_lo_storage.save(connection, b"data", digest=True), pg_lo_storage.Saved)
+        assert_type(await pg_lo_storage.lo_import(connection, path, digest=True), pg_lo_storage.Saved)
         assert_type(await pg_lo_storage.load(connection, 12), bytes)
         assert_type(await pg_lo_storage.copy(connection, 12), int)
         assert_type(await pg_lo_storage.lo_export(connection, 12, path, progress=print), int)

@@ -1,0 +1,204 @@
+"""Facts, how they are found, and what is answered for them without Django's request."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.db import transaction
+from django.test import RequestFactory
+
+from example.cluster import Server
+from pg_lo_storage.drivers import get_driver
+from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound
+from pg_lo_storage.http import (
+    FileFacts,
+    Presentation,
+    abody,
+    afind,
+    afind_catalogued,
+    answer,
+    body,
+    find,
+    find_catalogued,
+)
+from pg_lo_storage.storage import DbFileIO, db_file_storage
+from pg_lo_storage.testing.portal import Portal
+from pg_lo_storage.transfer import save
+from pg_lo_storage.views import db_serve
+from tests.fixtures.connections import Connect
+from tests.io.files import numbered_lines
+from tests.storage.support import loid_of
+
+LINES = numbered_lines(2_000_000)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"size": -1}, "bytes"),
+        ({"sha256": "abc"}, "SHA-256"),
+        ({"sha256": "é" * 64}, "SHA-256"),
+        ({"version": ""}, "entity tag"),
+        ({"version": 'a"b'}, "entity tag"),
+        ({"version": "a,b"}, "entity tag"),
+        ({"version": "a\r\nb"}, "entity tag"),
+        ({"modified": datetime(2024, 1, 1)}, "time zone"),  # noqa: DTZ001 -- it lacks one
+    ],
+)
+def test_facts_that_would_make_another_header_are_refused(wrong: dict[str, Any], reason: str) -> None:
+    facts: dict[str, Any] = {"oid": 7, "size": 1}
+    with pytest.raises(ValueError, match=reason):
+        FileFacts(**facts | wrong)
+
+
+@pytest.mark.once
+def test_an_answer_reads_headers_in_any_case_and_names_what_decided() -> None:
+    facts = FileFacts(7, 10, "a.txt", sha256="ab" * 32)
+    etag = answer("GET", {}, facts).headers["ETag"]
+    made = answer("GET", {"IF-NONE-MATCH": etag}, facts, Presentation(headers={"X-Own": "1"}), vary="Authorization")
+    assert made.status == 304
+    assert made.headers == {"Cache-Control": "private, no-cache", "Vary": "Authorization", "ETag": etag}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("method", ["POST", "get", "OPTIONS", ""])
+def test_an_answer_is_for_get_and_head(method: str) -> None:
+    made = answer(method, {}, FileFacts(7, 10))
+    assert (made.status, made.headers["Allow"], list(made.pieces)) == (405, "GET, HEAD", [])
+
+
+@pytest.mark.once
+def test_a_version_without_a_digest_is_in_the_tag_with_oid_and_time() -> None:
+    tags = {
+        answer("GET", {}, facts).headers["ETag"]
+        for facts in (
+            FileFacts(7, 1, version="a"),
+            FileFacts(8, 1, version="a"),
+            FileFacts(7, 1, version="b"),
+            FileFacts(7, 1, version="a", modified=datetime(2024, 1, 1, tzinfo=UTC)),
+            FileFacts(7, 1, version="a", modified=datetime(2024, 1, 1, microsecond=1, tzinfo=UTC)),
+        )
+    }
+    assert len(tags) == 5
+    assert "ETag" not in answer("GET", {}, FileFacts(7, 1)).headers
+
+
+def test_of_any_object_there_is_the_size(connect: Connect) -> None:
+    connection = connect(autocommit=True)
+    oid = get_driver(connection).from_bytes(b"0123456789")
+    assert find(connection, oid, "a.pdf") == FileFacts(oid, 10, "a.pdf")
+    get_driver(connection).unlink(oid)
+    with pytest.raises(LargeObjectNotFound):
+        find(connection, oid)
+
+
+class Site:
+    """What finds and reads files of the catalogue, over a connection of its own."""
+
+    def __init__(self, connection: Any, call: Callable[[Any], Any] | None = None) -> None:
+        self._connection = connection
+        self._call = call
+
+    def find(self, name: str) -> FileFacts:
+        if self._call is None:
+            return find_catalogued(self._connection, name)
+        facts: FileFacts = self._call(afind_catalogued(self._connection, name))
+        return facts
+
+    def read(self, facts: FileFacts) -> Iterator[bytes]:
+        made = answer("GET", {}, facts)
+        if self._call is None:
+            return body(self._kept, facts, made)
+        blocks: AsyncIterator[bytes] = self._call(abody(self._kept, facts, made))
+        return self._following(self._call, blocks)
+
+    def _following(self, call: Callable[[Any], Any], blocks: AsyncIterator[bytes]) -> Iterator[bytes]:
+        async def following() -> bytes | None:
+            return await anext(blocks, None)
+
+        while (block := call(following())) is not None:
+            yield block
+
+    def _kept(self) -> nullcontext[object]:
+        return nullcontext(self._connection)
+
+
+@pytest.fixture(params=["called", *(["awaited"] if find_spec("psycopg") else [])])
+def site(request: pytest.FixtureRequest, connect: Connect, server: Server) -> Iterator[Site]:
+    if request.param == "called":
+        yield Site(connect(autocommit=True))
+        return
+    import psycopg
+
+    with Portal() as portal:
+        connection = portal.call(psycopg.AsyncConnection.connect(server.dsn(), autocommit=True))
+        yield Site(connection, portal.call)
+        portal.call(connection.close())
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("catalogue", [True], indirect=True)
+@pytest.mark.usefixtures("catalogue")
+class TestCatalogued:
+    """A file that a Django project stored is served by another program without Django."""
+
+    @pytest.mark.parametrize("headers", [{}, {"range": "bytes=3-9"}, {"want-repr-digest": "sha-256=1"}])
+    def test_it_is_answered_as_by_django(self, site: Site, headers: dict[str, str]) -> None:
+        name = db_file_storage.save("ä.txt", ContentFile(LINES))
+        facts = site.find(name)
+        assert (facts.name, facts.content_type, facts.written_once) == ("ä.txt", "text/plain", True)
+        made = answer("GET", headers, facts)
+        response = db_serve(RequestFactory().get("/", headers=headers), name)
+        assert (made.status, list(made.headers.items())) == (response.status_code, list(response.headers.items()))
+        assert b"".join(site.read(facts)) == LINES
+
+    def test_other_names_and_missing_files_are_not_found(self, site: Site) -> None:
+        name = db_file_storage.save("a.txt", ContentFile(b"data"))
+        for other in ("", "x", f"{loid_of(name)}.pdf", "1.txt"):
+            with pytest.raises(LargeObjectNotFound):
+                site.find(other)
+        db_file_storage.delete(name)
+        with pytest.raises(LargeObjectNotFound):
+            site.find(name)
+
+    @pytest.mark.parametrize("change", ["write", "delete"])
+    def test_what_is_changed_meanwhile_ends_with_an_error(self, site: Site, change: str) -> None:
+        name = db_file_storage.save("a.txt", ContentFile(LINES))
+        blocks = site.read(site.find(name))
+        assert LINES.startswith(next(blocks))
+        if change == "delete":
+            db_file_storage.delete(name)
+        else:
+            with transaction.atomic(), DbFileIO(loid_of(name), "rb+") as file:
+                file.write(b"other")
+        with pytest.raises(LargeObjectConflict):
+            b"".join(blocks)
+
+    def test_a_change_since_it_was_found_is_known_before_anything_is_promised(self, site: Site) -> None:
+        name = db_file_storage.save("a.txt", ContentFile(LINES))
+        facts = site.find(name)
+        with transaction.atomic(), DbFileIO(loid_of(name), "rb+") as file:
+            file.write(b"other")
+        with pytest.raises(LargeObjectConflict):
+            next(site.read(facts))
+        again = site.find(name)
+        assert (again.sha256, again.written_once) == (None, False)
+        assert b"".join(site.read(again)) == b"other" + LINES[5:]
+
+
+@pytest.mark.once
+def test_a_plain_object_is_found_awaited(server: Server) -> None:
+    async def ask() -> FileFacts:
+        import psycopg
+
+        async with await psycopg.AsyncConnection.connect(server.dsn()) as connection:
+            return await afind(connection, await save(connection, b"0123456789"), "a")
+
+    facts = asyncio.run(ask())
+    assert (facts.size, facts.name) == (10, "a")
