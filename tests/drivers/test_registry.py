@@ -163,6 +163,16 @@ def test_the_later_registration_of_a_type_replaces_the_earlier_and_returns_it() 
     assert register_driver(Connection, Driver) == DRIVER
 
 
+def test_what_was_registered_before_can_be_restored_also_where_that_is_nothing() -> None:
+    nothing = register_driver(Connection, Driver)
+    first = register_driver(Connection, OtherDriver)
+    register_driver(Connection, first)
+    assert type(get_driver(Connection())) is Driver
+    register_driver(f"{HERE}.Connection", nothing)
+    with pytest.raises(DriverNotFound):
+        get_driver(Connection())
+
+
 @pytest.fixture
 def public(monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of a class in the package around the module that defines it."""

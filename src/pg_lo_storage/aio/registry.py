@@ -36,7 +36,7 @@ _registered: dict[str, AsyncDriverFactory | str] = {}
 
 
 def register_async_driver(
-    connection_type: type | str, factory: AsyncDriverFactory | str
+    connection_type: type | str, factory: AsyncDriverFactory | str | None
 ) -> AsyncDriverFactory | str | None:
     """Have ``factory`` serve connections of that type and its subclasses, before any other driver.
 

@@ -20,13 +20,14 @@ def found(factories: Mapping[str, _T], cls: type) -> _T | None:
     return next((factories[name] for name in reversed(list(factories)) if _means(name, cls)), None)
 
 
-def register(registered: dict[str, _T], cls: type | str, factory: _T) -> _T | None:
-    """Register a factory for a class; return the one that it replaces."""
+def register(registered: dict[str, _T], cls: type | str, factory: _T | None) -> _T | None:
+    """Register a factory for a class, or with ``None`` no more; return the one that it replaces."""
     name = cls if isinstance(cls, str) else dotted(cls)
     kind = _imported(cls) if isinstance(cls, str) else cls
     same = [other for other in registered if other == name or (isinstance(kind, type) and _means(other, kind))]
     replaced = [registered.pop(other) for other in same]
-    registered[name] = factory
+    if factory is not None:
+        registered[name] = factory
     return replaced[-1] if replaced else None
 
 

@@ -62,13 +62,14 @@ AT_WORK: Final = ContextVar[tuple[_Working, ...]]("AT_WORK", default=())
 """The factories that are making drivers, outermost first."""
 
 
-def register_driver(connection_type: type | str, factory: DriverFactory | str) -> DriverFactory | str | None:
+def register_driver(connection_type: type | str, factory: DriverFactory | str | None) -> DriverFactory | str | None:
     """Have ``factory`` serve connections of that type and its subclasses, before any other driver.
 
     Either may be a dotted name, so that nothing is imported until such a connection appears. A connection's class has
     the name that its module gives it, and any other by which it is found in a module that was imported. A later call
-    for the same type replaces the earlier one: the result is the factory that was registered before, or ``None``. A
-    factory that asks :func:`get_driver` for its own connection, to wrap that driver, gets the next one.
+    for the same type replaces the earlier one: the result is the factory that was registered before, or ``None``.
+    Registering that again undoes the call. A factory that asks :func:`get_driver` for its own connection, to wrap that
+    driver, gets the next one.
     """
     replaced = register(_registered, connection_type, factory)
     factory_for.cache_clear()

@@ -9,8 +9,10 @@ from typing_extensions import override
 
 from pg_lo_storage.drivers import (
     AccessMode,
+    DriverWrapper,
     LargeObject,
     LargeObjectDriver,
+    LargeObjectWrapper,
     Psycopg2Driver,
     Psycopg3Driver,
     SQLDriver,
@@ -115,6 +117,14 @@ class Forgetful(SQLDriver):
         return []
 
 
+class Keeping(DriverWrapper):
+    """Deletes nothing."""
+
+    @override
+    def unlink(self, oid: int) -> bool:
+        return False
+
+
 class Slack:
     """Nearly a driver: one signature is another, and some are missing."""
 
@@ -122,6 +132,17 @@ class Slack:
     def create(self) -> None: ...
     def exists(self, oid: str) -> bool:
         return bool(oid)
+
+
+def a_wrapper_is_a_driver(driver: Keeping, connection: object) -> LargeObjectDriver:
+    register_driver("some.Connection", register_driver(psycopg.Connection, Keeping))
+    assert_type(Keeping(connection, driver=Psycopg3Driver).wrapped, LargeObjectDriver)
+    assert_type(driver.open(1, AccessMode.READ), LargeObjectWrapper)
+    return driver
+
+
+def what_is_lacking_is_named(driver: Slack) -> LargeObjectDriver:
+    return driver  # E: the checker names the members
 
 
 def ones_own_driver_is_checked(connection: object) -> None:
