@@ -31,7 +31,7 @@ WHEEL_SERVERS = {"18": "pginstall18", "16": "pginstall"}
 
 
 class Server(ABC):
-    """A server with two databases, ``app`` and ``other``, and an ordinary role that owns both."""
+    """A server with the databases ``app``, ``other`` and ``third``, and an ordinary role that owns them."""
 
     bindir: Path | None = None
     """The folder of the server's programs, where known."""
@@ -122,12 +122,12 @@ class Cluster(Server):
 
 
 class ExistingServer(Server):
-    """Two databases that exist, named by ``PG_LO_TEST_DSN`` and ``PG_LO_TEST_OTHER_DSN``.
+    """Databases that exist, two of them named by ``PG_LO_TEST_DSN`` and ``PG_LO_TEST_OTHER_DSN``.
 
-    Without the second it is the first with ``_other`` after the database's name. The role should be an
-    ordinary one that owns both, so that it may create tables, and **the databases must be for tests only**:
-    tables are truncated, and every large object is unlinked. Tests that need a second role or a superuser
-    are skipped.
+    Without the second it is the first with ``_other`` after the database's name; ``third`` has ``_third`` there. The
+    role should be an ordinary one that owns all, so that it may create tables, and **the databases must be for tests
+    only**: tables are truncated, and every large object is unlinked. Tests that need a second role or a superuser are
+    skipped.
     """
 
     roles = frozenset({"app"})
@@ -135,7 +135,7 @@ class ExistingServer(Server):
     def __init__(self, dsn: str, other_dsn: str | None = None) -> None:
         app = parse(dsn)
         other = parse(other_dsn) if other_dsn else app | {"dbname": f"{app['dbname']}_other"}
-        self._parameters = {"app": app, "other": other}
+        self._parameters = {"app": app, "other": other, "third": app | {"dbname": f"{app['dbname']}_third"}}
         folder = os.environ.get("PG_LO_TEST_BINDIR")
         self.bindir = Path(folder) if folder else None
 

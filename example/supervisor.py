@@ -22,10 +22,14 @@ create role app login;
 create role stranger login;
 create database app owner app;
 create database other owner app;
+create database third owner app;
 \\connect app
 revoke create on schema public from public;
 grant all on schema public to app with grant option;
 \\connect other
+revoke create on schema public from public;
+grant all on schema public to app with grant option;
+\\connect third
 revoke create on schema public from public;
 grant all on schema public to app with grant option;
 """

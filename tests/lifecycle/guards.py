@@ -1,6 +1,6 @@
 """Who looks after the files: the fields, triggers that are installed as a migration does it, or both."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
@@ -21,14 +21,14 @@ EVERY_GUARD: Final = pytest.mark.parametrize("guard", GUARDS, indirect=True)
 
 
 @contextmanager
-def guarded(guard: str, *, catalogue: bool) -> Generator[None]:
-    """Have the app's files be looked after in that way, on both databases."""
+def guarded(guard: str, *, catalogue: bool, aliases: Sequence[str] = ("default", "other")) -> Generator[None]:
+    """Have the app's files be looked after in that way, on these databases."""
     with pytest.MonkeyPatch.context() as monkeypatch, ExitStack() as stack:
         if guard == TRIGGERS:
             for field in file_fields():
                 monkeypatch.setattr(field, "cleanup", False, raising=False)
         if guard != FIELD:
-            for alias in ("default", "other"):
+            for alias in aliases:
                 if not catalogue:
                     stack.enter_context(_without_catalogue(alias))
                 stack.enter_context(_triggers(alias))

@@ -87,10 +87,10 @@ def entries(using: str = "default") -> set[int]:
     return column(ENTRIES, using=using) if has_table else set()
 
 
-def empty_tables() -> None:
+def empty_tables(aliases: Iterable[str] = ("default", "other")) -> None:
     """Delete all rows of the app, the objects, and what the catalogue says of them."""
     tables = [model._meta.db_table for model in apps.get_app_config("papers").get_models()]
-    for alias in ("default", "other"):
+    for alias in aliases:
         with transaction.atomic(using=alias):
             sql(";".join(f"delete from {table}" for table in tables), using=alias)
             sql("select lo_unlink(oid) from pg_largeobject_metadata limit 1000", using=alias)

@@ -80,7 +80,9 @@ class Command(BaseCommand):
             "adopt", help="Catalogue the files that rows name, and the catalogue lacks.", parents=[common]
         )
         adopt.add_argument(
-            "--database", choices=tuple(connections), help="The database of the files. Default: each that has some."
+            "--database",
+            choices=tuple(connections),
+            help="The database of the files. Default: each that a storage, a setting or a router has for files.",
         )
         adopt.add_argument(
             "--model",
@@ -165,11 +167,13 @@ def _wanted(labels: list[str], database: str | None) -> "dict[str, list[Field]]"
         rows: str = router.db_for_write(field.model)
         own = write_alias_of(field, rows) if isinstance(field, models.FileField) else None
         wanted.setdefault(database or own or (rows if follows else db_for_write()), []).append(field)
-    if not labels:
-        wanted = {alias: [*file_fields(alias)] for alias in ([database] if database else connections)}
-        # A database without files is mentioned only where the user asks for it.
-        wanted = {alias: fields for alias, fields in wanted.items() if fields or database}
-    return wanted
+    if labels:
+        return wanted
+    aliases = [database] if database else connections
+    wanted = {alias: [*file_fields(alias)] for alias in aliases}
+    # A database is mentioned only where a router, or a storage, names it for files, or the user asks for it.
+    named = {write_alias_of(field, router.db_for_write(field.model)) for field in file_fields()}
+    return {alias: fields for alias, fields in wanted.items() if alias in {database, *named}}
 
 
 def _field(label: str) -> "Field":
