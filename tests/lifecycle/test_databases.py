@@ -442,3 +442,45 @@ def test_a_key_that_stands_after_the_file(catalogue: bool) -> None:
     row.save(using="default")
     row.delete()
     nothing_but(catalogue, other=(b"first",))
+
+
+def test_rows_of_any_database_keep_a_file_that_an_alias_has_elsewhere(catalogue: bool) -> None:
+    with override_settings(PG_LO_STORAGE_DB_FOR_WRITE="default"):
+        row = paper("default")
+        Paper.objects.using("other").create(pk=row.pk, data=row.data)
+        row.data.delete()
+        assert len(column(FILES)) == 1
+        row.delete()
+        assert read(Paper.objects.using("other").get().data) == b"first"
+        Paper.objects.using("other").all().delete()
+        nothing_but(catalogue)
+
+
+class NotThere:
+    """Allows papers on one database only."""
+
+    def allow_migrate(self, db: str, *_: object, **_hints: object) -> bool:
+        return db == "default"
+
+
+def test_where_the_routers_allow_no_rows_none_are_looked_for(catalogue: bool) -> None:
+    with override_settings(PG_LO_STORAGE_DB_FOR_WRITE="default", DATABASE_ROUTERS=[NotThere()]):
+        row = paper("default")
+        Paper.objects.using("other").create(pk=row.pk, data=row.data)
+        with connections["other"].execute_wrapper(refuse):
+            row.delete()
+        assert not column(FILES)
+    Paper.objects.using("other").all().delete()
+    nothing_but(catalogue)
+
+
+def test_a_database_that_does_not_answer_keeps_the_file(caplog: pytest.LogCaptureFixture) -> None:
+    gone = connections.settings["other"] | {"NAME": "no_such_database"}
+    connections.settings["gone"] = connections.configure_settings({"default": gone, "gone": gone})["gone"]
+    try:
+        with override_settings(PG_LO_STORAGE_DB_FOR_WRITE="default"):
+            paper("default").delete()
+        assert len(column(FILES)) == 1
+        assert "does not answer" in caplog.text
+    finally:
+        del connections["gone"], connections.settings["gone"]

@@ -1,14 +1,19 @@
 """Which of Django's databases have the files: an alias that was given, else the settings', else that of the row."""
 
 import copy
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from django.conf import settings
 from django.core import checks
 from django.core.files.storage import Storage
-from django.db import DEFAULT_DB_ALIAS, models, router
+from django.db import DEFAULT_DB_ALIAS, connections, models, router
+from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["Aliases", "LargeObjectStorage", "databases_of_row", "db_for_read", "db_for_write"]
+__all__ = ["Aliases", "LargeObjectStorage", "aliases_of_database", "databases_of_row", "db_for_read", "db_for_write"]
+
+
+# Two aliases with these in common are one database.
+_DATABASE: Final = ("host", "port", "dbname", "service")
 
 
 class Aliases(NamedTuple):
@@ -61,6 +66,19 @@ class LargeObjectStorage(Storage):
     def on(self, databases: Aliases) -> Self:
         """Return the storage of these databases; the storage itself where it has no others."""
         raise NotImplementedError
+
+
+def aliases_of_database(connection: BaseDatabaseWrapper) -> list[str]:
+    """Return every alias of the connection's database; none where it is not PostgreSQL."""
+
+    def identity(of: BaseDatabaseWrapper) -> list[object]:
+        parameters = of.get_connection_params()
+        return [parameters.get(name) for name in _DATABASE]
+
+    if connection.vendor != "postgresql":
+        return []
+    others = (other for other in connections.all() if other.vendor == "postgresql")
+    return [connection.alias, *(other.alias for other in others if identity(other) == identity(connection))]
 
 
 @checks.register("pg_lo_storage")

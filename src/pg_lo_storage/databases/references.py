@@ -14,10 +14,11 @@ from django.conf import settings
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import connections, models, router, transaction
 
+from pg_lo_storage.databases.aliases import aliases_of_database, db_for_read
 from pg_lo_storage.databases.atomic_blocks import noticing_loss
 from pg_lo_storage.databases.columns import FileColumn
 from pg_lo_storage.databases.file_fields import file_fields, follows_rows
-from pg_lo_storage.databases.search import Cell, named_on, names_on
+from pg_lo_storage.databases.search import Cell, named_elsewhere, named_on, names_on
 from pg_lo_storage.names import is_made, parse_name
 
 __all__ = [
@@ -120,8 +121,8 @@ def referenced(
     code that is not PostgreSQL's own, and where a default raises.
 
     The search is in SQL, past any manager. A field's rows are on ``alias``, where its files are on the database of
-    their row; else on ``alias``, on ``using``, and where the router has the models' rows. The cell ``besides`` does not
-    count.
+    their row; else they may be on any on which the routers allow their model. The cell ``besides``, of a row on
+    ``using``, does not count.
 
     :raises ImproperlyConfigured: the setting ``PG_LO_STORAGE_REFERENCES`` is wrong.
     """
@@ -132,8 +133,13 @@ def referenced(
         logger.warning("kept large objects %s: a default may name them", sorted(oids))
         return set(oids)
     found = {parse_name(name) for name in defaults} & set(oids)
-    for rows, columns in _by_database(_naming_fields(alias, *registries), alias, using or alias).items():
-        found |= named_on(rows, sorted(columns), oids, besides)
+    using = using or alias
+    fields = _naming_fields(alias, *registries)
+    databases = _by_database(fields, alias, using)
+    for rows, columns in databases.items():
+        found |= named_on(rows, sorted(columns), oids, besides if rows == using else None)
+    for rows, columns in _elsewhere(fields, databases).items():
+        found |= named_elsewhere(rows, sorted(columns), oids)
     return cast("set[int]", found)
 
 
@@ -165,3 +171,22 @@ def _databases_of_rows(field: "models.Field[object, object]", alias: str, *other
     if isinstance(field, models.FileField) and follows_rows(field):
         return {alias}
     return {alias, *others, router.db_for_write(field.model)}
+
+
+def _elsewhere(
+    fields: "Iterable[models.Field[object, object]]", searched: Collection[str]
+) -> dict[str, set[FileColumn]]:
+    """Return the columns, by other database, of those fields whose rows may be on any that the routers allow."""
+    columns: defaultdict[str, set[FileColumn]] = defaultdict(set)
+    if len(connections.settings) == 1:
+        return columns
+    known = {db_for_read(), *(alias for rows in searched for alias in aliases_of_database(connections[rows]))}
+    for alias in connections:
+        if alias in known or alias in searched:
+            continue
+        known.update(aliases_of_database(connections[alias]))
+        for field in fields:
+            is_fixed = isinstance(field, models.FileField) and not follows_rows(field)
+            if is_fixed and router.allow_migrate_model(alias, field.model):
+                columns[alias].add(FileColumn.of(field))
+    return columns

@@ -1,13 +1,12 @@
 """Migration operations: guards in the database for the large objects that a column names; see docs/database.md."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Final, Literal, cast
+from typing import ClassVar, Literal, cast
 
 from django.apps import AppConfig
 from django.apps import apps as project
 from django.apps.registry import Apps
 from django.db import connections, models, router
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation, OperationCategory
 from django.db.migrations.operations.fields import RemoveField
@@ -16,14 +15,12 @@ from django.db.migrations.state import ProjectState
 from django.db.models.signals import post_migrate
 from typing_extensions import override
 
+from pg_lo_storage.databases.aliases import aliases_of_database
 from pg_lo_storage.databases.file_fields import write_alias_of
 from pg_lo_storage.databases.references import default_names, naming_columns
 from pg_lo_storage.operations import triggers
 
 __all__ = ["GuardFromVacuum", "ManageLargeObjects"]
-
-# Two aliases with these in common are one database.
-_DATABASE: Final = ("host", "port", "dbname", "service")
 
 
 class _ColumnOperation(Operation):
@@ -85,7 +82,7 @@ class _ColumnOperation(Operation):
                 f" {type(self).__name__} is for those with pg_lo_storage's storage"
             )
         # Unmanaged models, too: whoever names one here means it.
-        if alias not in _aliases(connection) or not router.allow_migrate_model(connection.alias, model):
+        if alias not in aliases_of_database(connection) or not router.allow_migrate_model(connection.alias, model):
             return False
         table = editor.quote_name(field.model._meta.db_table)
         editor.execute(script(editor.quote_value, table, str(field.column)), params=None)
@@ -232,22 +229,9 @@ class GuardFromVacuum(_ColumnOperation):
         self._run(app_label, schema_editor, to_state, triggers.remove_guard_column)
 
 
-def _aliases(connection: BaseDatabaseWrapper) -> list[str]:
-    """Return every alias of the connection's database; none where it is not PostgreSQL."""
-
-    def identity(of: BaseDatabaseWrapper) -> list[object]:
-        parameters = of.get_connection_params()
-        return [parameters.get(name) for name in _DATABASE]
-
-    if connection.vendor != "postgresql":
-        return []
-    others = (other for other in connections.all() if other.vendor == "postgresql")
-    return [connection.alias, *(other.alias for other in others if identity(other) == identity(connection))]
-
-
 def _list_columns(editor: BaseDatabaseSchemaEditor, registry: Apps) -> None:
     """Tell the triggers, where there are any, which columns name files, and which files are a field's default."""
-    aliases = _aliases(editor.connection)
+    aliases = aliases_of_database(editor.connection)
     columns = {column for alias in aliases for column in naming_columns(alias, registry)}
     if columns:
         listed = sorted((editor.quote_name(table), column) for table, column in columns)
@@ -259,7 +243,7 @@ def _after_migrate(sender: AppConfig, using: str, apps: Apps = project, **_: obj
     """Tell triggers which columns were added, removed or renamed: once, though the signal comes for each app."""
     if sender != next(app for app in project.get_app_configs() if app.models_module is not None):
         return
-    if _aliases(connections[using]):
+    if aliases_of_database(connections[using]):
         with connections[using].schema_editor() as editor:
             _list_columns(editor, apps)
             editor.execute(triggers.refresh(editor.quote_value), params=None)
