@@ -166,14 +166,14 @@ def without_driver(name: str, python: str | None = None) -> Stage:
 
 def packages() -> list[Stage]:
     """Return the tests with other packages for Django, in an environment that has them all."""
-    folder = "tests/packages"
     return [
         Stage(
-            f"packages, {driver}",
+            f"{name}, {driver}",
             [*environment(["django", driver], "packages"), "pytest", f"--confcutdir={folder}", folder],
             {"PG_LO_TEST_BINDIR": ""},
         )
         for driver in DRIVERS
+        for name, folder in (("packages", "tests/packages"), ("tenants", "tests/tenants"))
     ]
 
 

@@ -7,7 +7,7 @@ from typing import LiteralString, cast
 
 from typing_extensions import Buffer
 
-from pg_lo_storage.catalogue.queries import as_array
+from pg_lo_storage.catalogue.unlinking import as_array
 from pg_lo_storage.catalogue.whole import NOT_REMEMBERED, REMEMBER, WRITER, Remembered, new_token, remembered
 from pg_lo_storage.catalogued import (
     COLUMNS,

@@ -1,14 +1,15 @@
 """The SQL that changes the catalogue: each file has an entry, written in the object's own transaction."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Final, LiteralString, cast
 
 from pg_lo_storage.catalogue.entries import Upload
+from pg_lo_storage.catalogue.unlinking import as_array
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.atomic_blocks import atomic
-from pg_lo_storage.drivers.queries import UNLINK, Statement
+from pg_lo_storage.drivers.queries import Statement
 
-__all__ = ["UNLINK_GONE", "add", "as_array", "hold", "lock", "mark_written", "remove", "save", "unlink"]
+__all__ = ["add", "hold", "mark_written", "save"]
 
 # Where a new object's oid has an entry already, that entry is about an older object: the new entry replaces it.
 _ENTER: Final = (
@@ -21,9 +22,6 @@ _ENTERED: Final = (
     " content_type = excluded.content_type, size = excluded.size, sha256 = excluded.sha256,"
     " created_at = excluded.created_at, modified_at = excluded.modified_at"
     " returning loid::int8, coalesce(extension, '')"
-)
-UNLINK_GONE: Final[LiteralString] = (
-    " select " + UNLINK + " from gone join pg_largeobject_metadata as m on m.oid = gone.loid"  # noqa: S608 -- of constants
 )
 
 
@@ -79,18 +77,6 @@ def mark_written(database: DatabaseDriver, loid: int) -> bool:
     return bool(database.run(query, (loid,), oid=loid, writing=True))
 
 
-def remove(database: DatabaseDriver, loid: int, extension: str) -> bool:
-    """Delete the entry and unlink its object, in one statement; return ``False`` where there is no such file.
-
-    Where two sessions do so, the second waits for the first, and finds no file.
-    """
-    query: LiteralString = (
-        "with gone as (delete from pg_lo_storage_file"  # noqa: S608 -- of constants
-        " where loid = %s::oid and coalesce(extension = %s::text, true) returning loid)" + UNLINK_GONE
-    )
-    return bool(database.run(query, (loid, extension), oid=loid, writing=True, unlinks=(loid,)))
-
-
 def hold(database: DatabaseDriver, loids: Collection[int]) -> dict[int, str | None]:
     """Lock the entries against deletion; return, by oid, the extensions of those that exist."""
     query: LiteralString = (
@@ -100,27 +86,3 @@ def hold(database: DatabaseDriver, loids: Collection[int]) -> dict[int, str | No
     )
     rows = database.run(query, (as_array(loids),))
     return {cast("int", loid): cast("str | None", extension) for loid, extension in rows}
-
-
-def lock(database: DatabaseDriver, loids: Collection[int]) -> tuple[str, dict[int, str | None]]:
-    """Lock the entries for deletion; return the transaction's isolation level, and the extensions by oid."""
-    query: LiteralString = (
-        "select loid::int8, extension, current_setting('transaction_isolation') from pg_lo_storage_file"
-        " where loid = any(%s::text::oid[]) order by loid for update"
-    )
-    rows = database.run(query, (as_array(loids),))
-    isolation = cast("str", rows[0][2]) if rows else ""
-    return isolation, {cast("int", loid): cast("str | None", extension) for loid, extension, _ in rows}
-
-
-def unlink(database: DatabaseDriver, loids: Collection[int]) -> None:
-    """Delete the entries and unlink their objects, in one statement."""
-    query: LiteralString = (
-        "with gone as (delete from pg_lo_storage_file where loid = any(%s::text::oid[]) returning loid)" + UNLINK_GONE  # noqa: S608 -- of constants
-    )
-    database.run(query, (as_array(loids),), writing=True, unlinks=loids)
-
-
-def as_array(loids: Iterable[int]) -> str:
-    """Return the oids as one string parameter, since drivers take no lists."""
-    return "{" + ",".join(map(str, loids)) + "}"

@@ -8,7 +8,7 @@ from typing import Final
 
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
-from django.db import Error, NotSupportedError, connections, transaction
+from django.db import Error, NotSupportedError, connections, router, transaction
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.databases.columns import IS_INDEXED, ExistingColumn, ask, existing_columns
@@ -117,7 +117,7 @@ def _check(alias: str, asked: Collection[str]) -> Iterator[checks.CheckMessage]:
         return
     if isolation in {"repeatable read", "serializable"}:
         yield keeps_files(alias, str(isolation).upper())
-    if catalogue.is_installed() and migrated and not has_catalogue:
+    if catalogue.is_installed() and migrated and not has_catalogue and not _has_tenants_catalogues(alias):
         yield checks.Warning(
             f"'pg_lo_storage' is in INSTALLED_APPS, and the database {alias!r} has no table pg_lo_storage_file: no file"
             " can be saved, opened or served there.",
@@ -132,6 +132,14 @@ def _check(alias: str, asked: Collection[str]) -> Iterator[checks.CheckMessage]:
     yield from _check_indexes(alias)
     if compatible == "off":
         yield from _check_owners(alias, [found for found in columns if found.may_read], str(role))
+
+
+def _has_tenants_catalogues(alias: str) -> bool:
+    """Tell whether this schema is to have no catalogue, as the router says, and others have one."""
+    if router.allow_migrate(alias, "pg_lo_storage"):
+        return False
+    [(found,)] = ask(alias, "select exists (select from pg_class where relname = 'pg_lo_storage_file'::name)")
+    return bool(found)
 
 
 def _check_creators(alias: str, role: str) -> Iterator[checks.CheckMessage]:

@@ -14,7 +14,7 @@ from django.db import connections
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["METHODS", "ON_INSTANCE", "is_alike_in_threads", "modules_of", "prepare"]
+__all__ = ["METHODS", "ON_INSTANCE", "is_alike_in_threads", "modules_of", "prepare", "schema_of"]
 
 _NAMES: Final = ("cursor", "_cursor", "create_cursor", "_prepare_cursor", "make_cursor", "make_debug_cursor")
 METHODS: Final = operator.attrgetter(*_NAMES)
@@ -57,3 +57,9 @@ def is_alike_in_threads(wrapper: "BaseDatabaseWrapper") -> bool:
         and all(module.startswith(_SET_PATH_ALONE) for module in modules_of(METHODS(type(wrapper))))
         and not any(getattr(settings, name, None) for name in _DO_MORE)
     )
+
+
+def schema_of(alias: str) -> str | None:
+    """Return the schema that a tenants' backend keeps in ``schema_name``; ``None`` where there is none."""
+    schema: object = getattr(connections[alias], "schema_name", None) if alias in connections.settings else None
+    return schema if isinstance(schema, str) else None

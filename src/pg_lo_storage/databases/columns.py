@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple, Self, cast
 from django.db import connections, models
 from typing_extensions import override
 
+from pg_lo_storage.databases.catalogues import IS_OPEN, is_twin
 from pg_lo_storage.databases.names_in_sql import OID
 from pg_lo_storage.drivers.qualified import qualified
 
@@ -112,17 +113,31 @@ class ExistingColumn(NamedTuple):
         return f'{name}::text collate pg_catalog."C"' if self.collates_loosely else f"{name}::text"
 
 
-def existing_columns(alias: str, wanted: Sequence[FileColumn], *more: str) -> list[ExistingColumn]:
+# Further tables of a name, in other schemas that share the catalogue: what the role cannot read there hides rows.
+_TWINS: Final = (
+    " union all select c.oid, not " + IS_OPEN + ", concat('\"', replace(nspname::text, '\"', '\"\"'), '\".\"',"  # noqa: S608 -- of constants
+    " replace(c.relname::text, '\"', '\"\"'), '\"') from pg_class as own join pg_class as c on c.relname = own.relname"
+    " join pg_namespace as n on n.oid = c.relnamespace"
+    " where own.oid = to_regclass(relation)::oid and c.oid <> own.oid"
+    " and " + is_twin("to_regclass('pg_lo_storage_file')::oid")
+)
+
+
+def existing_columns(
+    alias: str, wanted: Sequence[FileColumn], *more: str, in_all_schemas: bool = False
+) -> list[ExistingColumn]:
     """Return those columns that the database has, in their order; none where it is not PostgreSQL.
 
-    A table that is not migrated yet has none. ``more`` is further SQL about column ``a`` of relation ``r``.
+    A table that is not migrated yet has none. ``more`` is further SQL about column ``a`` of relation ``r``. Where
+    schemas share one catalogue, or have none, ``in_all_schemas`` finds the tables of the same names in all of them.
     """
     connection = connections[alias]
     if not wanted or connection.vendor != "postgresql":
         return []
     facts = (
         "n",
-        "row_security_active(r.oid)",
+        "twin",
+        "hides or row_security_active(r.oid)",
         "has_column_privilege(r.oid, a.attnum, 'select')",
         READABLE,
         COLLATES_LOOSELY,
@@ -132,15 +147,17 @@ def existing_columns(alias: str, wanted: Sequence[FileColumn], *more: str) -> li
     query = (
         f"select {', '.join((*facts, *more))}"  # noqa: S608 -- of constants
         " from rows from (unnest(%s::text[]), unnest(%s::text[])) with ordinality as wanted (relation, attribute, n)"
-        " join pg_class as r on r.oid = to_regclass(relation)::oid"
+        " cross join lateral (select to_regclass(relation)::oid as table_oid, false as hides, null::text as twin"
+        f"{_TWINS if in_all_schemas else ''}) as tables join pg_class as r on r.oid = table_oid"
         " join pg_attribute as a on a.attrelid = r.oid and a.attname = attribute::name"
         " where a.attnum > 0 and not a.attisdropped order by n"
     )
     tables = [connection.ops.quote_name(table) for table, _ in wanted]
-    return [
-        ExistingColumn._make((wanted[int(row[0]) - 1], *row[1 : len(facts)], row[len(facts) :]))
-        for row in ask(alias, query, tables, [column for _, column in wanted])
-    ]
+    found: list[ExistingColumn] = []
+    for n, twin, *row in ask(alias, query, tables, [column for _, column in wanted]):
+        column = wanted[int(n) - 1] if twin is None else FileColumn(twin, wanted[int(n) - 1].column)
+        found.append(ExistingColumn._make((column, *row[: len(facts) - 2], row[len(facts) - 2 :])))
+    return found
 
 
 def has_catalogue(alias: str) -> bool:

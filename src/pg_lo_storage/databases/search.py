@@ -26,7 +26,7 @@ def named_on(alias: str, wanted: list[FileColumn], oids: Collection[int], beside
     if connections[alias].vendor != "postgresql":
         logger.warning("kept large objects %s: %s is not PostgreSQL, and rows there may name them", sorted(oids), alias)
         return set(oids)
-    columns = existing_columns(alias, wanted)
+    columns = existing_columns(alias, wanted, in_all_schemas=True)
     for reason, some in (
         ("row-level security may hide rows of", [found.column for found in columns if found.hides_rows]),
         (

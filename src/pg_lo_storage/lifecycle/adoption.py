@@ -34,6 +34,7 @@ from pg_lo_storage.lifecycle.name_columns import (
     unreadable,
     unsettled_columns,
 )
+from pg_lo_storage.lifecycle.schemas import other_catalogues
 from pg_lo_storage.lifecycle.verdicts import Adopted, Outcome, Verdict
 from pg_lo_storage.names import extension_of, parse_name
 
@@ -48,10 +49,13 @@ _OWNED: Final = (
     " from pg_roles as r where rolname = current_user)"
 )
 # A stored file has one name. Of two for one object at least one is wrong, and nobody knows which.
+# What the catalogue of another schema has is that schema's.
 _JUDGE: Final = (
-    "with judged as (select object, name, suffix, kind, wanted, case when m.oid is null then 'missing'"  # noqa: S608 -- of constants
+    "with elsewhere (loid) as materialized ({elsewhere}),"  # noqa: S608 -- of constants
+    " judged as (select object, name, suffix, kind, wanted, case when m.oid is null then 'missing'"
     " when f.loid is not null then case when coalesce(f.extension = suffix, true) then 'present' else 'foreign' end"
     " when count(*) over (partition by object) > 1 then 'disputed'"
+    " when %s::bool or exists (select from elsewhere as e where e.loid = m.oid) then 'elsewhere'"
     f" when %s::bool or {_OWNED} then 'adopted' else 'unowned' end as outcome,"
     " coalesce(f.loid::text || f.extension, pg_get_userbyid(lomowner)::text, '') as detail"
     " from rows from (unnest(%s::int8[]), unnest(%s::text[]), unnest(%s::text[]), unnest(%s::text[]),"
@@ -82,6 +86,17 @@ class _Use(NamedTuple):
     rows: int
 
 
+class _Run(NamedTuple):
+    """What :func:`adopt` is to do; ``elsewhere`` is a query for what other schemas have, less what ``is_unknown``."""
+
+    alias: str
+    wanted: Collection[NameColumn]
+    any_owner: bool
+    dry_run: bool
+    elsewhere: str
+    is_unknown: bool
+
+
 def adopt(
     columns: Collection[NameColumn],
     alias: str,
@@ -96,6 +111,7 @@ def adopt(
     objects of other roles, too. ``dry_run`` changes nothing.
     """
     wanted, objects = set(columns), list[list[_Use]]()
+    run = _Run(alias, wanted, any_owner, dry_run, *_elsewhere(alias))
     with closing(_uses(sorted(wanted.union(beside)))) as uses:
         for _, group in groupby(uses, key=attrgetter("stem")):
             named: list[_Use] = []
@@ -107,9 +123,9 @@ def adopt(
             if any(use.column in wanted for use in named):
                 objects.append(named)
             if len(objects) == BATCH:
-                yield from _judge(objects, alias, wanted, any_owner, dry_run)
+                yield from _judge(objects, run)
                 objects = []
-        yield from _judge(objects, alias, wanted, any_owner, dry_run)
+        yield from _judge(objects, run)
 
 
 def count(columns: Iterable[NameColumn], verdicts: Iterable[Verdict]) -> dict[NameColumn, Adopted]:
@@ -177,16 +193,16 @@ def _refused(columns: list[NameColumn], alias: str, beside: list[NameColumn]) ->
     return certain | disputed
 
 
-def _judge(
-    objects: Sequence[Sequence[_Use]], alias: str, wanted: Collection[NameColumn], any_owner: bool, dry_run: bool
-) -> Generator[Verdict]:
-    """Enter the objects, each given by the uses of its names, and yield what becomes of the names in ``wanted``."""
+def _judge(objects: Sequence[Sequence[_Use]], run: _Run) -> Generator[Verdict]:
+    """Enter the objects, each given by the uses of its names, and yield what becomes of the names that are wanted."""
+    wanted, dry_run = run.wanted, run.dry_run
     names = {use.name: False for uses in objects for use in uses}
     names |= {use.name: not dry_run for uses in objects for use in uses if use.column in wanted}
     suffixes = [extension_of(name) for name in names]
     kinds = [content_type_of(suffix) for suffix in suffixes]
     oids = [parse_name(name) for name in names]
-    rows = ask(alias, _JUDGE, any_owner, oids, list(names), suffixes, kinds, list(names.values()))
+    query, given = _JUDGE.replace("{elsewhere}", run.elsewhere), (list(names), suffixes, kinds, list(names.values()))
+    rows = ask(run.alias, query, run.is_unknown, run.any_owner, oids, *given)
     judged: dict[str, tuple[Outcome, str]] = {name: (outcome, detail) for name, outcome, detail in rows}
     for uses in objects:
         taken = False
@@ -198,6 +214,14 @@ def _judge(
                 detail = " and ".join(sorted({use.name for use in uses}))
             yield Verdict(use.column, use.name, use.rows, "present" if taken else outcome, detail)
             taken = outcome == "adopted"
+
+
+def _elsewhere(alias: str) -> tuple[str, bool]:
+    """Return a query for the objects that other schemas' catalogues have, and whether some cannot be read."""
+    others = other_catalogues(alias)
+    # The server has quoted the names, and a per cent sign is doubled in a query with parameters.
+    selects = [f"select loid from {name.replace('%', '%%')}" for name, is_open in others if is_open]  # noqa: S608 -- quoted
+    return " union ".join(selects) or "select null::oid", len(selects) < len(others)
 
 
 def _uses(columns: Iterable[NameColumn]) -> Generator[_Use]:

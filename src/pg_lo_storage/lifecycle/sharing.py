@@ -6,7 +6,7 @@ is an advisory one on the oid. The triggers of :mod:`pg_lo_storage.operations` k
 """
 
 from collections.abc import Collection, Iterable
-from typing import Final, LiteralString, cast
+from typing import LiteralString, cast
 
 from django.apps.registry import Apps
 from django.db import transaction
@@ -14,6 +14,7 @@ from django.db import transaction
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import UNLINK_GONE, as_array
 from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.databases.catalogues import NAME_LOCK
 from pg_lo_storage.databases.references import referenced
 from pg_lo_storage.databases.search import Cell
 from pg_lo_storage.exceptions import LargeObjectNotFound
@@ -21,9 +22,6 @@ from pg_lo_storage.names import extension_of, parse_name
 from pg_lo_storage.signals import announce_unlinked, file_unlinked
 
 __all__ = ["hold", "release", "require"]
-
-# The first key of the advisory locks on names: any number, but always the same.
-_NAME_LOCK: Final = 0x706C6F74
 
 
 def hold(alias: str, names: Iterable[str]) -> set[str]:
@@ -90,7 +88,7 @@ def _hold_oids(database: DatabaseDriver, oids: Collection[int]) -> dict[int, Non
         "select pg_advisory_xact_lock_shared(%s::int4, (oid::int8 - 2147483648)::int4)"
         " from (select oid from pg_largeobject_metadata where oid = any(%s::text::oid[]) order by oid offset 0) as o"
     )
-    database.run(query, (_NAME_LOCK, as_array(oids)))
+    database.run(query, (NAME_LOCK, as_array(oids)))
     # Asked again: the statement that waited sees only what existed when it began.
     query = "select oid::int8 from pg_largeobject_metadata where oid = any(%s::text::oid[])"
     return {cast("int", row[0]): None for row in database.run(query, (as_array(oids),))}
@@ -102,7 +100,7 @@ def _lock_oids(database: DatabaseDriver, oids: Collection[int]) -> tuple[str, di
         " pg_advisory_xact_lock(%s::int4, (oid::int8 - 2147483648)::int4)"
         " from (select oid from pg_largeobject_metadata where oid = any(%s::text::oid[]) order by oid offset 0) as o"
     )
-    rows = database.run(query, (_NAME_LOCK, as_array(oids)))
+    rows = database.run(query, (NAME_LOCK, as_array(oids)))
     return (cast("str", rows[0][1]) if rows else ""), {cast("int", row[0]): None for row in rows}
 
 

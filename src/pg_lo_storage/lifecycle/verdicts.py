@@ -7,7 +7,9 @@ from pg_lo_storage.lifecycle.name_columns import NameColumn
 
 __all__ = ["Adopted", "Outcome", "Verdict"]
 
-Outcome: TypeAlias = Literal["adopted", "present", "missing", "malformed", "foreign", "disputed", "unowned"]
+Outcome: TypeAlias = Literal[
+    "adopted", "present", "missing", "malformed", "foreign", "disputed", "elsewhere", "unowned"
+]
 
 
 @dataclass
@@ -16,7 +18,8 @@ class Adopted:
 
     ``adopted``: entered now. ``present``: catalogued before, or named by an earlier row. ``missing``: no such object.
     ``malformed``: no stored name. ``foreign``: catalogued under another extension, and left so. ``disputed``: rows name
-    the object under several extensions. ``unowned``: the object is another role's.
+    the object under several extensions. ``elsewhere``: another schema's catalogue has the object. ``unowned``: the
+    object is another role's.
     """
 
     adopted: int = 0
@@ -25,6 +28,7 @@ class Adopted:
     malformed: int = 0
     foreign: int = 0
     disputed: int = 0
+    elsewhere: int = 0
     unowned: int = 0
 
     @property
@@ -55,6 +59,7 @@ class Adopted:
             "malformed": self.malformed,
             "catalogued under another extension": self.foreign,
             "named under several extensions": self.disputed,
+            "in another schema's catalogue": self.elsewhere,
             "of another role": self.unowned,
         }
         return text + "".join(f", {count} {what}" for what, count in rarer.items() if count)
@@ -84,6 +89,7 @@ class Verdict(NamedTuple):
             "malformed": "refused, no stored file has such a name",
             "foreign": f"refused, the file is {self.detail}",
             "disputed": f"refused, rows name one object {self.detail}",
+            "elsewhere": "refused, the catalogue of another schema has the object",
             "unowned": f"refused, the object is of the role {self.detail}, see --any-owner",
         }
         return reasons[self.outcome]

@@ -11,6 +11,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
+from pg_lo_storage.databases.catalogues import IS_OPEN, IS_OTHER, is_twin
 from pg_lo_storage.databases.columns import COLLATES_LOOSELY, DEFAULT_OIDS, FINDING, READABLE, readable
 from pg_lo_storage.databases.names_in_sql import FEW, FINDINGS, is_any_of, is_name, is_of, oid_in
 from pg_lo_storage.drivers.queries import UNLINK
@@ -45,6 +46,9 @@ _PARTS: Final = {
         for kind, query in FINDINGS.items()
     },
     "valid": is_name("name"),
+    "other": IS_OTHER,
+    "open": IS_OPEN,
+    "twin": is_twin("$3"),
     "unlink": UNLINK,
     # The oid in the column that is format()'s third argument.
     "oid": oid_in('%3$I::text collate "C"'),

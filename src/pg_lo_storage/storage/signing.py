@@ -1,8 +1,8 @@
 """URLs that carry the right to read one file, for a while.
 
 The signature is Django's, by ``SECRET_KEY`` and its fallbacks. It is bound to the storage's ``base_url`` and database,
-the name, the moment it expires, and whether the file is a download. Where the storage serves rows of several databases,
-the URL of a file on another than the storage's own says which.
+the tenant's schema where the backend has one, the name, the moment it expires, and whether the file is a download.
+Where the storage serves rows of several databases, the URL of a file on another than the storage's own says which.
 """
 
 import json
@@ -13,6 +13,8 @@ from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
 from django.core.signing import BadSignature, Signer
+
+from pg_lo_storage.databases.backends import schema_of
 
 __all__ = ["PARAMETER", "Grant", "read_signature", "signed_url"]
 
@@ -92,4 +94,5 @@ def _signer() -> Signer:
 
 
 def _claim(name: str, base_url: str, alias: str, expires: int, disposition: str) -> str:
-    return json.dumps([base_url, alias, name, expires, disposition])
+    schema = schema_of(alias)
+    return json.dumps([base_url, alias, name, expires, disposition, *([] if schema is None else [schema])])

@@ -13,7 +13,7 @@ from typing_extensions import override
 from pg_lo_storage.databases import db_for_write
 from pg_lo_storage.databases.columns import has_catalogue
 from pg_lo_storage.databases.file_fields import file_fields, write_alias_of
-from pg_lo_storage.lifecycle import adoption, name_columns
+from pg_lo_storage.lifecycle import adoption, name_columns, schemas
 from pg_lo_storage.lifecycle.name_columns import NameColumn
 from pg_lo_storage.lifecycle.verdicts import Adopted, Verdict
 from pg_lo_storage.management.transferring import add_transfer_arguments, transfer
@@ -101,10 +101,68 @@ class Command(BaseCommand):
             "transfer", help="Move rows and their files to another database.", parents=[common]
         )
         add_transfer_arguments(moving)
+        for name, help_text in (
+            ("detach", "Give a schema copies of its own of the files that it shares with others, as a clone does."),
+            ("empty", "Unlink the files of a schema that is to be dropped, but those that others have, too."),
+        ):
+            of_schema = subcommands.add_parser(
+                name,
+                help=help_text,
+                parents=[common],
+            )
+            of_schema.add_argument("name", metavar="SCHEMA", help="The schema, as the database spells it.")
+            of_schema.add_argument("--database", choices=tuple(connections), help="Default: that of the settings.")
+            of_schema.add_argument("--dry-run", action="store_true", help="Say how many there are, and change nothing.")
+            if name == "empty":
+                of_schema.add_argument("--no-input", action="store_true", help="Do not ask first.")
 
     @override
     def handle(self, *args: object, **options: Any) -> None:
-        {"adopt": self.adopt, "transfer": self.transfer}[options["subcommand"]](options)
+        subcommands = {
+            "adopt": self.adopt,
+            "detach": self.detach,
+            "empty": self.empty,
+            "transfer": self.transfer,
+        }
+        subcommands[options["subcommand"]](options)
+
+    def detach(self, options: dict[str, Any]) -> None:
+        """Give a schema copies of what it shares with others."""
+        schema = self._schema(options)
+        self._in_batches(options, schema.shared(), schemas.detach(schema), "shared with others", "copied")
+
+    def empty(self, options: dict[str, Any]) -> None:
+        """Unlink the files of a schema."""
+        schema = self._schema(options)
+        files = schema.files()
+        if not (options["no_input"] or options["dry_run"]):
+            self.stdout.write(f"{len(files)} files of the schema {options['name']!r} will be gone for ever.")
+            if input("Type the schema's name to go on: ") != options["name"]:
+                message = "nothing was changed"
+                raise CommandError(message)
+        self._in_batches(options, files, schemas.empty(schema), "of the schema", "unlinked")
+
+    def _schema(self, options: dict[str, Any]) -> schemas.Schema:
+        try:
+            return schemas.open_schema(options["database"] or db_for_write(), options["name"])
+        except schemas.SchemaError as error:
+            raise CommandError(str(error)) from error
+
+    def _in_batches(
+        self, options: dict[str, Any], files: list[int], batches: Generator[int], what: str, done: str
+    ) -> None:
+        self._say(f"{options['name']}: {len(files)} files {what}", options)
+        if options["dry_run"]:
+            return
+        bar = Bar(self.stderr, options["name"], len(files))
+        total = 0
+        try:
+            for count in batches:
+                total += count
+                bar.advance(count)
+        finally:
+            bar.end()
+        self._say(f"{options['name']}: {total} {done}", options)
 
     def transfer(self, options: dict[str, Any]) -> None:
         """Move rows and their files to another database."""

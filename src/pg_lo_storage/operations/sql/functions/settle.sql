@@ -79,16 +79,27 @@ begin
         return;
     end if;
     execute format('select %s.pg_lo_storage_kept()', place) into kept;
+    -- Also in tables of the same names that were listed for another schema: it may be this one's copy, or share the
+    -- catalogue.
     for reference in execute format($sql$select a.attrelid::regclass as relation, a.attname as name, "@readable@"
-            as is_readable, "@default_oids@" as defaults,
+            and (not is_twin or "@open@") as is_readable, "@default_oids@" as defaults,
             case when "@collates_loosely@" then ' collate "C"' else '' end as collation, "@finding@" as finding
         from (
-            select a.attrelid, a.attnum from %1$s.pg_lo_storage_columns() as l
-                join pg_attribute as a on a.attrelid = to_regclass(l.relation) and a.attname = l.attribute
-            union select l.relid, l.attnum from %1$s.pg_lo_storage_columns() as l
-            union select a.attrelid, a.attnum from pg_attribute as a where a.attrelid = $1 and a.attname = $2
+            select attrelid, attnum, bool_and(is_twin) as is_twin from (
+                select a.attrelid, a.attnum, false from %1$s.pg_lo_storage_columns() as l
+                    join pg_attribute as a on a.attrelid = to_regclass(l.relation) and a.attname = l.attribute
+                union all select l.relid, l.attnum, false from %1$s.pg_lo_storage_columns() as l
+                union all select a.attrelid, a.attnum, false from pg_attribute as a
+                    where a.attrelid = $1 and a.attname = $2
+                union all select a.attrelid, a.attnum, true from %1$s.pg_lo_storage_columns() as l
+                    cross join lateral parse_ident(l.relation) as part
+                    join pg_class as own on own.oid = $1
+                    join pg_class as c on c.relname = part[cardinality(part)]::name and "@twin@"
+                    join pg_attribute as a on a.attrelid = c.oid and a.attname = l.attribute
+            ) as found (attrelid, attnum, is_twin) group by attrelid, attnum
         ) as listed join pg_attribute as a using (attrelid, attnum) join pg_class as r on r.oid = a.attrelid
-        where not a.attisdropped$sql$, place) using relation, attribute
+        join pg_class as c on c.oid = r.oid
+        where not a.attisdropped$sql$, place) using relation, attribute, catalogue
     loop
         if not reference.is_readable then
             raise warning 'kept large objects % of table %: to read column % of % is not safe, since it is no plain'
@@ -113,6 +124,24 @@ begin
     /*@room_to_unlink@*/
     if catalogue is not null then
         execute format('delete from %s where loid = any($1)', catalogue) using loids;
+        held := null;
+        for reference in select c.oid::regclass as relation, "@open@" as is_readable
+            from pg_class as c join pg_class as own on own.oid = catalogue where "@other@"
+        loop
+            if held is null then
+                -- Who ends the same object in another schema waits, and then sees this entry gone.
+                held := loids;
+                perform pg_advisory_xact_lock(name_lock, (loid::int8 - 2147483648)::int4)
+                    from (select loid from unnest(loids) as loid order by loid offset 0) as given;
+            end if;
+            if not reference.is_readable then
+                loids := '{}';
+                exit;
+            end if;
+            execute format('select array(select loid from unnest($1) as loid'
+                ' where not exists (select from %s as f where f.loid = loid.loid))', reference.relation)
+                into loids using loids;
+        end loop;
     end if;
     perform "@unlink@"
         from pg_largeobject_metadata as m where m.oid = any(loids) order by m.oid;

@@ -1,0 +1,100 @@
+"""The SQL that ends a file: its entry is deleted, and its object unlinked unless another schema's catalogue has it."""
+
+from collections.abc import Collection, Iterable
+from typing import Final, LiteralString, cast
+
+from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.databases.atomic_blocks import atomic
+from pg_lo_storage.databases.catalogues import IS_OPEN, NAME_LOCK, OTHERS
+from pg_lo_storage.drivers.queries import UNLINK
+
+__all__ = ["UNLINK_GONE", "as_array", "lock", "remove", "unlink"]
+
+_TOGETHER: Final = 50
+"""So many other catalogues are asked in one statement."""
+
+UNLINK_GONE: Final[LiteralString] = (
+    " select " + UNLINK + " from gone join pg_largeobject_metadata as m on m.oid = gone.loid"  # noqa: S608 -- of constants
+)
+# Where there are other catalogues it changes nothing, and says so in its first row.
+_BEGIN: Final[LiteralString] = (
+    "with others as materialized (select exists (select" + OTHERS + ") as there),"  # noqa: S608 -- of constants
+    " gone as (delete from pg_lo_storage_file where "
+)
+_END: Final[LiteralString] = (
+    " and not (select there from others) returning loid) select 1, 0, 0::int8 from others where there"  # noqa: S608 -- of constants
+    " union all select 0, unlinked.* from (" + UNLINK_GONE + ") as unlinked"
+)
+_NAMED: Final = "loid = %s::oid and coalesce(extension = %s::text, true)"
+_ANY: Final = "loid = any(%s::text::oid[])"
+
+
+def as_array(loids: Iterable[int]) -> str:
+    """Return the oids as one string parameter, since drivers take no lists."""
+    return "{" + ",".join(map(str, loids)) + "}"
+
+
+def lock(database: DatabaseDriver, loids: Collection[int]) -> tuple[str, dict[int, str | None]]:
+    """Lock the entries for deletion; return the transaction's isolation level, and the extensions by oid."""
+    query: LiteralString = (
+        "select loid::int8, extension, current_setting('transaction_isolation') from pg_lo_storage_file"
+        " where loid = any(%s::text::oid[]) order by loid for update"
+    )
+    rows = database.run(query, (as_array(loids),))
+    isolation = cast("str", rows[0][2]) if rows else ""
+    return isolation, {cast("int", loid): cast("str | None", extension) for loid, extension, _ in rows}
+
+
+def remove(database: DatabaseDriver, loid: int, extension: str) -> bool:
+    """End the file, in one statement where no other schema has a catalogue; return ``False`` where there is none.
+
+    Where two sessions do so, the second waits for the first, and finds no file.
+    """
+    return _end(database, _NAMED, (loid, extension), (loid,))
+
+
+def unlink(database: DatabaseDriver, loids: Collection[int]) -> None:
+    """End the files, in one statement where no other schema has a catalogue."""
+    _end(database, _ANY, (as_array(loids),), loids)
+
+
+def _end(database: DatabaseDriver, where: LiteralString, params: tuple[object, ...], loids: Collection[int]) -> bool:
+    oid = next(iter(loids), None) if len(loids) == 1 else None
+    rows = database.run(_BEGIN + where + _END, params, oid=oid, writing=True, unlinks=loids)
+    if not rows or not rows[0][0]:
+        return bool(rows)
+    with atomic(database.alias):
+        # Whoever ends the same object in another schema waits, and then sees this entry gone.
+        lock(database, loids)
+        query: LiteralString = (
+            "select pg_advisory_xact_lock(%s::int4, (loid::int8 - 2147483648)::int4)"
+            " from (select loid from unnest(%s::text::oid[]) as loid order by loid offset 0) as given"
+        )
+        database.run(query, (NAME_LOCK, as_array(loids)))
+        query = "delete from pg_lo_storage_file where " + where + " returning loid::int8"  # noqa: S608 -- of constants
+        gone = {cast("int", loid) for (loid,) in database.run(query, params, writing=True)}
+        query = "with gone as (select unnest(%s::text::oid[]) as loid)" + UNLINK_GONE
+        free = gone - _elsewhere(database, gone)
+        found = database.run(query, (as_array(free),), oid=oid, writing=True, unlinks=loids)
+        return bool(found) or bool(gone - free)
+
+
+def _elsewhere(database: DatabaseDriver, loids: Collection[int]) -> set[int]:
+    """Return those objects that other schemas' catalogues have, or may have."""
+    query: LiteralString = (
+        "select (pg_identify_object('pg_catalog.pg_class'::regclass::oid, c.oid, 0)).identity,"
+        " case when " + IS_OPEN + " then 1 else 0 end" + OTHERS
+    )
+    tables = database.run(query, ())
+    if not all(is_open for _, is_open in tables):
+        return set(loids)
+    found = set[int]()
+    for n in range(0, len(tables), _TOGETHER):
+        # The server has quoted the names.
+        selects = cast("list[LiteralString]", [name for name, _ in tables[n : n + _TOGETHER]])
+        query = " union ".join(
+            "select loid::int8 from " + name.replace("%", "%%") + " where loid = any(%s::text::oid[])"  # noqa: S608
+            for name in selects
+        )
+        found |= {cast("int", loid) for (loid,) in database.run(query, (as_array(loids),) * len(selects))}
+    return found

@@ -1,0 +1,135 @@
+"""``manage.py largeobjects detach`` and ``empty``: a clone gets files of its own, and a tenant goes with its files."""
+
+import io
+import os
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.management import CommandError, call_command
+from django.db import Error, connection
+from django_tenants.utils import schema_context
+
+from pg_lo_storage.lifecycle import schemas
+from pg_lo_storage.storage import db_file_storage
+from tests.tenants.shop.models import Invoice, Scan
+from tests.tenants.support import Clone, Oids, entries, named, stored
+
+
+def fill(schema: str, count: int = 3) -> dict[str, bytes]:
+    """Save files of all sizes in a tenant, one of them named by two rows; return their contents by name."""
+    made: dict[str, bytes] = {}
+    with schema_context(schema):
+        for size in [0, 10, 300_000, 3_000_000][:count]:
+            row = Invoice.objects.create(data=ContentFile(os.urandom(size), "a.txt"))
+            scan = Scan.objects.create(data=ContentFile(os.urandom(size), "b.tar.gz"))
+            for name in (str(row.data), str(scan.data)):
+                with db_file_storage.open(name) as file:
+                    made[name] = file.read()
+        Invoice.objects.filter(pk=row.pk).update(copy=str(scan.data))
+        connection.cursor().execute("update shop_invoice set copy = %s where id = %s", [str(scan.data), row.pk])
+    return made
+
+
+def largeobjects(*args: str, **options: Any) -> str:
+    output = io.StringIO()
+    call_command("largeobjects", *args, stdout=output, **options)
+    return output.getvalue()
+
+
+def contents(schema: str) -> list[bytes]:
+    return sorted(stored(schema, name) for name in named(schema))
+
+
+@pytest.mark.parametrize("batch", [1, 1000])
+def test_a_clone_gets_files_of_its_own(
+    cloned: Clone, large_objects: Oids, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schemas, "BATCH", batch)
+    made = fill("blue", 4)
+    cloned("blue", "teal")
+    before = contents("blue")
+    assert "8 files shared" in largeobjects("detach", "teal", "--dry-run")
+    assert named("teal") == named("blue")
+    assert "8 copied" in largeobjects("detach", "teal")
+    assert not named("teal") & named("blue")
+    assert named("blue") == set(made)
+    assert contents("teal") == contents("blue") == before
+    assert named("teal") <= entries("teal")
+    assert len(large_objects()) == 16
+    assert "0 files shared" in largeobjects("detach", "teal")
+    with schema_context("teal"):
+        Scan.objects.all().delete()
+        Invoice.objects.all().delete()
+    assert contents("blue") == before
+    assert len(large_objects()) == 8
+
+
+def test_a_copy_named_twice_stays_for_the_second_row(cloned: Clone, large_objects: Oids) -> None:
+    fill("blue", 1)
+    cloned("blue", "teal")
+    largeobjects("detach", "teal")
+    with schema_context("teal"):
+        Scan.objects.all().delete()
+        row = Invoice.objects.get()
+        assert stored("teal", str(row.copy)) == b""
+        row.delete()
+    assert len(large_objects()) == 2
+
+
+def test_what_was_interrupted_goes_on(cloned: Clone, monkeypatch: pytest.MonkeyPatch, large_objects: Oids) -> None:
+    monkeypatch.setattr(schemas, "BATCH", 2)
+    fill("blue")
+    cloned("blue", "teal")
+    expected = contents("teal")
+    original, calls = schemas._copies, list[object]()
+
+    def copies(*args: Any) -> dict[int, int]:
+        calls.append(args)
+        made = original(*args)
+        if len(calls) == 2:
+            raise Error
+        return made
+
+    monkeypatch.setattr(schemas, "_copies", copies)
+    with pytest.raises(Error):
+        largeobjects("detach", "teal")
+    assert len(named("teal") & named("blue")) == 4
+    assert len(large_objects()) == 8
+    assert "4 copied" in largeobjects("detach", "teal")
+    assert contents("teal") == expected
+    assert not named("teal") & named("blue")
+    assert len(large_objects()) == 12
+
+
+@pytest.mark.parametrize("detached", [False, True])
+def test_a_tenant_goes_with_its_files(cloned: Clone, detached: bool, large_objects: Oids) -> None:
+    fill("blue")
+    cloned("blue", "teal")
+    if detached:
+        largeobjects("detach", "teal")
+    before = contents("blue")
+    assert "6 unlinked" in largeobjects("empty", "teal", "--no-input") or not detached
+    assert contents("blue") == before
+    with connection.cursor() as cursor:
+        cursor.execute("drop schema teal cascade")
+    assert len(large_objects()) == 6
+    largeobjects("empty", "blue", "--no-input")
+    assert large_objects() == set()
+
+
+def test_nothing_is_unlinked_unasked(monkeypatch: pytest.MonkeyPatch, large_objects: Oids) -> None:
+    fill("blue")
+    monkeypatch.setattr("builtins.input", lambda _prompt: "green")
+    with pytest.raises(CommandError, match="nothing was changed"):
+        largeobjects("empty", "blue")
+    assert len(large_objects()) == 6
+    monkeypatch.setattr("builtins.input", lambda _prompt: "blue")
+    largeobjects("empty", "blue")
+    assert large_objects() == set()
+
+
+@pytest.mark.parametrize("subcommand", ["detach", "empty"])
+def test_a_schema_that_is_not_there_is_said_so(subcommand: str) -> None:
+    with pytest.raises(CommandError, match="no schema 'nowhere'"):
+        largeobjects(subcommand, "nowhere")
