@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.core import checks
+from django.core.files.base import ContentFile
 from django.core.management import call_command
 from django.db import NotSupportedError, OperationalError
 from django.test import override_settings
@@ -12,9 +13,12 @@ from django.test import override_settings
 from example.cluster import Server
 from pg_lo_storage.checks import check_databases
 from pg_lo_storage.checks import server as server_checks
-from tests.catalogue.support import numbers, run, text_of, uncatalogued
+from pg_lo_storage.checks.settings import check_settings
+from pg_lo_storage.storage import db_file_storage
+from tests.catalogue.support import invoice, numbers, run, saved, text_of, uncatalogued
 from tests.fixtures.connections import Connect
 from tests.fixtures.connections import run as run_raw
+from tests.invoices.models import Invoice
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -268,3 +272,29 @@ def test_migrate_runs_with_any_warning() -> None:
         call_command("migrate", verbosity=0, skip_checks=False)
     finally:
         run("alter table invoices_invoice no force row level security, disable row level security")
+
+
+def test_files_that_stayed_behind_on_the_default_database_are_told_of() -> None:
+    name = saved()
+    invoice(name, using="other")
+    assert not check_settings()
+    found = of_database("other")
+    assert "W016" in numbers(found)
+    assert name in text_of(found)
+    assert "PG_LO_STORAGE_DB_FOR_WRITE = 'default'" in text_of(found)
+    assert "W016" not in numbers(of_database("default"))
+    with override_settings(PG_LO_STORAGE_DB_FOR_WRITE="default"):
+        assert "W016" not in numbers(of_database("other"))
+        row = Invoice.objects.using("other").get()
+        assert row.data.open().read() == b"content"
+        row.data.close()
+        row.delete()
+    with pytest.raises(FileNotFoundError):
+        db_file_storage.size(name)
+
+
+def test_rows_whose_files_are_there_are_not_told_of() -> None:
+    with override_settings(PG_LO_STORAGE_DB_FOR_READ=None):
+        Invoice.objects.using("other").create(data=ContentFile(b"content", name="a.pdf"))
+    assert "W016" not in numbers(of_database("other"))
+    Invoice.objects.using("other").all().delete()

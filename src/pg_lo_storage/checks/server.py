@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, NotSupportedError, connections, router, transaction
 
 from pg_lo_storage import catalogue
+from pg_lo_storage.checks.places import check_left_behind
 from pg_lo_storage.databases.columns import IS_INDEXED, ExistingColumn, ask, existing_columns
 from pg_lo_storage.databases.names_in_sql import oid_in
 from pg_lo_storage.databases.references import file_columns, naming_columns
@@ -130,6 +131,7 @@ def _check(alias: str, asked: Collection[str]) -> Iterator[checks.CheckMessage]:
     columns = existing_columns(alias, file_columns(alias), _PUBLICATIONS, _GUARDED)
     yield from _check_columns(alias, columns, str(role))
     yield from _check_indexes(alias)
+    yield from check_left_behind(alias)
     if compatible == "off":
         yield from _check_owners(alias, [found for found in columns if found.may_read], str(role))
 

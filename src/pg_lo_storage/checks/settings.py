@@ -17,6 +17,7 @@ from typing_extensions import is_protocol
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.checks.packages import check_packages
+from pg_lo_storage.checks.places import may_have_files
 from pg_lo_storage.checks.server import check_server, keeps_files
 from pg_lo_storage.checks.storages import configured_storages
 from pg_lo_storage.databases import db_for_read, db_for_write
@@ -62,12 +63,12 @@ def check_fields(app_configs: Sequence[AppConfig] | None = None, **_options: obj
 
 
 def check_databases(databases: Collection[str] | None = None, **_options: object) -> list[checks.CheckMessage]:
-    """Check those of ``databases`` that have files; none by default."""
+    """Check those of ``databases`` that have, or may have, files; none by default."""
     used = aliases_in_use()
     return [
         message
         for alias in databases or ()
-        if alias in used and connections[alias].vendor == "postgresql"
+        if connections[alias].vendor == "postgresql" and (alias in used or may_have_files(alias))
         for message in check_server(alias, databases or ())
     ]
 

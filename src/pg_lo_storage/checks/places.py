@@ -1,0 +1,57 @@
+"""System checks on databases that no setting and no router names, and that have rows with files nevertheless."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from django.core import checks
+from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
+
+from pg_lo_storage.databases.columns import FileColumn, ask, existing_columns
+from pg_lo_storage.databases.file_fields import file_fields, follows_rows
+from pg_lo_storage.databases.names_in_sql import oid_in
+from pg_lo_storage.databases.references import file_columns
+
+__all__ = ["check_left_behind", "may_have_files"]
+
+_SAMPLE: Final = 100
+"""How many rows of each table are read."""
+
+
+def may_have_files(alias: str) -> bool:
+    """Tell whether the database has tables with file fields."""
+    try:
+        with transaction.atomic(using=alias):
+            return bool(existing_columns(alias, file_columns(alias)))
+    except Error:  # nobody said that it has files
+        return False
+
+
+def check_left_behind(alias: str) -> Iterator[checks.CheckMessage]:
+    """Warn where rows name files that are not there: until 0.2 all files were on ``default``, wherever their rows."""
+    following = {FileColumn.of(field) for field in file_fields(alias) if follows_rows(field)}
+    if alias == DEFAULT_DB_ALIAS or not following:
+        return
+    quote = connections[alias].ops.quote_name
+    columns = [found for found in existing_columns(alias, sorted(following)) if found.may_read and found.is_readable]
+    samples = [
+        f"(select {found.text(alias)} as name from {quote(found.column.table)}"  # noqa: S608 -- quoted
+        f" where {quote(found.column.column)}::text <> '' limit {_SAMPLE})"
+        for found in columns
+    ]
+    if not samples:
+        return
+    names = ask(
+        alias,
+        f"select name from ({' union all '.join(samples)}) as names where {oid_in('name')} is not null"  # noqa: S608 -- quoted
+        f" and not exists (select from pg_largeobject_metadata as m where m.oid = {oid_in('name')}) limit 1",
+    )
+    for (name,) in names:
+        yield checks.Warning(
+            f"Rows on {alias!r} name files that are not there, such as {name!r}. Files are on the database of their"
+            f" rows now; until 0.2 they were on {DEFAULT_DB_ALIAS!r}, wherever the rows were.",
+            hint=(
+                f"Where they are on {DEFAULT_DB_ALIAS!r}, set PG_LO_STORAGE_DB_FOR_WRITE = {DEFAULT_DB_ALIAS!r}: all"
+                " files stay there. Where they are lost, clear the fields of those rows."
+            ),
+            id="pg_lo_storage.W016",
+        )
