@@ -14,7 +14,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from pg_lo_storage.models import StoredFile
-from pg_lo_storage.storage import DbFileIO, db_file_storage
+from pg_lo_storage.storage import DbFileIO, db_file_storage, lookup
 from pg_lo_storage.storage.saving import SMALL
 from tests.catalogue.support import entries, run, saved, uncatalogued
 from tests.catalogue.support_storage import SMALL_SIZES, TOO_LARGE, WIRED, digest, round_trips, row, server_time
@@ -259,6 +259,30 @@ def test_listdir_names_all_files_in_one_folder() -> None:
     for path in ("folder", "folder/", "..x", names[0]):
         with pytest.raises(FileNotFoundError, match="no folder"):
             db_file_storage.listdir(path)
+
+
+@pytest.mark.parametrize("page", [1, 2, 1_000])
+def test_names_are_yielded_in_the_order_of_their_numbers(page: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookup, "_PAGE", page)
+    assert list(db_file_storage.names()) == []
+    expected = sorted((saved(name) for name in ("b.tar.gz", "a.pdf", "c")), key=loid_of)
+    uncatalogued()
+    assert list(db_file_storage.names()) == expected
+    assert list(db_file_storage.names(after=expected[0])) == expected[1:]
+    assert list(db_file_storage.names(after=expected[2])) == []
+    db_file_storage.delete(expected[1])
+    assert list(db_file_storage.names(after=expected[1])) == expected[2:]
+    with pytest.raises(ValueError, match="no name of a stored file"):
+        db_file_storage.names(after="a/b")
+
+
+def test_names_are_asked_for_page_by_page_and_what_happens_meanwhile_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookup, "_PAGE", 2)
+    first, second, third = sorted((saved("a") for _ in range(3)), key=loid_of)
+    names = db_file_storage.names()
+    assert next(names) == first
+    db_file_storage.delete(third)
+    assert list(names) == [second]
 
 
 def times(name: str) -> tuple[datetime, datetime]:

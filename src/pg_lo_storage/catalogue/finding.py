@@ -96,7 +96,7 @@ def _is_version(database: DatabaseDriver, entry: Entry) -> bool:
 
 def find_all(database: DatabaseDriver, loids: Collection[int]) -> dict[int, Entry]:
     """Return, by oid, the entries of those objects that are files."""
-    query: LiteralString = "select " + COLUMNS + FILES + " where f.loid = any(%s::text::oid[])"
+    query: LiteralString = "select " + COLUMNS + FILES + " where f.loid = any((select %s::text::oid[])::oid[])"
     entries = (Entry.of(row) for row in database.run(query, (as_array(loids),)))
     return {entry.loid: entry for entry in entries}
 
@@ -169,8 +169,11 @@ def stream_version(
     )
 
 
-def names(database: DatabaseDriver) -> list[str]:
-    """Return the names of all files, in the order of their oids."""
-    query: LiteralString = "select f.loid::text || coalesce(f.extension, '')" + FILES + " order by f.loid"
-    rows = database.run(query, ())
-    return [cast("str", name) for (name,) in rows]
+def names(database: DatabaseDriver, after: int = 0, limit: int | None = None) -> list[str]:
+    """Return the names of all files whose oids are larger than ``after``, or the first of them, in the order of oids."""
+    query: LiteralString = (
+        "select f.loid::text || coalesce(f.extension, '')"
+        + FILES
+        + " where f.loid > %s::oid order by f.loid limit %s::int8"
+    )
+    return [cast("str", name) for (name,) in database.run(query, (after, limit))]

@@ -80,8 +80,8 @@ def mark_written(database: DatabaseDriver, loid: int) -> bool:
 def hold(database: DatabaseDriver, loids: Collection[int]) -> dict[int, str | None]:
     """Lock the entries against deletion; return, by oid, the extensions of those that exist."""
     query: LiteralString = (
-        "with held as materialized (select loid, extension from pg_lo_storage_file where loid = any(%s::text::oid[])"
-        " order by loid for key share)"
+        "with held as materialized (select loid, extension from pg_lo_storage_file"
+        " where loid = any((select %s::text::oid[])::oid[]) order by loid for key share)"
         " select held.loid::int8, held.extension from held join pg_largeobject_metadata as m on m.oid = held.loid"
     )
     rows = database.run(query, (as_array(loids),))

@@ -26,7 +26,7 @@ _END: Final[LiteralString] = (
     " union all select 0, unlinked.* from (" + UNLINK_GONE + ") as unlinked"
 )
 _NAMED: Final = "loid = %s::oid and coalesce(extension = %s::text, true)"
-_ANY: Final = "loid = any(%s::text::oid[])"
+_ANY: Final = "loid = any((select %s::text::oid[])::oid[])"
 
 
 def as_array(loids: Iterable[int]) -> str:
@@ -38,7 +38,7 @@ def lock(database: DatabaseDriver, loids: Collection[int]) -> tuple[str, dict[in
     """Lock the entries for deletion; return the transaction's isolation level, and the extensions by oid."""
     query: LiteralString = (
         "select loid::int8, extension, current_setting('transaction_isolation') from pg_lo_storage_file"
-        " where loid = any(%s::text::oid[]) order by loid for update"
+        " where loid = any((select %s::text::oid[])::oid[]) order by loid for update"
     )
     rows = database.run(query, (as_array(loids),))
     isolation = cast("str", rows[0][2]) if rows else ""
@@ -93,7 +93,7 @@ def _elsewhere(database: DatabaseDriver, loids: Collection[int]) -> set[int]:
         # The server has quoted the names.
         selects = cast("list[LiteralString]", [name for name, _ in tables[n : n + _TOGETHER]])
         query = " union ".join(
-            "select loid::int8 from " + name.replace("%", "%%") + " where loid = any(%s::text::oid[])"  # noqa: S608
+            "select loid::int8 from " + name.replace("%", "%%") + " where loid = any((select %s::text::oid[])::oid[])"  # noqa: S608
             for name in selects
         )
         found |= {cast("int", loid) for (loid,) in database.run(query, (as_array(loids),) * len(selects))}

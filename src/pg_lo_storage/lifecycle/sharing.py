@@ -6,7 +6,7 @@ is an advisory one on the oid. The triggers of :mod:`pg_lo_storage.operations` k
 """
 
 from collections.abc import Collection, Iterable
-from typing import LiteralString, cast
+from typing import Final, LiteralString, cast
 
 from django.apps.registry import Apps
 from django.db import transaction
@@ -17,11 +17,14 @@ from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.catalogues import NAME_LOCK
 from pg_lo_storage.databases.references import referenced
 from pg_lo_storage.databases.search import Cell
-from pg_lo_storage.exceptions import LargeObjectNotFound
+from pg_lo_storage.exceptions import LargeObjectError, LargeObjectNotFound
 from pg_lo_storage.names import extension_of, parse_name
 from pg_lo_storage.signals import announce_unlinked, file_unlinked
 
 __all__ = ["hold", "release", "require"]
+
+_FEW: Final = 1_000
+"""So many files have room in the lock table of any server, or it says itself that they have not."""
 
 
 def hold(alias: str, names: Iterable[str]) -> set[str]:
@@ -62,35 +65,62 @@ def release(
     """Unlink those files that no row names any more, all or nothing; the cell ``besides`` does not count.
 
     The rows that named them are on ``using``.
+
+    :raises LargeObjectError: they are more than the server's lock table holds; none was unlinked.
     """
     wanted = {name: oid for name in names if (oid := parse_name(name)) is not None}
     if not wanted:
         return
     database = DatabaseDriver(alias)
     announcing = file_unlinked.has_listeners()
-    lock, unlink = (catalogue.lock, catalogue.unlink) if catalogue.is_installed() else (_lock_oids, _unlink)
+    has_catalogue = catalogue.is_installed()
+    lock, unlink = (catalogue.lock, catalogue.unlink) if has_catalogue else (_lock_oids, _unlink)
     with transaction.atomic(using=alias, savepoint=False):
+        if not has_catalogue:
+            _require_room(database, set(wanted.values()), locks=2)
         isolation, locked = lock(database, set(wanted.values()))
         oids = {oid for oid, extension in locked.items() if extension is None or f"{oid}{extension}" in wanted}
         # The snapshot of an earlier statement does not show the rows that others have committed since.
         if not oids or isolation not in {"read committed", "read uncommitted"}:
             return
         gone = oids - referenced(alias, oids, *registries, using=using, besides=besides)
-        entries = catalogue.find_all(database, gone) if announcing and catalogue.is_installed() else {}
+        if has_catalogue:
+            _require_room(database, gone, locks=1)
+        entries = catalogue.find_all(database, gone) if announcing and has_catalogue else {}
         unlink(database, gone)
         for name, oid in wanted.items():
             if announcing and oid in gone and locked[oid] in {None, extension_of(name)}:
                 announce_unlinked(alias, name, entries.get(oid))
 
 
+def _require_room(database: DatabaseDriver, oids: Collection[int], *, locks: int) -> None:
+    """Refuse to unlink objects that take more locks, so many each, than the server's lock table holds."""
+    if len(oids) <= _FEW:
+        return
+    query: LiteralString = (
+        "select current_setting('max_locks_per_transaction')::int8"
+        " * (current_setting('max_connections')::int8 + current_setting('max_prepared_transactions')::int8),"
+        " (select count(*) from pg_largeobject_metadata where oid = any((select %s::text::oid[])::oid[]))"
+    )
+    room, count = cast("tuple[int, int]", database.run(query, (as_array(oids),))[0])
+    if count * locks > room:
+        message = (
+            f"{count} files are more than the server's lock table holds for one transaction: delete their rows in"
+            " batches of 1,000, each in a transaction of its own, as pg_lo_storage.lifecycle.delete_in_batches does,"
+            " or raise max_locks_per_transaction"
+        )
+        raise LargeObjectError(message)
+
+
 def _hold_oids(database: DatabaseDriver, oids: Collection[int]) -> dict[int, None]:
     query: LiteralString = (
         "select pg_advisory_xact_lock_shared(%s::int4, (oid::int8 - 2147483648)::int4)"
-        " from (select oid from pg_largeobject_metadata where oid = any(%s::text::oid[]) order by oid offset 0) as o"
+        " from (select oid from pg_largeobject_metadata where oid = any((select %s::text::oid[])::oid[])"
+        " order by oid offset 0) as o"
     )
     database.run(query, (NAME_LOCK, as_array(oids)))
     # Asked again: the statement that waited sees only what existed when it began.
-    query = "select oid::int8 from pg_largeobject_metadata where oid = any(%s::text::oid[])"
+    query = "select oid::int8 from pg_largeobject_metadata where oid = any((select %s::text::oid[])::oid[])"
     return {cast("int", row[0]): None for row in database.run(query, (as_array(oids),))}
 
 
@@ -98,7 +128,8 @@ def _lock_oids(database: DatabaseDriver, oids: Collection[int]) -> tuple[str, di
     query: LiteralString = (
         "select oid::int8, current_setting('transaction_isolation'),"
         " pg_advisory_xact_lock(%s::int4, (oid::int8 - 2147483648)::int4)"
-        " from (select oid from pg_largeobject_metadata where oid = any(%s::text::oid[]) order by oid offset 0) as o"
+        " from (select oid from pg_largeobject_metadata where oid = any((select %s::text::oid[])::oid[])"
+        " order by oid offset 0) as o"
     )
     rows = database.run(query, (NAME_LOCK, as_array(oids)))
     return (cast("str", rows[0][1]) if rows else ""), {cast("int", row[0]): None for row in rows}
@@ -106,6 +137,7 @@ def _lock_oids(database: DatabaseDriver, oids: Collection[int]) -> tuple[str, di
 
 def _unlink(database: DatabaseDriver, oids: Collection[int]) -> None:
     query: LiteralString = (
-        "with gone as (select oid as loid from pg_largeobject_metadata where oid = any(%s::text::oid[]))" + UNLINK_GONE  # noqa: S608 -- of constants
+        "with gone as (select oid as loid from pg_largeobject_metadata"  # noqa: S608 -- of constants
+        " where oid = any((select %s::text::oid[])::oid[]))" + UNLINK_GONE
     )
     database.run(query, (as_array(oids),), writing=True, unlinks=oids)

@@ -1,7 +1,7 @@
 """Finds a file by its name, in the first database that has it."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import LiteralString, TypeAlias, TypeVar, TypeVarTuple, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, LiteralString, TypeAlias, TypeVar, TypeVarTuple, cast
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import Entry, Found, missing
@@ -19,6 +19,7 @@ __all__ = [
     "exists",
     "find",
     "locate",
+    "names",
     "read_name",
     "require_catalogue",
     "require_own_name",
@@ -26,6 +27,9 @@ __all__ = [
 
 _Params = TypeVarTuple("_Params")
 _T = TypeVar("_T")
+
+_PAGE: Final = 1_000
+"""Names that one query asks for."""
 
 Databases: TypeAlias = Sequence[DatabaseDriver]
 """The databases that may have a file: the read alias, then the write alias, since a replica may lag behind."""
@@ -109,6 +113,24 @@ def entries(databases: Databases, names: Iterable[str]) -> dict[str, Entry]:
             known = catalogue.find_all(database, lacking)
             found |= {name: known[loid] for name, loid in wanted.items() if loid in known}
     return {name: each for name, each in found.items() if each.is_named(name)}
+
+
+def names(database: Callable[[], DatabaseDriver], after: str) -> Iterator[str]:
+    """Return an iterator of the names of all catalogued files in the order of their oids, from ``after`` on.
+
+    :raises ValueError: ``after`` is no stored name.
+    """
+    last = parse_name(after) if after else 0
+    if last is None:
+        message = f"{after!r} is no name of a stored file"
+        raise ValueError(message)
+
+    def pages(last: int) -> Iterator[str]:
+        while page := catalogue.names(database(), last, _PAGE):
+            yield from page
+            last = read_name(page[-1]).loid
+
+    return pages(last)
 
 
 def exists(databases: Databases, name: str) -> bool:

@@ -6,7 +6,7 @@ Storage API: https://docs.djangoproject.com/en/stable/ref/files/storage/
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -158,12 +158,23 @@ class DbFileStorage(StorageWithURLs):
 
     @override
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
-        """Return no folders, and the names of all catalogued files; ``""`` is the only folder."""
+        """Return no folders, and the names of all catalogued files, in one list; ``""`` is the only folder."""
         if path.strip("./"):
             message = f"there is no folder {path!r}: all files are in {''!r}"
             raise FileNotFoundError(message)
         require_catalogue()
         return [], catalogue.names(DatabaseDriver(self.read_alias))
+
+    def names(self, after: str = "") -> Iterator[str]:
+        """Yield the names of all catalogued files in the order of their numbers, those ``after`` a name alone.
+
+        It takes a query for each thousand, and memory for as many.
+
+        :raises ValueError: ``after`` is no stored name.
+        :raises NotImplementedError: there is no catalogue.
+        """
+        require_catalogue()
+        return lookup.names(lambda: DatabaseDriver(self.read_alias), after)
 
     def entry(self, name: str) -> Entry:
         """Return the file's entry in the catalogue.

@@ -125,6 +125,12 @@ begin
                 ' past any row-level security%s. Or make the triggers with owner="such a role".',
                 current_user, ', and to select, update and delete in ' || catalogue::text)
                 || ' It may need EXECUTE on the functions pg_lo_storage_*, and TEMPORARY on the database for TRUNCATE.';
+    when out_of_memory then
+        -- The lock table is full: earlier statements of the transaction have unlinked, too.
+        raise out_of_memory using
+            message = sqlerrm,
+            hint = 'Change, delete or copy rows in batches of 1,000, each in a transaction of its own, as'
+                ' pg_lo_storage.lifecycle.delete_in_batches does, or raise max_locks_per_transaction.';
     end;
     return null;
 end

@@ -4,7 +4,7 @@
         raise configuration_limit_exceeded using
             message = format('%s large objects of table %s are more than the lock table holds',
                 cardinality("@files@"), relation),
-            hint = 'Change, delete or copy rows in batches of 1,000, each in a transaction of its own, or raise'
-                ' max_locks_per_transaction. TRUNCATE leaves large objects alone with'
+            hint = 'Change, delete or copy rows in batches of 1,000, each in a transaction of its own, as'
+                ' pg_lo_storage.lifecycle.delete_in_batches does, or raise max_locks_per_transaction. TRUNCATE leaves large objects alone with'
                 ' ManageLargeObjects(..., truncate="keep").';
     end if;
