@@ -170,7 +170,7 @@ def stream_version(
 
 
 def names(database: DatabaseDriver, after: int = 0, limit: int | None = None) -> list[str]:
-    """Return the names of all files whose oids are larger than ``after``, or the first of them, in the order of oids."""
+    """Return the names of all files whose oids are larger than ``after``, or of the first of them, in their order."""
     query: LiteralString = (
         "select f.loid::text || coalesce(f.extension, '')"
         + FILES
