@@ -9,9 +9,11 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management import CommandError
 from django.db import connections, models, transaction
 
+from pg_lo_storage.drivers.errors import sqlstate_of
 from pg_lo_storage.lifecycle import transfers
 from pg_lo_storage.lifecycle.transfers import Transfer
 from pg_lo_storage.names import parse_name
+from tests.fixtures.connections import Connect, run
 from tests.lifecycle.guards import EVERY_GUARD
 from tests.lifecycle.papers.models import (
     Contract,
@@ -126,6 +128,26 @@ def test_ctrl_c_at_any_moment_and_a_second_run_finishes(
     assert ("4 of which an earlier run had copied" in printed) == copied
     assert rows(Paper, "other") == before
     assert (objects("default"), objects("other")) == (0, 8)
+
+
+def test_meanwhile_others_read_and_wait_to_write(monkeypatch: pytest.MonkeyPatch, connect: Connect) -> None:
+    row = paper(data=upload())
+    tables = {"papers_paper": f"id = {row.pk}", "pg_lo_storage_file": f"loid = {parse_name(row.data.name)}"}
+    refused = list[str | None]()
+
+    def look(*_: object) -> None:
+        for table, key in tables.items():
+            connection = connect()
+            assert len(run(connection, f"select from {table} where {key}")) == 1
+            with pytest.raises(Exception, match="could not obtain lock") as caught:
+                run(connection, f"select from {table} where {key} for no key update nowait")
+            refused.append(sqlstate_of(caught.value))
+        _stop()
+
+    monkeypatch.setattr(Transfer, "_copied", look)
+    with pytest.raises(CommandError, match="interrupted"):
+        transfer("papers.Paper")
+    assert refused == ["55P03", "55P03"]
 
 
 def test_what_was_done_before_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
