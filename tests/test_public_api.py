@@ -41,6 +41,7 @@ WITHOUT_DJANGO = [
     "io",
     "names",
     "testing",
+    "triggers",
     "transfer",
 ]
 EXCEPTIONS = [
@@ -82,7 +83,9 @@ def test_plain_users_need_neither_django_nor_a_driver(module: str) -> None:
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("module", ["storage", "fields", "lifecycle", "operations", "views", "databases"])
+@pytest.mark.parametrize(
+    "module", ["storage", "fields", "lifecycle", "operations.operations", "views", "databases.driver"]
+)
 def test_what_is_for_django_needs_it(module: str) -> None:
     assert import_without(f"pg_lo_storage.{module}") == ""
     assert "No module named 'django" in import_without(f"pg_lo_storage.{module}", "django")

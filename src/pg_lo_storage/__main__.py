@@ -18,6 +18,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 from typing_extensions import override
 
+from pg_lo_storage import triggers
 from pg_lo_storage.drivers import DriverFactory, get_driver
 from pg_lo_storage.drivers.qualified import qualified
 from pg_lo_storage.drivers.registry import load_factory, sources
@@ -178,7 +179,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main() -> None:
-    """Print the report."""
+    """Print the report, or do as :mod:`pg_lo_storage.triggers` says."""
+    if sys.argv[1:2] == ["triggers"]:
+        triggers.main(sys.argv[2:])
+        return
     parser = _Parser(prog="python -m pg_lo_storage", description="What a bug report needs to know.")
     parser.add_argument("--settings", metavar="MODULE", help="Django's settings; default: DJANGO_SETTINGS_MODULE")
     parser.add_argument("--dsn", metavar="DSN", help="look at the server of this connection string as well")

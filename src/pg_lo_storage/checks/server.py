@@ -12,7 +12,8 @@ from django.db import Error, NotSupportedError, connections, router, transaction
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.checks.places import check_left_behind
-from pg_lo_storage.databases.columns import IS_INDEXED, ExistingColumn, ask, existing_columns
+from pg_lo_storage.databases.columns import ExistingColumn, ask, existing_columns
+from pg_lo_storage.databases.columns_in_sql import IS_INDEXED
 from pg_lo_storage.databases.names_in_sql import oid_in
 from pg_lo_storage.databases.references import file_columns, naming_columns
 from pg_lo_storage.lifecycle.name_columns import has_names, unreadable, unsettled_columns

@@ -12,7 +12,7 @@ from importlib.resources.abc import Traversable
 from typing import Final
 
 from pg_lo_storage.databases.catalogues import IS_OPEN, IS_OTHER, is_twin
-from pg_lo_storage.databases.columns import COLLATES_LOOSELY, DEFAULT_OIDS, FINDING, READABLE, readable
+from pg_lo_storage.databases.columns_in_sql import COLLATES_LOOSELY, DEFAULT_OIDS, FINDING, READABLE, readable
 from pg_lo_storage.databases.names_in_sql import FEW, FINDINGS, is_any_of, is_name, is_of, oid_in
 from pg_lo_storage.drivers.queries import UNLINK
 
