@@ -73,4 +73,5 @@ def _numbered(query: str) -> str:
 
 if TYPE_CHECKING:
     # A driver that does not fit the protocol is an error of the type checker, here.
-    _: type[AsyncLargeObjectDriver] = AsyncpgDriver
+    def _(driver: AsyncpgDriver) -> AsyncLargeObjectDriver:
+        return driver

@@ -86,4 +86,5 @@ class Pg8000Driver(SQLDriver):
 
 if TYPE_CHECKING:
     # A driver that does not fit the protocol is an error of the type checker, here.
-    _: type[LargeObjectDriver] = Pg8000Driver
+    def _(driver: Pg8000Driver) -> LargeObjectDriver:
+        return driver
