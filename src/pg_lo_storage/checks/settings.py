@@ -225,7 +225,7 @@ def _check_rows_database(field: "models.FileField") -> Iterator[checks.CheckMess
         yield checks.Warning(
             f"Rows are written to the database {rows!r} and their files to {alias!r}: they share no transaction, so"
             " that a rollback of one leaves the other, and a file is unlinked only after its row is committed.",
-            hint=f"Leave out alias= and the settings, so that files follow their rows, or route its model to {alias!r}.",
+            hint=f"Leave out alias= and the settings: files then follow their rows; or route its model to {alias!r}.",
             obj=field,
             id="pg_lo_storage.W002",
         )
