@@ -1,11 +1,12 @@
 """The kit on connections and sessions of SQLAlchemy, called and awaited."""
 
+import os
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from importlib.util import find_spec
 
 import pytest
-from sqlalchemy import Connection, Engine, NullPool
+from sqlalchemy import Connection, NullPool, create_engine
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
@@ -15,6 +16,11 @@ from pg_lo_storage.contrib.sqlalchemy import AsyncSQLAlchemyDriver, SQLAlchemyDr
 from pg_lo_storage.drivers import get_driver
 from pg_lo_storage.testing import AsyncDriverConformance, DriverConformance, OpenAsyncSession, OpenSession
 from tests.contrib_sqlalchemy.conftest import url_of
+
+# Each kit takes half a minute: all of them run with PG_LO_TEST_KITS=all.
+EVERY = os.environ.get("PG_LO_TEST_KITS") == "all"
+CALLED = ["Connection psycopg2", "Session psycopg", *(["Connection psycopg", "Session psycopg2"] if EVERY else ())]
+AWAITED = ["AsyncSession", *(["AsyncConnection"] if EVERY else ())]
 
 
 def test_there_is_no_django() -> None:
@@ -67,31 +73,22 @@ class KitSession:
         connection.exec_driver_sql(statement)
 
 
-class TestConnection(DriverConformance[SQLAlchemyDriver]):
-    @pytest.fixture
-    def open_session(self, engine: Engine) -> Iterator[OpenSession[SQLAlchemyDriver]]:
+class TestCalled(DriverConformance[SQLAlchemyDriver]):
+    @pytest.fixture(params=CALLED)
+    def open_session(self, request: pytest.FixtureRequest, server: Server) -> Iterator[OpenSession[SQLAlchemyDriver]]:
+        kind, driver = request.param.split()
+        engine = create_engine(url_of(server, driver), poolclass=NullPool)
         with ExitStack() as stack:
 
             def open_session(*, autocommit: bool = False) -> KitSession:
                 connection = stack.enter_context(engine.connect())
                 if autocommit:
                     connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-                return KitSession(connection, autocommit=autocommit)
-
-            yield open_session
-
-
-class TestSession(DriverConformance[SQLAlchemyDriver]):
-    @pytest.fixture
-    def open_session(self, engine: Engine) -> Iterator[OpenSession[SQLAlchemyDriver]]:
-        with ExitStack() as stack:
-
-            def open_session(*, autocommit: bool = False) -> KitSession:
-                bind: Engine | Connection = engine
-                if autocommit:
-                    # Of its own, for a transaction that is begun by SQL does not outlast the session's.
-                    bind = stack.enter_context(engine.connect()).execution_options(isolation_level="AUTOCOMMIT")
-                return KitSession(stack.enter_context(Session(bind)), autocommit=autocommit)
+                if kind == "Connection":
+                    return KitSession(connection, autocommit=autocommit)
+                # A transaction that is begun by SQL in autocommit does not outlast the session's own connection.
+                session = Session(connection) if autocommit else Session(engine)
+                return KitSession(stack.enter_context(session), autocommit=autocommit)
 
             yield open_session
 
@@ -141,29 +138,21 @@ class AsyncKitSession:
         await connection.exec_driver_sql(statement)
 
 
-class TestAsyncConnection(AsyncDriverConformance[AsyncSQLAlchemyDriver]):
-    @pytest.fixture
-    def open_async_session(self, server: Server) -> OpenAsyncSession[AsyncSQLAlchemyDriver]:
+class TestAwaited(AsyncDriverConformance[AsyncSQLAlchemyDriver]):
+    @pytest.fixture(params=AWAITED)
+    def open_async_session(
+        self, request: pytest.FixtureRequest, server: Server
+    ) -> OpenAsyncSession[AsyncSQLAlchemyDriver]:
         @asynccontextmanager
         async def open_session(*, autocommit: bool = False) -> AsyncGenerator[AsyncKitSession, None]:
             engine = create_async_engine(url_of(server, "psycopg"), poolclass=NullPool)
             if autocommit:
                 engine = engine.execution_options(isolation_level="AUTOCOMMIT")
             async with engine.connect() as connection:
-                yield AsyncKitSession(connection, autocommit=autocommit)
-
-        return open_session
-
-
-class TestAsyncSession(AsyncDriverConformance[AsyncSQLAlchemyDriver]):
-    @pytest.fixture
-    def open_async_session(self, server: Server) -> OpenAsyncSession[AsyncSQLAlchemyDriver]:
-        @asynccontextmanager
-        async def open_session(*, autocommit: bool = False) -> AsyncGenerator[AsyncKitSession, None]:
-            engine = create_async_engine(url_of(server, "psycopg"), poolclass=NullPool)
-            if autocommit:
-                engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-            async with engine.connect() as connection, AsyncSession(connection) as session:
-                yield AsyncKitSession(session, autocommit=autocommit)
+                if request.param == "AsyncConnection":
+                    yield AsyncKitSession(connection, autocommit=autocommit)
+                    return
+                async with AsyncSession(connection) as session:
+                    yield AsyncKitSession(session, autocommit=autocommit)
 
         return open_session
