@@ -53,12 +53,13 @@ def test_more_files_than_the_lock_table_holds_are_refused_before_the_first_is_un
     assert not column(FILES)
 
 
+@pytest.mark.once
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("catalogue", [True], ids=["catalogue"], indirect=True)
 @pytest.mark.parametrize("guard", [TRIGGERS], indirect=True)
 @pytest.mark.usefixtures("guard")
 def test_statements_that_fill_the_lock_table_together_are_told_what_to_do(catalogue: bool) -> None:
-    make(12_000, catalogue=catalogue)
+    make(20_000, catalogue=catalogue)
     with pytest.raises(DatabaseError, match=r"HINT:.*pg_lo_storage\.lifecycle\.delete_in_batches"):
         Version.objects.all().delete()  # a hundred rows a statement
     delete_in_batches(Version.objects.all())
