@@ -40,6 +40,11 @@ test-matrix *ARGS:
 test-packages *ARGS:
     uv run python -m tests.run_all --packages "$@"
 
+# Crashes of client, backend and server in the middle of changes, on each driver: 60 of each, or --rounds N
+[group('test')]
+test-faults *ARGS:
+    uv run python -m tests.run_all --faults "$@"
+
 # A million inputs for names, headers, signatures and uploads, in about ten minutes; PG_LO_FUZZ_SEED makes them others
 [group('test')]
 fuzz $PG_LO_FUZZ_INPUTS="1000000":

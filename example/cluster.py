@@ -88,6 +88,10 @@ class Cluster(Server):
             # Ctrl-C in a terminal must not reach the server before the program that uses it.
             start_new_session=True,
         )
+        self._await_start()
+        return self
+
+    def _await_start(self) -> None:
         assert self._process.stdout  # noqa: S101 -- a pipe was asked for
         try:
             line = self._process.stdout.readline()
@@ -101,7 +105,13 @@ class Cluster(Server):
         self.folder = Path(found["folder"])
         self.port = int(found["port"])
         self.pid = int(found["pid"])
-        return self
+
+    def crash(self) -> None:
+        """End the server as ``pg_ctl stop -m immediate`` does; start it again, with another process and port."""
+        assert self._process.stdin  # noqa: S101 -- a pipe was asked for
+        self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
+        self._await_start()
 
     def __exit__(
         self,

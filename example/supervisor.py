@@ -1,5 +1,7 @@
 """Run a private PostgreSQL server until standard input ends, then stop it and remove its folder.
 
+Each line on standard input has the server crash and start again.
+
 :mod:`example.cluster` starts this file as a process of its own. However the parent ends, by Ctrl-C, SIGTERM
 or SIGKILL, its end of the pipe closes with it, and no server or folder stays behind.
 """
@@ -202,7 +204,11 @@ def main(bindir: Path, primary: str, options: Sequence[str]) -> None:
             if not primary:
                 postgres.set_up(port)
             print(json.dumps({"folder": name, "port": port, "pid": server.pid}), flush=True)
-            sys.stdin.buffer.read()
+            for _ in sys.stdin:
+                server.send_signal(signal.SIGQUIT)  # what "pg_ctl stop -m immediate" sends
+                server.wait()
+                server, port = postgres.start(options)
+                print(json.dumps({"folder": name, "port": port, "pid": server.pid}), flush=True)
         finally:
             stop(server)
 

@@ -3,8 +3,8 @@
 Without an option it runs lint, types, the suite on each driver, and the tests without a driver; ``--matrix`` runs the
 suite on other versions of Python, Django and PostgreSQL, ``--packages`` the tests with other packages for Django,
 ``--server-tools`` the group that needs vacuumlo, pg_dump, lz4 and contrib, or curl, wget, chromium, nginx and
-pgbouncer, and PyGreSQL, ``--users-types`` the types that users get, several of these options all of that, and ``--only
-NAME`` some of it by name. All other arguments are passed to pytest.
+pgbouncer, and PyGreSQL, ``--faults`` more crashes, ``--users-types`` the types that users get, several of these options
+all of that, and ``--only NAME`` some of it by name. All other arguments are passed to pytest.
 """
 
 import argparse
@@ -55,6 +55,7 @@ NOT_IN_MATRIX = [
         "catalogue/test_killed_transfers.py",
         "lifecycle/test_concurrency.py",
         "lifecycle/test_many.py",
+        "faults",
         "serving/test_servers.py",
     )
 ]
@@ -190,6 +191,18 @@ def server_tools() -> list[Stage]:
     ]
 
 
+def faults(rounds: int) -> list[Stage]:
+    """Return the faults, so many of each kind, on each driver."""
+    return [
+        Stage(
+            f"faults, {driver}",
+            [*environment(["django", driver]), "pytest", "-s", "tests/faults"],
+            {"PG_LO_TEST_FAULT_ROUNDS": str(rounds)},
+        )
+        for driver in DRIVERS
+    ]
+
+
 def users_types() -> Stage:
     """Return the check of the types that users get, in environments of its own."""
     return Stage("users' types", [sys.executable, "-m", "tests.typing.check"], pytest=False)
@@ -267,6 +280,8 @@ def main() -> int:
     parser.add_argument("--matrix", action="store_true", help="other versions of what we stand on")
     parser.add_argument("--packages", action="store_true", help="with other packages for Django")
     parser.add_argument("--server-tools", action="store_true", help="the group server_tools")
+    parser.add_argument("--faults", action="store_true", help="crashes, more of them than in the suite")
+    parser.add_argument("--rounds", type=int, default=60, help="how many faults of each kind (default: 60)")
     parser.add_argument("--users-types", action="store_true", help="the types that users get")
     parser.add_argument("--only", action="append", metavar="NAME", help="an environment; may be repeated")
     options, pytest_arguments = parser.parse_known_args()
@@ -277,6 +292,7 @@ def main() -> int:
     stages = list(matrix(missing)) if options.matrix else []
     stages += [*server_tools(), pygresql()] if options.server_tools else []
     stages += packages() if options.packages else []
+    stages += faults(options.rounds) if options.faults else []
     stages += [users_types()] if options.users_types else []
     if not stages and not missing:
         stages = [*suites(), *checks()]

@@ -93,6 +93,31 @@ def test_a_backend_that_is_killed_meanwhile_is_an_operational_error(connect: Con
     assert connection.closed
 
 
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, TimeoutError])
+@pytest.mark.parametrize("autocommit", [False, True])
+def test_a_sink_that_is_interrupted_leaves_the_connection_fit_for_use(
+    interruption: type[BaseException], autocommit: bool, connect: Connect
+) -> None:
+    """As by Ctrl-C, or by a signal of a task's time limit, which may raise anywhere."""
+    connection = connect(autocommit=autocommit)
+    driver = get_driver(connection)
+    oid = driver.from_bytes(DATA * 30)
+
+    def interrupt(_block: Buffer) -> None:
+        raise interruption
+
+    try:
+        with pytest.raises(interruption):
+            stream(driver, oid, 0, 2**41, interrupt, block=BLOCK)
+        if not autocommit and is_aborted(connection):
+            connection.rollback()
+            oid = driver.from_bytes(DATA * 30)
+        assert driver.size(oid) == 30 * len(DATA)
+        assert b"".join(collected(lambda sink: stream(driver, oid, 5, 100, sink, block=BLOCK))) == DATA[5:105]
+    finally:
+        driver.unlink(oid)
+
+
 def test_it_leaves_no_descriptor_open(driver: LargeObjectDriver, oid: int) -> None:
     first = driver.open(oid, AccessMode.READ)
     first.close()

@@ -117,6 +117,20 @@ def test_a_file_is_stale_once_its_transaction_is_over(
         assert not driver.in_transaction
 
 
+@pytest.mark.parametrize("ending", ["commit", "rollback"])
+@pytest.mark.parametrize("use", [*ASKING, *LOCAL])
+def test_so_is_one_that_stands_at_its_end(
+    connection: RawConnection, driver: LargeObjectDriver, oid: int, use: str, ending: str
+) -> None:
+    """There a read needs no server to know that nothing follows."""
+    with LargeObjectIO(driver, oid, "rb+") as file:
+        file.read()
+        assert file.read() == b""
+        ENDINGS[ending](connection)
+        with pytest.raises(StaleLargeObject):
+            (ASKING | LOCAL)[use](file)
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("use", [*ASKING, *LOCAL])
 def test_a_file_is_stale_in_the_next_transaction_which_stays_usable(

@@ -9,7 +9,7 @@ from django.db import IntegrityError, models, transaction
 
 from pg_lo_storage.storage import db_file_storage
 from tests.lifecycle.guards import EVERY_GUARD, FIELD
-from tests.lifecycle.papers.models import Contract, Draft, Folder, Letter, Paper, Receipt, Remote, Version
+from tests.lifecycle.papers.models import Contract, Draft, Folder, Letter, Order, Paper, Receipt, Remote, Version
 from tests.lifecycle.support import check, empty_tables, sql, upload
 
 
@@ -258,6 +258,43 @@ def copy_a_row_and_delete_the_first() -> None:
     second.pk = None
     second.save()
     first.delete()
+
+
+@case(b"first")
+def copy_a_row_whose_file_has_no_extension_and_delete_the_first() -> None:
+    first = Paper.objects.create(data=upload(b"first", "none"))
+    Paper.objects.create(data=first.data.name)
+    first.delete()
+
+
+@case(b"first", b"second")
+def copy_a_row_whose_column_has_an_odd_name_and_replace_its_file() -> None:
+    first = Order.objects.create(data=upload(b"first"))
+    Order.objects.create(data=first.data.name)
+    first.data = upload(b"second")
+    first.save()
+
+
+@case(b"second")
+def replace_and_delete_where_the_column_has_an_odd_name() -> None:
+    for row in [Order.objects.create(data=upload(b"first")) for _ in range(2)]:
+        row.data = upload(b"second")
+        row.save()
+    Order.objects.earliest("pk").delete()
+
+
+@case()
+def delete_an_instance_whose_file_was_given_up() -> None:
+    row = paper()
+    row.data = None
+    row.delete()
+
+
+@case()
+def delete_an_instance_whose_file_was_to_be_replaced() -> None:
+    row = paper()
+    row.data = upload(b"second")
+    row.delete()
 
 
 @case(b"first", b"second")

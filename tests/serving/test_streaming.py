@@ -91,8 +91,13 @@ def delete(name: str) -> None:
     db_file_storage.delete(name)
 
 
+def truncate_behind_the_catalogue(name: str) -> None:
+    with connections["replica"].cursor() as cursor:
+        cursor.execute(f"select lo_truncate64(lo_open({loid_of(name)}, 131072), {SMALL + 10})")
+
+
 @pytest.mark.usefixtures("_atomic_requests")
-@pytest.mark.parametrize("harm", [truncate, delete])
+@pytest.mark.parametrize("harm", [truncate, truncate_behind_the_catalogue, delete])
 def test_a_file_that_becomes_shorter_while_it_is_served_ends_in_an_error(
     harm: Callable[[str], None], name: str, data: bytes
 ) -> None:

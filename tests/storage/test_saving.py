@@ -1,8 +1,10 @@
 """``save``: whatever is given is stored whole, or not at all."""
 
+import hashlib
 import io
 import re
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, LiteralString, cast
@@ -22,7 +24,7 @@ from typing_extensions import Buffer
 
 from pg_lo_storage.drivers import SQLDriver, get_driver
 from pg_lo_storage.storage import DbFile, DbFileIO, DbFileStorage, db_file_storage
-from pg_lo_storage.storage.saving import SMALL
+from pg_lo_storage.storage.saving import PART, SMALL
 from tests.invoices.models import Note
 from tests.storage.support import LARGE, SIZES, content, stored
 
@@ -304,3 +306,37 @@ def test_a_driver_is_given_the_types_that_it_is_promised(size: int, monkeypatch:
     monkeypatch.setattr(driver, "execute", recorded)
     db_file_storage.save("a.txt", ContentFile(content(size)))
     assert given - {int, str, type(None)} <= {memoryview}
+
+
+def test_a_source_may_fill_one_buffer_again_and_again(catalogue: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The digest is made in a thread, and may come late: what it is of must not change meanwhile."""
+    parts = [bytes([number]) * PART for number in range(1, 4)]
+    refilled = threading.Event()
+
+    class Source:
+        def chunks(self) -> Iterator[memoryview]:
+            buffer = bytearray(PART)
+            for part in parts:
+                buffer[:] = part
+                yield memoryview(buffer)
+            buffer[:] = bytes(PART)
+            refilled.set()
+
+    class SlowDigest:
+        def __init__(self) -> None:
+            self._digest = sha256()
+
+        def update(self, data: Buffer) -> None:
+            assert refilled.wait(30)
+            self._digest.update(data)
+
+        def hexdigest(self) -> str:
+            return self._digest.hexdigest()
+
+    sha256 = hashlib.sha256
+    with monkeypatch.context() as patched:
+        patched.setattr(hashlib, "sha256", SlowDigest)
+        name = db_file_storage.save("a.bin", cast("IO[bytes]", Source()))
+    assert stored(name) == b"".join(parts)
+    if catalogue:
+        assert db_file_storage.entry(name).sha256 == sha256(b"".join(parts)).hexdigest()

@@ -44,6 +44,12 @@ class Paper(Base):
     scan = DbImageField(null=True, blank=True)
 
 
+class Order(Base):
+    """A column whose name SQL must quote."""
+
+    data = DbFileField(null=True, blank=True, db_column="Order")
+
+
 class Contract(Paper):
     """A row in two tables, with files in both."""
 

@@ -58,6 +58,13 @@ class BlockTests(KitBase[D]):
         assert descriptor.tell() == 200
         assert list(descriptor.chunks(100, 20)) == [ALL_BYTES[200:]]
 
+    def test_many_small_chunks_end_after_as_many_as_asked_for(self, driver: LargeObjectDriver) -> None:
+        descriptor = opened(driver, LARGE[:10_000], READ)
+        blocks = list(descriptor.chunks(1, 5000))
+        assert len(blocks) == 5000
+        assert same(b"".join(blocks), LARGE[:5000])
+        assert descriptor.tell() == 5000
+
     def test_no_result_is_pending_while_chunks_are_suspended(self, session: Session[LargeObjectDriver]) -> None:
         driver = session.driver
         other = opened(driver, ALL_BYTES)
