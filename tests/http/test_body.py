@@ -11,6 +11,7 @@ from contextlib import (
 )
 from importlib.util import find_spec
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import pytest
 
@@ -181,6 +182,27 @@ def test_a_driver_without_sql_gives_the_bytes_and_has_no_catalogue() -> None:
     catalogued = FileFacts(oid, len(LINES), version="1", catalogue="pg_lo_storage_file")
     with pytest.raises(ValueError, match="no SQL"):
         body(lambda: nullcontext(connection), catalogued, answer("GET", {}, catalogued))
+
+
+@pytest.mark.once
+def test_an_engine_of_sqlalchemy_gives_the_connections(driver: LargeObjectDriver, server: Server) -> None:
+    from sqlalchemy import create_engine
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    facts = FileFacts(driver.from_bytes(LINES), len(LINES), "a.txt")
+    made = answer("GET", {}, facts)
+    url = f"postgresql+psycopg://?{urlencode(server.parameters())}"
+
+    async def awaited() -> bytes:
+        engine = create_async_engine(url)
+        data = b"".join([block async for block in await abody(engine.connect, facts, made)])
+        await engine.dispose()
+        return data
+
+    engine = create_engine(url)
+    assert b"".join(body(engine.connect, facts, made)) == LINES
+    engine.dispose()
+    assert asyncio.run(awaited()) == LINES
 
 
 def test_it_takes_little_memory(driver: LargeObjectDriver, read: Read) -> None:

@@ -1,6 +1,8 @@
 """The response for Starlette: what it holds while a client reads, and what it does when the client has left."""
 
 import asyncio
+import importlib
+import sys
 from collections.abc import AsyncGenerator, Callable, Iterator, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -9,9 +11,11 @@ import psycopg
 import pytest
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import pg_lo_storage
 from example.cluster import Server
+from example.web import INSERT, TABLE
 from pg_lo_storage.contrib.starlette import LargeObjectResponse
 from pg_lo_storage.http import FileFacts, Presentation
 from tests.without_django.senders import ask_asgi, scope
@@ -58,18 +62,22 @@ async def until(condition: Callable[[], bool]) -> None:
     raise AssertionError
 
 
+async def asked(app: ASGIApp, of: Scope, receive: Receive, send: Send) -> None:
+    await app(of, receive, send)
+
+
 class SlowClient:
     """Takes a block when it is let to, and leaves when it wants to, as a server of either version tells it."""
 
-    def __init__(self, response: LargeObjectResponse, spec_version: str) -> None:
-        self._scope = scope("GET", "/", [], spec_version)
+    def __init__(self, app: ASGIApp, spec_version: str, path: str = "/") -> None:
+        self._scope = scope("GET", path, [], spec_version)
         self._tells_by_error = spec_version >= "2.4"
         self._asked = False
         self._may_take = asyncio.Semaphore(0)
         self._taken = asyncio.Semaphore(0)
         self._left = asyncio.Event()
         self.received = 0
-        self.task = asyncio.ensure_future(response(self._scope, self._receive, self._send))
+        self.task = asyncio.ensure_future(asked(app, self._scope, self._receive, self._send))
 
     async def take(self) -> None:
         self._may_take.release()
@@ -124,6 +132,28 @@ def test_a_client_that_leaves_while_a_block_is_read_leaves_no_connection(pool: P
         assert pool.open == 0
 
     asyncio.run(main())
+
+
+def test_the_plain_application_stops_as_well(facts: FileFacts, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DSN", server.dsn())
+    monkeypatch.delitem(sys.modules, "example.web.asgi_files", raising=False)
+    module = importlib.import_module("example.web.asgi_files")
+    with psycopg.connect(server.dsn()) as connection:
+        connection.execute(TABLE)
+        connection.execute(INSERT, [facts.oid, SIZE, "ab" * 32, "a.pdf"])
+
+    async def main() -> None:
+        client = SlowClient(module.app, "2.3", f"/files/{facts.oid}")
+        await client.take()
+        client.leave()
+        await asyncio.wait([client.task])
+        assert client.task.exception() is None
+        assert client.received < SIZE
+        await module.pool.close()
+
+    asyncio.run(main())
+    with psycopg.connect(server.dsn()) as connection:
+        connection.execute("drop table file")
 
 
 def test_what_is_set_on_the_response_goes_along(pool: Pool, facts: FileFacts) -> None:
