@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import psycopg
 import pytest
+from psycopg_pool import AsyncConnectionPool
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -60,6 +61,12 @@ async def until(condition: Callable[[], bool]) -> None:
             return
         await asyncio.sleep(0.001)
     raise AssertionError
+
+
+def is_whole(pool: AsyncConnectionPool[Any]) -> bool:
+    """Tell whether none of the pool's connections is taken."""
+    stats = pool.get_stats()
+    return stats["pool_available"] == stats["pool_size"]
 
 
 async def asked(app: ASGIApp, of: Scope, receive: Receive, send: Send) -> None:
@@ -129,7 +136,7 @@ def test_a_client_that_leaves_while_a_block_is_read_leaves_no_connection(pool: P
         await until(lambda: pool.open > 0)
         client.leave()
         await asyncio.wait([client.task])
-        assert pool.open == 0
+        await until(lambda: not pool.open)
 
     asyncio.run(main())
 
@@ -143,17 +150,42 @@ def test_the_plain_application_stops_as_well(facts: FileFacts, server: Server, m
         connection.execute(INSERT, [facts.oid, SIZE, "ab" * 32, "a.pdf"])
 
     async def main() -> None:
+        await module.pool.open(wait=True)
         client = SlowClient(module.app, "2.3", f"/files/{facts.oid}")
         await client.take()
         client.leave()
         await asyncio.wait([client.task])
         assert client.task.exception() is None
         assert client.received < SIZE
+        await until(lambda: is_whole(module.pool))
         await module.pool.close()
 
     asyncio.run(main())
     with psycopg.connect(server.dsn()) as connection:
         connection.execute("drop table file")
+
+
+def test_clients_that_leave_while_blocks_are_read_take_no_connection_from_a_pool(
+    facts: FileFacts, server: Server
+) -> None:
+    async def main() -> None:
+        async with AsyncConnectionPool(server.dsn(), min_size=1, max_size=1, timeout=5) as pool:
+
+            async def backend() -> int:
+                async with pool.connection() as connection:
+                    return connection.info.backend_pid
+
+            before = await backend()
+            for _ in range(5):
+                client = SlowClient(LargeObjectResponse(pool.connection, facts), "2.3")
+                await client.take()
+                await until(lambda: not is_whole(pool))
+                client.leave()
+                await asyncio.wait([client.task])
+                await until(lambda: is_whole(pool))
+            assert await backend() == before
+
+    asyncio.run(main())
 
 
 def test_what_is_set_on_the_response_goes_along(pool: Pool, facts: FileFacts) -> None:

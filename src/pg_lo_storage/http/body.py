@@ -2,9 +2,9 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import LiteralString, TypeAlias, cast
+from typing import Final, LiteralString, TypeAlias, cast
 
 from pg_lo_storage.aio.base import AsyncLargeObjectDriver
 from pg_lo_storage.aio.registry import find_async_driver
@@ -26,6 +26,9 @@ Connect: TypeAlias = Callable[[], AbstractContextManager[object]]
 
 AsyncConnect: TypeAlias = Callable[[], AbstractAsyncContextManager[object]]
 """The same, with ``async with``."""
+
+# Of a task that nobody else holds, the event loop keeps no more than a weak reference.
+_under_way: Final[set[asyncio.Future[bytes]]] = set()
 
 
 def body(connect: Connect, facts: FileFacts, answer: Answer) -> Iterator[bytes]:
@@ -72,7 +75,7 @@ async def _aread_in_batches(connect: Connect | AsyncConnect, facts: FileFacts, a
         if isinstance(batch, bytes):
             yield batch
         elif awaited is not None:
-            yield await _read_awaited(awaited(), facts, batch)
+            yield await _finished(_read_awaited(awaited(), facts, batch))
         else:
             # In a thread, since an engine may connect in this very call.
             done = await asyncio.to_thread(_read_unless_awaited, connect, facts, batch)
@@ -80,7 +83,7 @@ async def _aread_in_batches(connect: Connect | AsyncConnect, facts: FileFacts, a
                 yield done
             else:
                 awaited = cast("AsyncConnect", connect)
-                yield await _read_awaited(done, facts, batch)
+                yield await _finished(_read_awaited(done, facts, batch))
 
 
 def _read_unless_awaited(
@@ -91,6 +94,17 @@ def _read_unless_awaited(
         return opening
     with opening as connection:
         return _read(get_driver(connection), facts, wanted)
+
+
+async def _finished(reading: Coroutine[object, object, bytes]) -> bytes:
+    """Await a batch that is read to its end even if this is cancelled.
+
+    A client that leaves cancels, under Starlette again at each ``await``, so that a connection could not be given back.
+    """
+    task = asyncio.ensure_future(reading)
+    _under_way.add(task)
+    task.add_done_callback(_under_way.discard)
+    return await asyncio.shield(task)
 
 
 async def _read_awaited(opening: AbstractAsyncContextManager[object], facts: FileFacts, wanted: range) -> bytes:
