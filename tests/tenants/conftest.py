@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="module", params=PLACES)
 def place(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
-    """Where the catalogue is, in a database that has two tenants, blue and green."""
+    """Where the catalogue is, in a database that has three tenants."""
     # Not at the top: models cannot be imported before Django is set up.
     from django.conf import settings
 
@@ -46,10 +46,10 @@ def place(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) ->
     }
     with django_db_blocker.unblock(), override_settings(**changed):
         call_command("migrate_schemas", shared=True, verbosity=0)
-        for schema in ("blue", "green"):
+        for schema in ("blue", "green", "red"):
             make_tenant(schema)
         yield request.param
-        for schema in ("blue", "green"):
+        for schema in ("blue", "green", "red"):
             drop_schema(schema)
         with connections["default"].cursor() as cursor:
             cursor.execute("drop table if exists public.pg_lo_storage_file")
