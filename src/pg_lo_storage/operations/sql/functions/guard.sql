@@ -73,10 +73,13 @@ begin
         and (tg_nargs = 3 or tg_op = 'DELETE') then
         return null;
     end if;
-    select p.pronamespace, c.oid into place, catalogue
-        from pg_trigger as t join pg_proc as p on p.oid = t.tgfoid
+    -- The triggers of a schema's copy may still be functions of the original; the copy's own catalogue counts.
+    select p.pronamespace, coalesce(own.oid, c.oid) into place, catalogue
+        from pg_trigger as t join pg_proc as p on p.oid = t.tgfoid join pg_class as r on r.oid = tg_relid
         left join pg_class as c on c.relnamespace = p.pronamespace and c.relname = 'pg_lo_storage_file'
             and c.relkind in ('r', 'p')
+        left join pg_class as own on own.relnamespace = r.relnamespace and own.relname = c.relname
+            and own.relkind in ('r', 'p') and own.relowner = c.relowner
         where t.tgrelid = tg_relid and t.tgname = tg_name;
     if not found then
         raise serialization_failure using

@@ -99,7 +99,12 @@ begin
             ) as found (attrelid, attnum, is_twin) group by attrelid, attnum
         ) as listed join pg_attribute as a using (attrelid, attnum) join pg_class as r on r.oid = a.attrelid
         join pg_class as c on c.oid = r.oid
-        where not a.attisdropped$sql$, place) using relation, attribute, catalogue
+        -- The function of a copy's triggers may have listed the original's tables, which have a catalogue of their own.
+        where not a.attisdropped and not exists (select from pg_class as own
+            join pg_class as mine on mine.relnamespace = own.relnamespace and mine.relname = r.relname
+            join pg_class as k on k.relnamespace = r.relnamespace and k.relname = 'pg_lo_storage_file'
+                and k.relkind in ('r', 'p') and k.oid <> $3
+            where own.oid = $1 and own.relnamespace <> r.relnamespace)$sql$, place) using relation, attribute, catalogue
     loop
         if not reference.is_readable then
             raise warning 'kept large objects % of table %: to read column % of % is not safe, since it is no plain'
