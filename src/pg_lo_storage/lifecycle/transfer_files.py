@@ -30,9 +30,9 @@ class TransferFiles:
         self._source = DatabaseDriver(source)
         self._target = DatabaseDriver(target)
         self._digests: dict[str, str] = {}
-        self.count = 0
+        self.count: int = 0
         """How many files were copied."""
-        self.bytes = 0
+        self.bytes: int = 0
         """How many bytes they have."""
         self._entries: dict[int, Entry] = {}
 

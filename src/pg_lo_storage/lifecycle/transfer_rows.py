@@ -55,8 +55,8 @@ class Table:
     def __init__(self, model: type[models.Model], source: str, target: str) -> None:
         self.model = model
         self.name: str = model._meta.db_table
-        self.keys = [str(field.column) for field in model._meta.pk_fields]
-        self.files = {str(field.column): field for field in stored_fields(model)}
+        self.keys: list[str] = [str(field.column) for field in model._meta.pk_fields]
+        self.files: dict[str, models.FileField] = {str(field.column): field for field in stored_fields(model)}
         self._columns = {alias: self._columns_on(alias) for alias in (source, target)}
         there, here = self._columns[source], self._columns[target]
         if not there or set(there) != set(here):

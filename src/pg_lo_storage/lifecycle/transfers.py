@@ -22,7 +22,7 @@ from pg_lo_storage.lifecycle.expecting import expect
 from pg_lo_storage.lifecycle.leaving import cleans, release_with
 from pg_lo_storage.lifecycle.transfer_checks import require_no_referrers, require_references, require_two_tables
 from pg_lo_storage.lifecycle.transfer_files import TransferFiles
-from pg_lo_storage.lifecycle.transfer_rows import Key, Problem, Values, agree_on_texts, tables_of
+from pg_lo_storage.lifecycle.transfer_rows import Key, Problem, Table, Values, agree_on_texts, tables_of
 from pg_lo_storage.names import extension_of, parse_name
 
 __all__ = ["MOST_FILES", "Moved", "Problem", "Transfer"]
@@ -78,7 +78,7 @@ class Transfer:
     def __post_init__(self) -> None:
         self.model = concrete(self.model)
         require_two_tables(self.model, self.source, self.target)
-        self.tables = tables_of(self.model, self.source, self.target)
+        self.tables: list[Table] = tables_of(self.model, self.source, self.target)
         files = sum(map(len, self._moving.values()))
         self.size = max(1, min(self.size, MOST_FILES // max(1, files)))
 

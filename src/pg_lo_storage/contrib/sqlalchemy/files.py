@@ -5,7 +5,7 @@ from typing import Final, Protocol, TypeAlias, cast
 
 from sqlalchemy import Dialect
 from sqlalchemy.dialects.postgresql import OID
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 from typing_extensions import Buffer, override
 
 from pg_lo_storage.drivers.values import byte_view
@@ -91,8 +91,8 @@ class LargeObjectType(TypeDecorator[LargeObjectFile]):
 
     __module__ = "pg_lo_storage.contrib.sqlalchemy"
 
-    impl = OID
-    cache_ok = True
+    impl: TypeEngine[int] | type[TypeEngine[int]] = OID
+    cache_ok: bool | None = True
 
     @override
     def process_bind_param(self, value: _Bound, dialect: Dialect) -> int | None:
