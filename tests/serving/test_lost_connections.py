@@ -159,19 +159,24 @@ def test_where_the_session_had_taken_another_role_it_is_cut(name: str, lose: Los
         b"".join(blocks)
 
 
-def test_a_statement_that_fails_on_a_sound_connection_is_not_tried_again(name: str, server: Server) -> None:
-    with connections["default"].cursor() as cursor:
-        cursor.execute("set statement_timeout = 100")
-    blocks = blocks_of(name)
-    next(blocks)
-    raw = connections["default"].connection
-    with closing(open_connection(INSTALLED[0], server.dsn())) as other:
-        other.cursor().execute("lock table pg_lo_storage_file in access exclusive mode")
-        with pytest.raises(OperationalError, match="timeout"):
-            b"".join(blocks)
-    assert connections["default"].connection is raw
-    with connections["default"].cursor() as cursor:
-        cursor.execute("reset statement_timeout")
+def test_a_statement_that_fails_on_a_sound_connection_is_not_tried_again(
+    name: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrapper = connections["default"]
+    with monkeypatch.context() as patched:
+        # Of a new connection too, so that it would not wait for ever.
+        limited = wrapper.settings_dict["OPTIONS"] | {"options": "-c statement_timeout=100"}
+        patched.setitem(wrapper.settings_dict, "OPTIONS", limited)
+        wrapper.close()
+        blocks = blocks_of(name)
+        next(blocks)
+        raw = wrapper.connection
+        with closing(open_connection(INSTALLED[0], server.dsn())) as other:
+            other.cursor().execute("lock table pg_lo_storage_file in access exclusive mode")
+            with pytest.raises(OperationalError, match="timeout"):
+                b"".join(blocks)
+        assert wrapper.connection is raw
+        wrapper.close()
 
 
 def test_a_server_that_is_not_there_any_more_is_the_error(
