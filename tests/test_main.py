@@ -120,7 +120,7 @@ def test_the_aliases_of_the_settings_and_their_server(
     modules = {
         "project": f"{SETTINGS}PG_LO_STORAGE_DB_FOR_READ = 'replica'\n"
         "PG_LO_STORAGE_DRIVER = {'replica': 'other_driver.Driver'}\n",
-        "other_driver": "class Driver:\n    def __init__(self, connection: object) -> None: ...\n",
+        "other_driver": "from pg_lo_storage.drivers import DriverWrapper\nclass Driver(DriverWrapper): ...\n",
     }
     arguments = ["--settings", "project"] if given == "option" else []
     variables = {"DJANGO_SETTINGS_MODULE": "project"} if given == "variable" else {}
