@@ -103,7 +103,7 @@ def existing_columns(
     found: list[ExistingColumn] = []
     for n, twin, *row in ask(alias, query, tables, [column for _, column in wanted]):
         column = wanted[int(n) - 1] if twin is None else FileColumn(twin, wanted[int(n) - 1].column)
-        found.append(ExistingColumn._make((column, *row[: len(facts) - 2], row[len(facts) - 2 :])))
+        found.append(ExistingColumn._make((column, *row[: len(facts) - 2], tuple(row[len(facts) - 2 :]))))
     return found
 
 
