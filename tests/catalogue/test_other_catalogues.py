@@ -1,7 +1,8 @@
 """Several schemas with a catalogue each, which may have the same object: it is unlinked with its last entry."""
 
 import io
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 
 import pytest
 from django.core.files.base import ContentFile
@@ -10,7 +11,7 @@ from django.db import connections
 
 from pg_lo_storage.storage import db_file_storage
 from tests.fixtures.connections import Connect
-from tests.fixtures.schemas import in_schema, names_in
+from tests.fixtures.schemas import in_schema, names_in, tenant
 from tests.invoices.models import Invoice
 
 pytestmark = [
@@ -79,21 +80,27 @@ def test_what_is_no_catalogue_of_the_project_keeps_nothing(
     superuser.execute("alter table blue.pg_lo_storage_file owner to app")
 
 
-def test_where_schemas_share_the_catalogue_rows_of_each_keep_files(large_objects: Callable[[], set[int]]) -> None:
-    """The models' tables are in two schemas, and the catalogue is in a third."""
-    for schema in ("blue", "green"):
+def copied_rows(*schemas: str) -> None:
+    """Have each schema, with no catalogue of its own, a copy of the public table with its rows."""
+    for schema in schemas:
         in_schema("public", f"drop table {schema}.pg_lo_storage_file")
         in_schema("public", f"create table {schema}.invoices_invoice (like public.invoices_invoice including all)")
-    cursor = connections["default"].cursor()
-    cursor.execute("set search_path = blue, public")
-    row = uploaded()
-    cursor.execute("insert into green.invoices_invoice select * from blue.invoices_invoice")
-    row.delete()
-    assert len(large_objects()) == 1
-    cursor.execute("set search_path = green, public")
-    Invoice.objects.get().delete()
+        in_schema("public", f"insert into {schema}.invoices_invoice select * from public.invoices_invoice")
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["public", "blue", "green"])), ids=" ".join)
+def test_where_schemas_share_the_catalogue_rows_of_each_keep_files(
+    order: Sequence[str], large_objects: Callable[[], set[int]], backend: str
+) -> None:
+    """Also where it is in the schema of the row that goes."""
+    assert backend
+    uploaded()
+    copied_rows("blue", "green")
+    for schema in order:
+        assert len(large_objects()) == 1
+        with tenant(schema):
+            Invoice.objects.get().delete()
     assert large_objects() == set()
-    cursor.execute("reset search_path")
 
 
 @pytest.mark.parametrize("is_readable", [True, False])

@@ -191,6 +191,13 @@ def test_a_column_that_is_not_managed_is_moved(copied: str, statement: str) -> N
     assert files() == loids(copied)
 
 
+def test_a_copy_in_another_schema_keeps_files(invoice: str) -> None:
+    run("create schema another; create table another.invoice (like invoice)")
+    run("insert into another.invoice select * from invoice")
+    run("delete from invoice")
+    assert files() == loids(invoice)
+
+
 @pytest.mark.parametrize("statement", ["drop table copy", "alter table copy drop file"])
 @pytest.mark.usefixtures("copied")
 def test_a_column_that_is_not_managed_is_dropped(statement: str) -> None:

@@ -40,11 +40,10 @@ IS_OPEN: Final = (
 def is_twin(catalogue: str) -> str:
     """Return SQL that tells whether table ``c``, of the same name, may name the same files as table ``own``.
 
-    It may in the same schema, and where the schemas share the ``catalogue``, which is SQL for an oid, or null.
+    It may unless its schema has another catalogue than the ``catalogue``, which is SQL for an oid, or null.
     """
     return (
-        f"{_IS_TABLE} and {_IS_RELATED} and (c.relnamespace = own.relnamespace or own.relnamespace is distinct from"  # noqa: S608 -- of constants
-        f" (select k.relnamespace from pg_class as k where k.oid = {catalogue})"
-        f" and not exists (select from pg_class as k where k.{_CATALOGUE} and k.relnamespace = c.relnamespace"
+        f"{_IS_TABLE} and {_IS_RELATED} and (c.relnamespace = own.relnamespace"  # noqa: S608 -- of constants
+        f" or not exists (select from pg_class as k where k.{_CATALOGUE} and k.relnamespace = c.relnamespace"
         f" and k.oid is distinct from {catalogue}))"
     )
