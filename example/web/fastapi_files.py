@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from tempfile import TemporaryFile
 
 from fastapi import FastAPI, HTTPException, Request
 from psycopg.rows import class_row
@@ -29,9 +30,13 @@ app = FastAPI(lifespan=lifespan)
 
 @app.put("/files/{name}", status_code=201)
 async def upload(name: str, request: Request) -> int:
-    async with pool.connection() as connection:
-        saved = await pg_lo_storage.save(connection, request.stream(), digest=True)
-        await connection.execute(INSERT, [*saved, name])
+    with TemporaryFile() as file:  # no connection waits for a slow client
+        async for block in request.stream():
+            file.write(block)
+        file.seek(0)
+        async with pool.connection() as connection:
+            saved = await pg_lo_storage.save(connection, file, digest=True)
+            await connection.execute(INSERT, [*saved, name])
     return saved.oid
 
 

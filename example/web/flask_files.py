@@ -1,6 +1,8 @@
 """Files with Flask: ``DSN=dbname=app gunicorn example.web.flask_files:app``."""
 
 import os
+from shutil import copyfileobj
+from tempfile import TemporaryFile
 
 from flask import Flask, Response, abort, request
 from psycopg.rows import class_row
@@ -19,9 +21,14 @@ app = Flask(__name__)
 
 @app.put("/files/<name>")
 def upload(name: str) -> tuple[str, int]:
-    with pool.connection() as connection:
-        saved = pg_lo_storage.save(connection, request.stream, digest=True)
-        connection.execute(INSERT, [*saved, name])
+    with TemporaryFile() as file:  # no connection waits for a slow client
+        copyfileobj(request.stream, file)
+        if request.content_length not in {None, file.tell()}:
+            abort(400)  # the client left, of which gunicorn does not tell
+        file.seek(0)
+        with pool.connection() as connection:
+            saved = pg_lo_storage.save(connection, file, digest=True)
+            connection.execute(INSERT, [*saved, name])
     return str(saved.oid), 201
 
 
