@@ -14,11 +14,10 @@ from django.conf import settings
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import connections, models, router, transaction
 
-from pg_lo_storage.databases.aliases import aliases_of_database, db_for_read
 from pg_lo_storage.databases.atomic_blocks import noticing_loss
 from pg_lo_storage.databases.columns import FileColumn
 from pg_lo_storage.databases.file_fields import file_fields, follows_rows
-from pg_lo_storage.databases.search import Cell, named_elsewhere, named_on, names_on
+from pg_lo_storage.databases.search import Cell, Searched, named_elsewhere, named_on, names_on
 from pg_lo_storage.names import is_made, parse_name
 
 __all__ = [
@@ -33,6 +32,9 @@ __all__ = [
 ]
 
 logger: Final = logging.getLogger("pg_lo_storage")
+
+# The backend of an alias that has no settings.
+_NONE: Final = "django.db.backends.dummy"
 
 _TEXT: Final = (models.FileField, models.CharField, models.TextField)
 
@@ -121,8 +123,8 @@ def referenced(
     code that is not PostgreSQL's own, and where a default raises.
 
     The search is in SQL, past any manager. A field's rows are on ``alias``, where its files are on the database of
-    their row; else they may be on any on which the routers allow their model. The cell ``besides``, of a row on
-    ``using``, does not count.
+    their row; else they may be on any on which the routers allow their model. No table is searched twice, whichever
+    aliases lead to it. The cell ``besides``, of a row on ``using``, does not count.
 
     :raises ImproperlyConfigured: the setting ``PG_LO_STORAGE_REFERENCES`` is wrong.
     """
@@ -135,11 +137,11 @@ def referenced(
     found = {parse_name(name) for name in defaults} & set(oids)
     using = using or alias
     fields = _naming_fields(alias, *registries)
-    databases = _by_database(fields, alias, using)
-    for rows, columns in databases.items():
-        found |= named_on(rows, sorted(columns), oids, besides if rows == using else None)
+    databases, searched = _by_database(fields, alias, using), Searched()
+    for rows in sorted(databases, key=alias.__ne__):  # first where rows of this transaction are seen
+        found |= named_on(rows, sorted(databases[rows]), oids, besides if rows == using else None, searched)
     for rows, columns in _elsewhere(fields, databases).items():
-        found |= named_elsewhere(rows, sorted(columns), oids)
+        found |= named_elsewhere(rows, sorted(columns), oids, searched)
     return cast("set[int]", found)
 
 
@@ -174,19 +176,19 @@ def _databases_of_rows(field: "models.Field[object, object]", alias: str, *other
 
 
 def _elsewhere(
-    fields: "Iterable[models.Field[object, object]]", searched: Collection[str]
+    fields: "Collection[models.Field[object, object]]", searched: Collection[str]
 ) -> dict[str, set[FileColumn]]:
-    """Return the columns, by other database, of those fields whose rows may be on any that the routers allow."""
+    """Return the columns, by other database, of those fields whose rows may be on any that the routers allow.
+
+    Other columns name files of any field: their rows may be there where some field's may.
+    """
     columns: defaultdict[str, set[FileColumn]] = defaultdict(set)
-    if len(connections.settings) == 1:
-        return columns
-    known = {db_for_read(), *(alias for rows in searched for alias in aliases_of_database(connections[rows]))}
-    for alias in connections:
-        if alias in known or alias in searched:
-            continue
-        known.update(aliases_of_database(connections[alias]))
-        for field in fields:
-            is_fixed = isinstance(field, models.FileField) and not follows_rows(field)
-            if is_fixed and router.allow_migrate_model(alias, field.model):
-                columns[alias].add(FileColumn.of(field))
+    anywhere = [field for field in fields if not (isinstance(field, models.FileField) and follows_rows(field))]
+    if any(isinstance(field, models.FileField) for field in anywhere):
+        for alias in connections:
+            if alias in searched or connections[alias].settings_dict["ENGINE"] == _NONE:
+                continue
+            for field in anywhere:
+                if router.allow_migrate_model(alias, field.model):
+                    columns[alias].add(FileColumn.of(field))
     return columns

@@ -1,15 +1,20 @@
 """Searches columns for the names of objects: in SQL, and only where that runs nobody's code but PostgreSQL's own."""
 
 import logging
-from collections.abc import Collection
+import sys
+from collections import defaultdict
+from collections.abc import Collection, Generator
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from django.db import Error, connections
+from django.db import Error, connections, transaction
 
+from pg_lo_storage.databases.atomic_blocks import noticing_loss
 from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, existing_columns
+from pg_lo_storage.databases.identity import is_same_database
 from pg_lo_storage.databases.names_in_sql import FINDINGS, naming
 
-__all__ = ["Cell", "named_elsewhere", "named_on", "names_on"]
+__all__ = ["Cell", "Searched", "named_elsewhere", "named_on", "names_on"]
 
 logger: Final = logging.getLogger("pg_lo_storage")
 
@@ -21,12 +26,44 @@ class Cell(NamedTuple):
     key: dict[str, object]
 
 
-def named_on(alias: str, wanted: list[FileColumn], oids: Collection[int], besides: Cell | None) -> set[int]:
-    """Return those objects that rows on ``alias`` name, or may name, in these columns."""
+class Searched:
+    """The tables' columns that one search has come to, on any alias."""
+
+    def __init__(self) -> None:
+        self._columns: defaultdict[str, set[tuple[int, str]]] = defaultdict(set)
+
+    def take(self, alias: str, columns: list[ExistingColumn]) -> list[ExistingColumn]:
+        """Return those columns on ``alias`` that the search has not come to by another alias of the database.
+
+        Over another connection rows would still be seen that this transaction has deleted.
+        """
+        named = {(int(found.more[0]), found.column.column): found for found in columns}
+        for other, columns_there in self._columns.items():
+            # Most databases have no table of the same oid: they need not be asked which they are.
+            if (both := columns_there & named.keys()) and is_same_database(alias, other):
+                named = {key: found for key, found in named.items() if key not in both}
+        self._columns[alias] |= named.keys()
+        return list(named.values())
+
+
+def named_on(
+    alias: str,
+    wanted: list[FileColumn],
+    oids: Collection[int],
+    besides: Cell | None = None,
+    searched: Searched | None = None,
+) -> set[int]:
+    """Return those objects that rows on ``alias`` name, or may name, in those columns that were not searched yet.
+
+    Rows on a replica are those of its primary, as they were a while ago: they do not count.
+    """
     if connections[alias].vendor != "postgresql":
         logger.warning("kept large objects %s: %s is not PostgreSQL, and rows there may name them", sorted(oids), alias)
         return set(oids)
-    columns = existing_columns(alias, wanted, in_all_schemas=True)
+    found_there = existing_columns(alias, wanted, "r.oid::int8", "pg_is_in_recovery()", in_all_schemas=True)
+    columns = [found for found in found_there if not found.more[1]]
+    if searched is not None:
+        columns = searched.take(alias, columns)
     for reason, some in (
         ("row-level security may hide rows of", [found.column for found in columns if found.hides_rows]),
         (
@@ -41,23 +78,37 @@ def named_on(alias: str, wanted: list[FileColumn], oids: Collection[int], beside
     return (_named(alias, columns, oids, besides) | defaults) & set(oids)
 
 
-def named_elsewhere(alias: str, wanted: list[FileColumn], oids: Collection[int]) -> set[int]:
-    """Return those objects of another database that rows on ``alias`` name, or may name, if there are such rows.
-
-    Rows on a replica are those of its primary, as they were a while ago: they do not count.
-    """
+def named_elsewhere(alias: str, wanted: list[FileColumn], oids: Collection[int], searched: Searched) -> set[int]:
+    """Return those objects of another database that rows on ``alias`` name, or may name, if there are such rows."""
     connection = connections[alias]
     try:
-        if connection.vendor == "postgresql":
-            [(is_replica,)] = ask(alias, "select pg_is_in_recovery()")
-            return set() if is_replica else named_on(alias, wanted, oids, None)
-        tables = connection.introspection.table_names()
-        return named_on(alias, wanted, oids, None) if any(column.table in tables for column in wanted) else set()
-    except AssertionError:  # how Django's test cases refuse databases that they do not declare
-        return set()
-    except Error:
+        with _apart(alias):
+            if connection.vendor != "postgresql":
+                tables = connection.introspection.table_names()
+                wanted = [column for column in wanted if column.table in tables]
+            return named_on(alias, wanted, oids, searched=searched) if wanted else set()
+    except (Error, AssertionError) as error:
+        if _is_forbidden(error):
+            return set()
         logger.exception("kept large objects %s: rows on %r may name them, and it does not answer", sorted(oids), alias)
         return set(oids)
+
+
+@contextmanager
+def _apart(alias: str) -> Generator[None]:
+    """Leave a transaction that is open on ``alias`` fit for use, whatever fails in the block."""
+    with noticing_loss(alias):
+        if connections[alias].get_autocommit():
+            yield
+        else:
+            with transaction.atomic(using=alias):
+                yield
+
+
+def _is_forbidden(error: Exception) -> bool:
+    """Tell whether it is how Django's test cases refuse databases that they do not declare."""
+    test_cases = sys.modules.get("django.test.testcases")
+    return test_cases is not None and isinstance(error, test_cases.DatabaseOperationForbidden)
 
 
 def names_on(alias: str, wanted: list[FileColumn], oid: int) -> set[str]:
