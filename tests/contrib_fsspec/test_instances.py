@@ -10,6 +10,7 @@ import sys
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib.metadata import entry_points
 from typing import cast
 
@@ -20,7 +21,7 @@ from django.db import connections
 from example.cluster import Server
 from pg_lo_storage.contrib.fsspec import PgLoFileSystem
 from pg_lo_storage.contrib.fsspec.sessions import OwnSession
-from pg_lo_storage.exceptions import DriverNotFound, NoTransactionError
+from pg_lo_storage.exceptions import DriverNotFound
 from pg_lo_storage.testing import InMemoryConnection
 from tests.fixtures.connections import INSTALLED, Connect, RawConnection, run
 
@@ -177,7 +178,7 @@ def test_threads_with_connections_of_their_own_do_not_wait_for_each_other() -> N
         assert not pool.submit(look).result(timeout=30)
 
 
-def test_a_driver_without_sql_needs_the_caller_s_transaction() -> None:
+def test_a_driver_without_sql_has_the_caller_s_transactions_or_its_own() -> None:
     connection = InMemoryConnection()
     fs = PgLoFileSystem(connection=connection)
     name = fs.pipe_file("new", b"content")
@@ -192,8 +193,13 @@ def test_a_driver_without_sql_needs_the_caller_s_transaction() -> None:
     connection.rollback()
     connection.autocommit = True
     assert fs.cat_file(name) == b"content"
-    with pytest.raises(NoTransactionError, match="turn the connection's autocommit off"), fs.transaction:
+    with suppress(ZeroDivisionError), fs.transaction:
         fs.rm(name)
+        raise ZeroDivisionError
+    assert fs.cat_file(name) == b"content"
+    with fs.transaction:
+        fs.rm(name)
+    assert not fs.exists(name)
     with pytest.raises(io.UnsupportedOperation, match="InMemoryDriver"):
         fs.ls("")
 

@@ -1,8 +1,8 @@
 """Whether the next statement is part of a transaction, and a transaction for those that need one."""
 
 import contextlib
-from collections.abc import Generator
 from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import cast
 
 from pg_lo_storage.drivers.base import LargeObjectDriver, SQLExecutor, TransactionalDriver
@@ -35,7 +35,7 @@ def transaction(driver: LargeObjectDriver) -> AbstractContextManager[object]:
     sql = driver if isinstance(driver, SQLDriver) else driver.sql
     if sql is None:
         raise cannot_begin(driver)
-    return _begun(sql)
+    return _Begun(sql)
 
 
 def cannot_begin(driver: object) -> NoTransactionError:
@@ -47,13 +47,20 @@ def cannot_begin(driver: object) -> NoTransactionError:
     return NoTransactionError(message)
 
 
-@contextlib.contextmanager
-def _begun(sql: SQLExecutor) -> Generator[None]:
-    sql.execute("begin")
-    try:
-        yield
-    except BaseException:
+class _Begun:
+    """A transaction by SQL; no generator, since the garbage collector would end that one in the database."""
+
+    def __init__(self, sql: SQLExecutor) -> None:
+        self._sql = sql
+
+    def __enter__(self) -> None:
+        self._sql.execute("begin")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._sql.execute("commit")
+            return
         with contextlib.suppress(Exception):  # on a lost connection
-            sql.execute("rollback")
-        raise
-    sql.execute("commit")
+            self._sql.execute("rollback")
