@@ -2,7 +2,7 @@
 
 import io
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from django.core.files.base import ContentFile
@@ -101,6 +101,95 @@ def test_where_schemas_share_the_catalogue_rows_of_each_keep_files(
         with tenant(schema):
             Invoice.objects.get().delete()
     assert large_objects() == set()
+
+
+def largeobjects(*args: str) -> str:
+    output = io.StringIO()
+    call_command("largeobjects", *args, stdout=output, stderr=output)
+    return output.getvalue()
+
+
+@pytest.fixture
+def guest(backend: str) -> Invoice:
+    """A public row whose file is catalogued in blue, where it was saved."""
+    assert backend
+    with tenant("blue"):
+        return uploaded()
+
+
+@pytest.mark.usefixtures("guest")
+def test_what_a_row_of_another_schema_names_is_not_emptied(large_objects: Callable[[], set[int]]) -> None:
+    assert "1 files stay" in largeobjects("empty", "blue", "--no-input")
+    assert len(large_objects()) == len(names_in("blue")) == 1
+    # Another tenant does not have the file, and so cannot end it.
+    with tenant("green"):
+        Invoice.objects.get().delete()
+    assert len(large_objects()) == 1
+    output = largeobjects("empty", "blue", "--no-input")
+    assert "1 unlinked" in output
+    assert "stay" not in output
+    assert names_in("blue") == []
+    assert large_objects() == set()
+
+
+def test_what_was_not_emptied_is_adopted_where_its_row_is(guest: Invoice) -> None:
+    largeobjects("empty", "blue", "--no-input")
+    in_schema("blue", "drop table blue.pg_lo_storage_file")
+    largeobjects("adopt", "--model", "invoices.Invoice.data")
+    assert names_in("public") == [str(guest.data)]
+    with Invoice.objects.get().data.open() as file:
+        assert file.read() == b"data"
+
+
+def test_what_a_schema_without_a_catalogue_names_is_not_emptied(
+    guest: Invoice, large_objects: Callable[[], set[int]]
+) -> None:
+    """Also where the schema to be emptied has a table of that name."""
+    in_schema("blue", "create table blue.invoices_invoice (like public.invoices_invoice including all)")
+    in_schema("blue", "insert into blue.invoices_invoice select * from public.invoices_invoice")
+    in_schema("blue", "alter table public.pg_lo_storage_file rename to away")
+    assert "1 files stay" in largeobjects("empty", "blue", "--no-input")
+    assert "1 copied" in largeobjects("detach", "blue")
+    assert "1 unlinked" in largeobjects("empty", "blue", "--no-input")
+    in_schema("blue", "alter table public.away rename to pg_lo_storage_file")
+    assert large_objects() == {guest.data.loid}
+
+
+def test_what_a_catalogue_has_is_not_emptied_elsewhere(large_objects: Callable[[], set[int]]) -> None:
+    """Also where the schema that is emptied shares another catalogue."""
+    uploaded()
+    in_schema("green", COPY.format("green"))
+    copied_rows("blue")
+    in_schema("public", "truncate public.invoices_invoice")
+    assert "0 unlinked" in largeobjects("empty", "blue", "--no-input")
+    assert len(large_objects()) == 1
+
+
+@pytest.fixture
+def odd() -> Iterator[str]:
+    """A schema with signs in its name that mean something in queries."""
+    name = '50%s "x" %'
+    quoted = name.replace('"', '""')
+    in_schema("public", f'create schema "{quoted}"')
+    yield name
+    in_schema("public", f'drop schema "{quoted}" cascade')
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_a_schema_may_have_any_name(is_own: bool, odd: str, large_objects: Callable[[], set[int]]) -> None:
+    row = uploaded()
+    quoted = odd.replace('"', '""').join('""')
+    for table in ("pg_lo_storage_file", "invoices_invoice")[not is_own :]:
+        in_schema("public", f"create table {quoted}.{table} (like public.{table} including all)")
+        in_schema("public", f"insert into {quoted}.{table} select * from public.{table}")
+    assert "1 copied" in largeobjects("detach", odd)
+    assert len(large_objects()) == 2
+    assert "1 unlinked" in largeobjects("empty", odd, "--no-input")
+    in_schema("public", f"update {quoted}.invoices_invoice set data = '{row.data}'")
+    if is_own:
+        in_schema("public", f"insert into {quoted}.pg_lo_storage_file select * from public.pg_lo_storage_file")
+    row.delete()
+    assert len(large_objects()) == 1
 
 
 @pytest.mark.parametrize("is_readable", [True, False])

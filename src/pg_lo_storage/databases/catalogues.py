@@ -5,7 +5,7 @@ Where a schema was copied with its rows, two catalogues have the same objects.
 
 from typing import Final
 
-__all__ = ["IS_OPEN", "IS_OTHER", "NAME_LOCK", "OTHERS", "is_twin"]
+__all__ = ["IS_OPEN", "IS_OTHER", "IS_RELATED_TABLE", "NAME_LOCK", "OTHERS", "is_twin"]
 
 NAME_LOCK: Final = 0x706C6F74
 """The first key of the advisory locks on objects: any number, but always the same."""
@@ -16,10 +16,13 @@ _IS_RELATED: Final = (
     "(c.relowner = own.relowner or pg_has_role(c.relowner, 'member')"
     " or pg_has_role(c.relowner, current_user::name, 'member'))"
 )
+IS_RELATED_TABLE: Final = f"{_IS_TABLE} and {_IS_RELATED}"
+"""SQL that tells whether table ``c`` may be of the same project as relation ``own``."""
+
 _CATALOGUE: Final = "relname = 'pg_lo_storage_file'::name"
 
 IS_OTHER: Final = (
-    f"c.{_CATALOGUE} and {_IS_TABLE} and c.oid <> own.oid and {_IS_RELATED}"
+    f"c.{_CATALOGUE} and c.oid is distinct from own.oid and {IS_RELATED_TABLE}"
     " and exists (select from pg_attribute as a where a.attrelid = c.oid and a.attname = 'loid'::name"
     " and a.atttypid = 'oid'::regtype::oid and not a.attisdropped)"
 )
@@ -43,7 +46,7 @@ def is_twin(catalogue: str) -> str:
     It may unless its schema has another catalogue than the ``catalogue``, which is SQL for an oid, or null.
     """
     return (
-        f"{_IS_TABLE} and {_IS_RELATED} and (c.relnamespace = own.relnamespace"  # noqa: S608 -- of constants
+        f"{IS_RELATED_TABLE} and (c.relnamespace = own.relnamespace"  # noqa: S608 -- of constants
         f" or not exists (select from pg_class as k where k.{_CATALOGUE} and k.relnamespace = c.relnamespace"
         f" and k.oid is distinct from {catalogue}))"
     )

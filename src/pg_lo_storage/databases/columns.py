@@ -60,10 +60,12 @@ class ExistingColumn(NamedTuple):
         return f'{name}::text collate pg_catalog."C"' if self.collates_loosely else f"{name}::text"
 
 
-# Further tables of a name, in other schemas that share the catalogue: what the role cannot read there hides rows.
+# Further tables of a name, in other schemas that share the catalogue: what the role cannot read there hides rows. The
+# per cent signs of their names are doubled, as queries with parameters ask.
 _TWINS: Final = (
-    " union all select c.oid, not " + IS_OPEN + ", concat('\"', replace(nspname::text, '\"', '\"\"'), '\".\"',"  # noqa: S608 -- of constants
-    " replace(c.relname::text, '\"', '\"\"'), '\"') from pg_class as own join pg_class as c on c.relname = own.relname"
+    " union all select c.oid, not " + IS_OPEN + ", replace(concat('\"', replace(nspname::text, '\"', '\"\"'), '\".\"',"  # noqa: S608 -- of constants
+    " replace(c.relname::text, '\"', '\"\"'), '\"'), '%%', '%%%%')"
+    " from pg_class as own join pg_class as c on c.relname = own.relname"
     " join pg_namespace as n on n.oid = c.relnamespace"
     " where own.oid = to_regclass(relation)::oid and c.oid <> own.oid"
     " and " + is_twin("to_regclass('pg_lo_storage_file')::oid")

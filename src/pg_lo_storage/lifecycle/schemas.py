@@ -2,7 +2,7 @@
 
 A schema that was copied with its rows names the objects of the other. Both go by the names of tables and columns in
 that schema, whatever the search path of the session. Each works in batches, each in a transaction of its own: what was
-done stays done, and the next run does the rest.
+done stays done, and the next run does the rest. The per cent signs of names are doubled in queries, as parameters ask.
 """
 
 from collections.abc import Collection, Generator, Sequence
@@ -14,7 +14,7 @@ from django.db import connections, transaction
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import as_array
 from pg_lo_storage.databases import DatabaseDriver
-from pg_lo_storage.databases.catalogues import IS_OPEN, IS_OTHER, NAME_LOCK
+from pg_lo_storage.databases.catalogues import IS_OPEN, IS_OTHER, IS_RELATED_TABLE, NAME_LOCK, is_twin
 from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, existing_columns
 from pg_lo_storage.databases.names_in_sql import oid_in, stem_of
 from pg_lo_storage.databases.references import naming_columns
@@ -45,48 +45,55 @@ class _Table(NamedTuple):
     is_own: bool
     """Whether it is the schema's own."""
 
+    @property
+    def sql(self) -> str:
+        """The name for queries."""
+        return _doubled(self.name)
+
 
 @dataclass(frozen=True)
 class Schema:
-    """A schema, its columns that name files, its catalogue, and SQL for the objects that others have."""
+    """A schema, its columns that name files, its catalogue, and queries for the objects that others have, or name."""
 
     alias: str
     columns: list[ExistingColumn]
     catalogue: _Table | None
-    elsewhere: list[str]
-    """Queries for the objects that other schemas have, or name."""
-
-    def named(self) -> str:
-        """Return a query for the objects that the columns name."""
-        return " union ".join(_oids_of(self.alias, found) for found in self.columns) or "select null::oid"
+    catalogues: list[str]
+    """For what other catalogues have."""
+    copies: list[str]
+    """For what rows name in other schemas' tables of the same names, where no other catalogue is theirs."""
+    guests: list[str]
+    """For what rows name in those tables that only other schemas have: the search path of the schema finds them."""
 
     def shared(self) -> list[int]:
-        """Return the objects that the columns name, and other schemas have."""
-        return self._files("exists (select from elsewhere as e where e.oid = m.oid)")
+        """Return the objects that the columns name, and that another schema has, too."""
+        return self._named("in (select oid from elsewhere)", self.catalogues + self.copies)
 
     def files(self) -> list[int]:
         """Return the files that are the schema's: those of its own catalogue, or that it alone names."""
         if self.catalogue is not None and self.catalogue.is_own:
-            query = f"select loid::int8 from {self.catalogue.name} order by loid"  # noqa: S608 -- quoted
-            return [int(oid) for (oid,) in ask(self.alias, query)]
-        return self._files("not exists (select from elsewhere as e where e.oid = m.oid)")
+            return self._oids(f"select loid from {self.catalogue.sql}")  # noqa: S608 -- quoted
+        return self._named("not in (select oid from elsewhere)", self.catalogues + self.copies + self.guests)
 
-    def held_elsewhere(self, oids: Collection[int]) -> set[int]:
-        """Return those objects that other schemas have."""
-        if not self.elsewhere:
-            return set()
-        query = f"select oid::int8 from ({' union '.join(self.elsewhere)}) as e (oid) where oid = any(%s::text::oid[])"  # noqa: S608 -- quoted
-        return {int(oid) for (oid,) in ask(self.alias, query, as_array(oids))}
+    def found(self, oids: Collection[int], queries: Sequence[str]) -> set[int]:
+        """Return those objects that one of the queries has."""
+        given = f"'{as_array(oids)}'::oid[]"
+        return set(self._oids(f"select e.oid from {_any_of(queries)} as e (oid) where e.oid = any({given})"))  # noqa: S608 -- quoted
 
-    def _files(self, condition: str) -> list[int]:
-        of_catalogue = "" if self.catalogue is None else f" join {self.catalogue.name} as f on f.loid = m.oid"
-        query = (
-            f"with named (oid) as ({self.named()}),"  # noqa: S608 -- quoted
-            f" elsewhere (oid) as materialized ({' union '.join(self.elsewhere) or 'select null::oid'})"
-            " select m.oid::int8 from pg_largeobject_metadata as m join named on named.oid = m.oid"
-            f"{of_catalogue} where {condition} order by m.oid"
+    def _named(self, condition: str, others: Sequence[str]) -> list[int]:
+        named = [_oids_of(self.alias, found) for found in self.columns]
+        of_catalogue = "" if self.catalogue is None else f" join {self.catalogue.sql} as f on f.loid = m.oid"
+        return self._oids(
+            f"with named (oid) as {_any_of(named)}, elsewhere (oid) as materialized"  # noqa: S608 -- quoted
+            f" (select oid from {_any_of(others)} as e (oid) where oid is not null)"
+            f" select m.oid from pg_largeobject_metadata as m join named on named.oid = m.oid{of_catalogue}"
+            f" where m.oid {condition}"
         )
-        return [int(oid) for (oid,) in ask(self.alias, query)]
+
+    def _oids(self, query: str) -> list[int]:
+        # Without parameters no per cent sign is doubled.
+        rows = ask(self.alias, f"select distinct oid::int8 from ({query}) as q (oid) order by 1".replace("%%", "%"))  # noqa: S608 -- quoted
+        return [int(oid) for (oid,) in rows]
 
 
 def open_schema(alias: str, name: str) -> Schema:
@@ -97,28 +104,20 @@ def open_schema(alias: str, name: str) -> Schema:
     if not ask(alias, "select 1 from pg_namespace where nspname = %s::text", name):
         message = f"the database {alias!r} has no schema {name!r}"
         raise SchemaError(message)
-    wanted = [_in_schema(name, column) for column in naming_columns(alias)]
-    columns = existing_columns(alias, wanted, _TYPE, _IS_GENERATED)
-    own = _catalogue_of(alias, name)
-    elsewhere: list[str] = []
-    if own is not None and own.is_own:
-        others = other_catalogues(alias, own.name)
-        if closed := [table for table, is_open in others if not is_open]:
-            message = f"the role cannot read {', '.join(closed)}, which may have the same files"
-            raise SchemaError(message)
-        elsewhere = [f"select loid from {table}" for table, _ in others]  # noqa: S608 -- quoted
-    else:
-        tables = {str(found.column) for found in columns}
-        twins = existing_columns(alias, wanted, in_all_schemas=True)
-        others_ = [found for found in twins if str(found.column) not in tables]
-        if own is not None:
-            shared = own.name.rpartition(".")[0].strip('"').replace('""', '"')
-            others_ += existing_columns(alias, [_in_schema(shared, column) for column in naming_columns(alias)])
-        columns_of_others = [found for found in others_ if str(found.column) not in tables]
-        _require_readable(columns_of_others)
-        elsewhere = [_oids_of(alias, found) for found in columns_of_others]
-    _require_readable(columns)
-    return Schema(alias, columns, own, elsewhere)
+    wanted = naming_columns(alias)
+    catalogue_ = _catalogue_of(alias, name)
+    own_name = None if catalogue_ is None else catalogue_.name
+    others = other_catalogues(alias, own_name)
+    if closed := [table for table, is_open in others if not is_open]:
+        message = f"the role cannot read {', '.join(closed)}, which may have the same files"
+        raise SchemaError(message)
+    columns = _readable(alias, [_in_schema(name, column) for column in wanted])
+    rows: dict[bool, list[str]] = {True: [], False: []}
+    for schema, table, is_copy in _tables_elsewhere(alias, name, own_name, [column.table for column in wanted]):
+        there = [_in_schema(schema, column) for column in wanted if column.table == table]
+        rows[is_copy] += [_oids_of(alias, found) for found in _readable(alias, there)]
+    entries = [f"select loid from {_doubled(table)}" for table, _ in others]  # noqa: S608 -- quoted
+    return Schema(alias, columns, catalogue_, entries, rows[True], rows[False])
 
 
 def detach(schema: Schema) -> Generator[int]:
@@ -136,7 +135,8 @@ def detach(schema: Schema) -> Generator[int]:
 def empty(schema: Schema) -> Generator[int]:
     """Unlink the files of the schema, except those that others have; yield, after each batch, how many are gone.
 
-    Rows keep their names: drop the schema then.
+    A file that only rows of another schema name, and no other catalogue has, stays in the catalogue. Rows keep their
+    names: drop the schema then.
     """
     files = schema.files()
     for n in range(0, len(files), BATCH):
@@ -149,27 +149,27 @@ def _copy_batch(schema: Schema, oids: Sequence[int]) -> int:
     alias, table = schema.alias, schema.catalogue
     _lock(schema, oids)
     # Meanwhile the other may have given some up.
-    held = schema.held_elsewhere(oids)
-    made = _copies(alias, [oid for oid in oids if oid in held])
+    held = schema.found(oids, schema.catalogues + schema.copies)
+    made = _copies(alias, sorted(held))
     pairs = (as_array(made), as_array(made.values()))
     given = "rows from (unnest(%s::text::oid[]), unnest(%s::text::oid[])) as given (given_old, given_new)"
     if table is not None:
         ask(
             alias,
-            f"insert into {table.name} (loid, {_ENTRY}) select given_new, {_ENTRY} from {given}"  # noqa: S608 -- quoted
-            f" join {table.name} as f on f.loid = given_old returning 1",
+            f"insert into {table.sql} (loid, {_ENTRY}) select given_new, {_ENTRY} from {given}"  # noqa: S608 -- quoted
+            f" join {table.sql} as f on f.loid = given_old returning 1",
             *pairs,
         )
     for found in schema.columns:
         kind, is_generated = found.more
         if not is_generated:
-            (relation, column), text = _quoted(alias, found), found.text(alias)
+            (relation, column), text = _quoted(alias, found), _doubled(found.text(alias))
             name = f"concat(given_new::text, substr({text}, length(given_old::text) + 1))::pg_catalog.{kind}"
             condition = f"{stem_of(text)} = given_old::text"
             # No spaces: this equals sign is no operator.
             ask(alias, f"update {relation} set {column}={name} from {given} where {condition} returning 1", *pairs)  # noqa: S608 -- quoted
     if table is not None and table.is_own:
-        ask(alias, f"delete from {table.name} where loid = any(%s::text::oid[]) returning 1", pairs[0])  # noqa: S608 -- quoted
+        _leave(alias, table, held - schema.found(held, schema.guests))
     return len(made)
 
 
@@ -202,19 +202,23 @@ def _copies(alias: str, oids: Sequence[int]) -> dict[int, int]:
 
 def _unlink_batch(schema: Schema, oids: Sequence[int]) -> int:
     _lock(schema, oids)
-    gone = set(oids) - schema.held_elsewhere(oids)
+    held = schema.found(oids, schema.catalogues)
+    gone = set(oids) - held - schema.found(oids, schema.copies + schema.guests)
     if schema.catalogue is not None:
-        leaving = oids if schema.catalogue.is_own else gone
-        query = f"delete from {schema.catalogue.name} where loid = any(%s::text::oid[]) returning 1"  # noqa: S608 -- quoted
-        ask(schema.alias, query, as_array(leaving))
+        _leave(schema.alias, schema.catalogue, gone | held if schema.catalogue.is_own else gone)
     query = "with gone as (select unnest(%s::text::oid[]) as loid)" + catalogue.UNLINK_GONE
     return len(DatabaseDriver(schema.alias).run(query, (as_array(gone),), writing=True, unlinks=gone))
+
+
+def _leave(alias: str, table: _Table, oids: Collection[int]) -> None:
+    """Delete the entries of these files."""
+    ask(alias, f"delete from {table.sql} where loid = any(%s::text::oid[]) returning 1", as_array(oids))  # noqa: S608 -- quoted
 
 
 def _lock(schema: Schema, oids: Sequence[int]) -> None:
     """Wait for whoever ends one of the files, in this schema or another."""
     if schema.catalogue is not None:
-        table = schema.catalogue.name
+        table = schema.catalogue.sql
         query = f"select 1 from {table} where loid = any(%s::text::oid[]) order by loid for update"  # noqa: S608 -- quoted
         ask(schema.alias, query, as_array(oids))
     query = (
@@ -234,21 +238,41 @@ def _catalogue_of(alias: str, schema: str) -> _Table | None:
     return next((_Table(name, is_own) for name, is_own in ask(alias, query, schema, schema)), None)
 
 
-def other_catalogues(alias: str, own: str = "pg_lo_storage_file") -> list[tuple[str, bool]]:
+def other_catalogues(alias: str, own: str | None = "pg_lo_storage_file") -> list[tuple[str, bool]]:
     """Return the names, in SQL, of the catalogues of other schemas, and whether the role can read each."""
     return ask(
         alias,
-        f"select {_IDENTITY}, {IS_OPEN} from pg_class as c join pg_class as own on own.oid = %s::regclass::oid"  # noqa: S608 -- of constants
-        f" where {IS_OTHER}",
+        f"select {_IDENTITY}, {IS_OPEN} from pg_class as c"  # noqa: S608 -- of constants
+        f" left join pg_class as own on own.oid = to_regclass(%s::text)::oid where {IS_OTHER}",
         own,
     )
 
 
-def _require_readable(columns: Sequence[ExistingColumn]) -> None:
+def _tables_elsewhere(alias: str, schema: str, own: str | None, tables: list[str]) -> list[tuple[str, str, bool]]:
+    """Return those tables of other schemas whose rows may name the schema's files, and whether each is a copy."""
+    return ask(
+        alias,
+        "select nspname, relname, has_table from (select nspname::text, c.relname::text,"  # noqa: S608 -- of constants
+        " exists (select from pg_class as mine join pg_namespace as place on place.oid = mine.relnamespace"
+        f" where place.nspname = %s::text and mine.relname = c.relname), {is_twin('own.oid')}"
+        " from pg_class as c join pg_namespace as n on n.oid = c.relnamespace"
+        " left join pg_class as own on own.oid = to_regclass(%s::text)::oid"
+        f" where nspname <> %s::text and c.relname = any(%s::text[]) and {IS_RELATED_TABLE}"
+        ") as found (nspname, relname, has_table, is_twin) where is_twin or not has_table",
+        schema,
+        own,
+        schema,
+        tables,
+    )
+
+
+def _readable(alias: str, wanted: Sequence[FileColumn]) -> list[ExistingColumn]:
+    columns = existing_columns(alias, wanted, _TYPE, _IS_GENERATED)
     for found in columns:
         if found.hides_rows or not found.may_read or not found.is_readable:
             message = f"the role cannot read all of {found.column}, or not safely"
             raise SchemaError(message)
+    return columns
 
 
 def _in_schema(schema: str, column: FileColumn) -> FileColumn:
@@ -256,10 +280,18 @@ def _in_schema(schema: str, column: FileColumn) -> FileColumn:
     return FileColumn('"' + '"."'.join(doubled) + '"', column.column)
 
 
+def _doubled(name: str) -> str:
+    return name.replace("%", "%%")
+
+
 def _quoted(alias: str, found: ExistingColumn) -> tuple[str, str]:
     quote = connections[alias].ops.quote_name
-    return quote(found.column.table), quote(found.column.column)
+    return _doubled(quote(found.column.table)), _doubled(quote(found.column.column))
 
 
 def _oids_of(alias: str, found: ExistingColumn) -> str:
-    return f"select {oid_in(found.text(alias))} from {_quoted(alias, found)[0]}"  # noqa: S608 -- quoted
+    return f"select {oid_in(_doubled(found.text(alias)))} from {_quoted(alias, found)[0]}"  # noqa: S608 -- quoted
+
+
+def _any_of(queries: Sequence[str]) -> str:
+    return f"({' union '.join(queries) or 'select null::oid'})"

@@ -141,6 +141,11 @@ class Command(BaseCommand):
                 message = "nothing was changed"
                 raise CommandError(message)
         self._in_batches(options, files, schemas.empty(schema), "of the schema", "unlinked")
+        if not options["dry_run"] and (stay := schema.files()):
+            self.stderr.write(
+                f"{options['name']}: {len(stay)} files stay in its catalogue, since rows of other schemas name them,"
+                " and no other catalogue has them: see docs/tenants.md"
+            )
 
     def _schema(self, options: dict[str, Any]) -> schemas.Schema:
         try:
