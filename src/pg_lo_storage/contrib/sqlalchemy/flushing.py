@@ -1,8 +1,8 @@
 """What a flush does to the files of mapped rows, by SQLAlchemy's events.
 
-A file is saved before its row is written, for only then is its oid known. What a row leaves behind is unlinked when all
-rows of the flush are written, for another of them may have come to name it. Both are statements of the flush's
-transaction. What was saved in a transaction, or savepoint, that is rolled back is unsaved again.
+A file is saved before its row is written, for only then is its oid known. What a row leaves is looked at when all rows
+of the flush are written, for another of them may have come to name it. Both are statements of the flush's transaction.
+What was saved in a transaction, or savepoint, that is rolled back is unsaved again.
 """
 
 from collections.abc import Iterator
@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Column, Connection, event, inspect, select, type_coerce, union_all
+from sqlalchemy import Column, Connection, event, inspect, select, type_coerce
 from sqlalchemy.dialects.postgresql import OID
-from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.orm import InstanceState, Mapper, Session, SessionTransaction, object_session
 from sqlalchemy.orm.attributes import History
 
 from pg_lo_storage.contrib.sqlalchemy.files import LargeObjectFile, LargeObjectType
+from pg_lo_storage.contrib.sqlalchemy.leaving import note_columns, unlink_unnamed
+from pg_lo_storage.contrib.sqlalchemy.links import is_autocommit
 from pg_lo_storage.drivers.registry import get_driver
-from pg_lo_storage.exceptions import LargeObjectNotFound
+from pg_lo_storage.exceptions import LargeObjectNotFound, NoTransactionError
 from pg_lo_storage.transfer import save
 from pg_lo_storage.transfer.content import Content
 
@@ -27,13 +28,13 @@ __all__ = ["listen"]
 
 @dataclass
 class _Pending:
-    """What a session has saved and not committed, and what it is to unlink when the flush has written all rows."""
+    """What a session has saved and not committed, and what its rows have left in the present flush."""
 
     saved: list[tuple[SessionTransaction, LargeObjectFile]] = field(
         default_factory=list[tuple[SessionTransaction, LargeObjectFile]]
     )
-    left: list[tuple[Connection, "Mapper[Any]", int]] = field(
-        default_factory=list[tuple[Connection, "Mapper[Any]", int]]
+    left: list[tuple[Connection, "Column[Any]", int]] = field(
+        default_factory=list[tuple[Connection, "Column[Any]", int]]
     )
 
 
@@ -43,6 +44,7 @@ _pending: WeakKeyDictionary[Session, _Pending] = WeakKeyDictionary()
 
 def listen() -> None:
     """Have each class that is mapped with a column of files do as this module says."""
+    note_columns()
     event.listen(Mapper, "mapper_configured", _configured)
     event.listen(Session, "after_flush", _after_flush)
     event.listen(Session, "after_soft_rollback", _after_soft_rollback)
@@ -74,7 +76,12 @@ def _set(_: object, value: object, *__: object) -> LargeObjectFile | None:
 
 
 def _before_insert(mapper: "Mapper[Any]", connection: Connection, target: object) -> None:
-    values = _state_of(target).dict
+    # One that takes the place of a deleted row with the same key is an UPDATE of that, which is told of by no event.
+    session, values = cast("Session", object_session(target)), _state_of(target).dict
+    key_of_row = tuple(values.get(mapper.get_property_by_column(column).key) for column in mapper.primary_key)
+    deleted = session.identity_map.get(mapper.identity_key_from_primary_key(key_of_row))
+    if deleted is not None:
+        _leave_all(connection, deleted)
     for key in _columns[mapper]:
         _save(connection, target, values.get(key))
 
@@ -88,8 +95,13 @@ def _before_update(mapper: "Mapper[Any]", connection: Connection, target: object
             _save(connection, target, history.added[0])
 
 
-def _before_delete(mapper: "Mapper[Any]", connection: Connection, target: object) -> None:
-    for column in _columns[mapper].values():
+def _before_delete(_: "Mapper[Any]", connection: Connection, target: object) -> None:
+    _leave_all(connection, target)
+
+
+def _leave_all(connection: Connection, target: object) -> None:
+    mapper = _state_of(target).mapper
+    for column in _columns.get(mapper, {}).values():
         _leave(mapper, connection, target, column)
 
 
@@ -102,6 +114,7 @@ def _save(connection: Connection, target: object, file: LargeObjectFile | None) 
             message = f"large object {file.oid} does not exist: no row can name it"
             raise LargeObjectNotFound(message, oid=file.oid)
         return
+    _require_transaction(connection)
     file.saved(save(connection, file.to_save()))
     transaction = session.get_nested_transaction() or session.get_transaction()
     _pending_of(session).saved.append((cast("SessionTransaction", transaction), file))
@@ -109,13 +122,23 @@ def _save(connection: Connection, target: object, file: LargeObjectFile | None) 
 
 def _leave(mapper: "Mapper[Any]", connection: Connection, target: object, column: "Column[Any]") -> None:
     """Take note of what the row names in the database, where others may have changed it since it was loaded."""
+    _require_transaction(connection)
     keys = zip(mapper.primary_key, cast("tuple[Any, ...]", _state_of(target).identity), strict=True)
     row = (
         select(type_coerce(column, OID)).select_from(mapper.persist_selectable).where(*(key == it for key, it in keys))
     )
     oid = connection.scalar(row.with_for_update(of=column.table))
     if oid is not None:
-        _pending_of(cast("Session", object_session(target))).left.append((connection, mapper, oid))
+        _pending_of(cast("Session", object_session(target))).left.append((connection, column, oid))
+
+
+def _require_transaction(connection: Connection) -> None:
+    if is_autocommit(connection):
+        message = (
+            "files of mapped rows are saved and unlinked in the transaction of their rows, and isolation_level"
+            ' "AUTOCOMMIT" has none: flush in a session whose engine or connection has another level'
+        )
+        raise NoTransactionError(message)
 
 
 def _after_flush(session: Session, _: object) -> None:
@@ -123,27 +146,7 @@ def _after_flush(session: Session, _: object) -> None:
         return
     left, pending.left = pending.left, []
     for connection in dict.fromkeys(connection for connection, _, _ in left):
-        mappers = [mapper for its, mapper, _ in left if its is connection]
-        oids = {oid for its, _, oid in left if its is connection}
-        named = [
-            select(type_coerce(column, OID)).where(column.in_(oids))
-            for mapper in _mappers_beside(session, mappers[0])
-            for column in set(_columns[mapper].values())
-        ]
-        driver = get_driver(connection)
-        for oid in sorted(oids - set(connection.scalars(union_all(*named)))):
-            driver.unlink(oid)
-
-
-def _mappers_beside(session: Session, mapper: "Mapper[Any]") -> Iterator["Mapper[Any]"]:
-    """Yield the mappers with columns of files in the same database."""
-    bind = session.get_bind(mapper)
-    for other in list(_columns):
-        try:
-            if other.registry is mapper.registry and session.get_bind(other) is bind:
-                yield other
-        except UnboundExecutionError:
-            continue
+        unlink_unnamed(connection, [(column, oid) for its, column, oid in left if its is connection])
 
 
 def _after_soft_rollback(session: Session, over: SessionTransaction) -> None:

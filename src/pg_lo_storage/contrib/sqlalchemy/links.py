@@ -16,7 +16,7 @@ from pg_lo_storage.drivers.base import LargeObjectDriver
 from pg_lo_storage.drivers.registry import get_driver
 from pg_lo_storage.exceptions import StaleLargeObject
 
-__all__ = ["Link", "Used", "blocking_driver"]
+__all__ = ["Link", "Used", "blocking_driver", "is_autocommit", "raw_of"]
 
 D = TypeVar("D", bound="LargeObjectDriver | AsyncLargeObjectDriver")
 D_co = TypeVar("D_co", bound="LargeObjectDriver | AsyncLargeObjectDriver", covariant=True)
@@ -41,8 +41,8 @@ class Used(Generic[D_co]):
 
     @property
     def is_autocommit(self) -> bool:
-        """Whether each statement is a transaction of its own: SQLAlchemy's isolation level ``AUTOCOMMIT``."""
-        return bool(getattr(self.connection.connection.dbapi_connection, "autocommit", False))
+        """See :func:`is_autocommit`."""
+        return is_autocommit(self.connection)
 
     @property
     def needs_a_statement(self) -> bool:
@@ -151,6 +151,11 @@ def blocking_driver(connection: Connection) -> LargeObjectDriver:
         if found is not None:
             return BlockingDriver(_Greenlet(dbapi_connection), found)
     return get_driver(raw_of(connection))
+
+
+def is_autocommit(connection: Connection) -> bool:
+    """Tell whether each statement is a transaction of its own: SQLAlchemy's isolation level ``AUTOCOMMIT``."""
+    return bool(getattr(connection.connection.dbapi_connection, "autocommit", False))
 
 
 def raw_of(connection: Connection) -> object:
