@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
 from django.db import connections, transaction
 from django.db.models import Prefetch
+from django.db.models.signals import post_init
 from django.test import override_settings
 
 from pg_lo_storage.exceptions import LargeObjectNotFound
@@ -484,3 +485,70 @@ def test_a_database_that_does_not_answer_keeps_the_file(caplog: pytest.LogCaptur
         assert "does not answer" in caplog.text
     finally:
         del connections["gone"], connections.settings["gone"]
+
+
+def test_the_database_of_a_related_row_is_not_that_of_a_new_rows_name(catalogue: bool) -> None:
+    folder = Folder.objects.create()
+    Folder.objects.using("other").create(pk=folder.pk)
+    there = paper("other")
+    row = Paper(folder=folder, data=there.data.name)
+    assert row._state.db == "default"
+    row.save(using="other")
+    assert row.data.name == there.data.name
+    nothing_but(catalogue, other=(b"first",))
+
+
+def test_a_file_that_is_open_is_closed_when_its_row_moves(catalogue: bool) -> None:
+    row = paper("default")
+    opened = row.data.open().file
+    row.save(using="other")
+    assert opened.closed
+    nothing_but(catalogue, default=(b"first",), other=(b"first",))
+
+
+def two_pictures() -> Picture:
+    """Return a row on another database, with no dimensions, whose image has the name of a larger one on the first."""
+    here = Picture.objects.create(image=image(7, 8))
+    Picture.objects.using("other").create(pk=here.pk)
+    with transaction.atomic(using="other"), DbFileIO(here.image.loid or 0, "xb", "a.png", alias="other") as file:
+        file.write(image(3, 4).read())
+    sql("update papers_picture set image = %s, width = null, height = null", here.image.name, using="other")
+    return here
+
+
+def test_an_image_is_measured_on_its_database_while_its_row_is_loaded() -> None:
+    here = two_pictures()
+    found = Picture.objects.using("other").get()
+    assert (found.width, found.height) == (3, 4)
+    db_file_storage.delete(str(here.image.name))
+    found = Picture.objects.using("other").get()
+    assert (found.width, found.height) == (3, 4)
+
+
+def test_receivers_of_an_instance_that_is_loaded_read_its_file_on_its_database() -> None:
+    same_name()
+    found: list[bytes] = []
+
+    def receive(instance: Paper, **_signal: object) -> None:
+        found.append(read(instance.data))
+
+    post_init.connect(receive, sender=Paper)
+    try:
+        for using in ("default", "other"):
+            Paper.objects.using(using).get()
+    finally:
+        post_init.disconnect(receive, sender=Paper)
+    assert found == [b"here", b"there"]
+
+
+def test_what_was_refreshed_in_part_keeps_its_other_files_where_they_are(catalogue: bool) -> None:
+    same_name()
+    row = Paper.objects.get()
+    row.refresh_from_db(using="other", fields=["title"])
+    assert read(row.data) == b"here"
+    row.save()
+    nothing_but(catalogue, default=(b"here",), other=(b"here",))
+    row = Paper.objects.get()
+    row.refresh_from_db(using="other", fields=["data"])
+    assert read(row.data) == b"here"
+    nothing_but(catalogue, default=(b"here",), other=(b"here",))

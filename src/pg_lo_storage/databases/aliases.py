@@ -1,26 +1,48 @@
 """Which of Django's databases have the files: an alias that was given, else the settings', else that of the row."""
 
-import copy
-from typing import Final, NamedTuple, Self
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Self
 
 from django.conf import settings
 from django.core import checks
 from django.core.files.storage import Storage
-from django.db import DEFAULT_DB_ALIAS, connections, models, router
+from django.db import DEFAULT_DB_ALIAS, Error, connections, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["Aliases", "LargeObjectStorage", "aliases_of_database", "databases_of_row", "db_for_read", "db_for_write"]
+from pg_lo_storage.databases.identity import is_same_database
+
+__all__ = ["Aliases", "LargeObjectStorage", "aliases_of_database", "db_for_read", "db_for_write", "is_one_database"]
 
 
 # Two aliases with these in common are one database.
 _DATABASE: Final = ("host", "port", "dbname", "service")
 
 
-class Aliases(NamedTuple):
-    """The databases of a file: where it is read first, and where it is written."""
+@dataclass(frozen=True, eq=False)
+class Aliases:
+    """The databases of a row's file: where it is read first, and where it is written.
+
+    Nobody is asked for the second, neither routers nor servers, before it is needed.
+    """
 
     read: str
-    write: str
+    """The database of the row; it may be a replica."""
+    model: type[models.Model] | None = None
+    """The row's model; ``None`` where the file is written where it is read."""
+    instance: models.Model | None = None
+    """The row, which routers may ask for."""
+
+    @cached_property
+    def write(self) -> str:
+        """The database where the routers would have the row written, if the row's is a replica of that; or the row's.
+
+        What routers say is no proof: they send rows of any other database there, too.
+        """
+        if self.model is None or not router.routers:
+            return self.read
+        alias: str = router.db_for_write(self.model, instance=self.instance)
+        return alias if is_one_database(self.model, self.read, alias) else self.read
 
 
 def db_for_read(alias: str | None = None) -> str:
@@ -33,21 +55,20 @@ def db_for_write(alias: str | None = None) -> str:
     return alias or getattr(settings, "PG_LO_STORAGE_DB_FOR_WRITE", None) or DEFAULT_DB_ALIAS
 
 
-def databases_of_row(model: type[models.Model], instance: models.Model | None, using: str | None) -> Aliases:
-    """Return the databases of the files of a row on ``using``, or, without that, of one that is not saved yet.
+def is_one_database(model: type[models.Model], read: str, write: str) -> bool:
+    """Tell whether both aliases are of one database: a replica, perhaps, and its primary.
 
-    A row on a replica has its files there, and they are written where the routers would have the row written. A
-    database counts as a replica where the routers read the row from one database, write it to another, and allow
-    relations between that one and this: a router that has one database for each tenant reads where it writes.
+    Where no server says so, it is a replica if the routers read the model there, and write it here.
     """
-    write: str = router.db_for_write(model, instance=instance) if using is None or router.routers else using
-    if using is None or using == write:
-        return Aliases(write, write)
-    if instance is None or router.db_for_read(model, instance=instance) == write:
-        return Aliases(using, using)
-    here, there = copy.copy(instance), copy.copy(instance)
-    here._state.db, there._state.db = using, write
-    return Aliases(using, write if router.allow_relation(here, there) else using)
+    if read == write:
+        return True
+    try:
+        is_same = is_same_database(read, write)
+    except Error:
+        is_same = None
+    if is_same is not None:
+        return is_same
+    return bool(router.routers) and router.db_for_read(model) == read and router.db_for_write(model) == write
 
 
 class LargeObjectStorage(Storage):

@@ -3,7 +3,9 @@
 Which one has a file is decided by :mod:`.aliases`; here it is asked for a field, and for the file of an instance.
 """
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final, cast
 
 from django.apps import apps
@@ -12,15 +14,18 @@ from django.db import DEFAULT_DB_ALIAS, models, router
 from django.db.models.fields.files import FieldFile
 from django.db.models.query import QuerySet
 
-from pg_lo_storage.databases.aliases import Aliases, LargeObjectStorage, databases_of_row
+from pg_lo_storage.databases.aliases import Aliases, LargeObjectStorage, is_one_database
 
 __all__ = [
     "FILE_DATABASE",
     "ROW_DATABASE",
+    "being_read",
     "concrete",
+    "database_of",
     "databases_of",
     "file_fields",
     "follows_rows",
+    "is_known_elsewhere",
     "known_alias_of",
     "place",
     "row_database",
@@ -37,6 +42,8 @@ ROW_DATABASE: Final = "_pg_lo_row_database"
 
 FILE_DATABASE: Final = "_pg_lo_file_database"
 """The attribute of a field's file for its database, where a field whose files are elsewhere was given it."""
+
+_being_read: ContextVar[tuple[type[models.Model] | None, str | None]] = ContextVar("_being_read", default=(None, None))
 
 
 def follows_rows(field: "models.FileField") -> bool:
@@ -56,20 +63,48 @@ def write_alias_of(field: "models.FileField", using: str) -> str | None:
 
 def row_database(file: FieldFile) -> str | None:
     """Return the database of the row that a file's name is from; ``None`` where that is not known yet."""
+    using: str | None = vars(file).get(ROW_DATABASE)
+    return using or database_of(file.instance)
+
+
+def database_of(instance: models.Model) -> str | None:
+    """Return the database that the instance was, or is being, read from, or was saved to; ``None`` if there is none.
+
+    To a new instance that is given a related one Django gives that one's database, though it may be saved to another.
+    """
     # Packages give a FieldFile stand-ins that are no models.
-    using: str | None = vars(file).get(ROW_DATABASE) or getattr(getattr(file.instance, "_state", None), "db", None)
+    state = getattr(instance, "_state", None)
+    if state is None:
+        return None
+    if "adding" not in vars(state):
+        model, alias = _being_read.get()
+        return alias if type(instance) is model else None
+    using: str | None = state.db
     return using
+
+
+@contextmanager
+def being_read(model: type[models.Model], alias: str) -> Generator[None]:
+    """Have an instance of the model that is made meanwhile know its database, which Django says afterwards."""
+    token = _being_read.set((model, alias))
+    try:
+        yield
+    finally:
+        _being_read.reset(token)
 
 
 def databases_of(file: FieldFile) -> Aliases | None:
     """Return the databases of an instance's file; ``None`` where they are those of its field's storage."""
     if (alias := vars(file).get(FILE_DATABASE)) is not None:
-        return Aliases(alias, alias)
-    instance = file.instance if isinstance(cast("object", file.instance), models.Model) else None
-    using: str | None = vars(file).get(ROW_DATABASE) or (instance._state.db if instance else None)
+        return Aliases(alias)
+    using: str | None = vars(file).get(ROW_DATABASE) or database_of(file.instance)
     if (using == DEFAULT_DB_ALIAS and not router.routers) or not follows_rows(file.field):
         return None
-    return databases_of_row(file.field.model, instance, using)
+    instance = file.instance if isinstance(cast("object", file.instance), models.Model) else None
+    model = file.field.model
+    if using is None:
+        return Aliases(router.db_for_write(model, instance=instance))
+    return Aliases(using, model, instance)
 
 
 def known_alias_of(file: FieldFile) -> str | None:
@@ -80,7 +115,13 @@ def known_alias_of(file: FieldFile) -> str | None:
     databases = databases_of(file)
     if databases is None:
         return storage.write_alias
-    return databases.write if vars(file).get(FILE_DATABASE) or row_database(file) else None
+    return databases.read if vars(file).get(FILE_DATABASE) or row_database(file) else None
+
+
+def is_known_elsewhere(file: FieldFile, alias: str) -> bool:
+    """Tell whether a stored file is known to be on another database than that one, or than one that it replicates."""
+    found = known_alias_of(file)
+    return found is not None and not is_one_database(file.field.model, found, alias)
 
 
 def place(file: FieldFile, alias: str | None) -> None:

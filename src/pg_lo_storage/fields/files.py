@@ -17,7 +17,6 @@ from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import Entry
 from pg_lo_storage.content_types import content_type_of
 from pg_lo_storage.databases import DatabaseDriver
-from pg_lo_storage.databases.aliases import Aliases
 from pg_lo_storage.databases.atomic_blocks import atomic
 from pg_lo_storage.databases.file_fields import (
     FILE_DATABASE,
@@ -146,7 +145,7 @@ class DbFieldFile(FieldFile):
         if self.entry is not None and self.entry.is_named(self.name):
             return self.entry
         entry = storage.entry(self.name)
-        if self._written_in is not DatabaseDriver(storage.write_alias).transaction_marker:
+        if self._written_in is None or self._written_in is not DatabaseDriver(storage.write_alias).transaction_marker:
             self.entry = entry
         return entry
 
@@ -274,12 +273,13 @@ def prefetch_stored_files(instances: Iterable[models.Model], *fields: str) -> No
     """
     if not catalogue.is_installed():
         return
-    files: defaultdict[tuple[object, Aliases | None], list[DbFieldFile]] = defaultdict(list)
+    files: defaultdict[tuple[object, str | None], list[DbFieldFile]] = defaultdict(list)
     for instance in instances:
         for field in fields:
             file: object = getattr(instance, field)
             if isinstance(file, DbFieldFile) and file.loid and stores_large_objects(file.field):
-                files[vars(file)["storage"], databases_of(file)].append(file)
+                databases = databases_of(file)
+                files[vars(file)["storage"], databases.read if databases else None].append(file)
     for some in files.values():
         storage = cast("DbFileStorage", some[0].storage)
         entries = storage.entries({cast("str", file.name) for file in some})

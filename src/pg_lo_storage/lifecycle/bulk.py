@@ -15,7 +15,7 @@ from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.fields.files import FieldFile
 
-from pg_lo_storage.databases.file_fields import known_alias_of, write_alias_of
+from pg_lo_storage.databases.file_fields import is_known_elsewhere, known_alias_of, write_alias_of
 from pg_lo_storage.lifecycle.known import Known, Scope, key_of, known, learn
 from pg_lo_storage.lifecycle.sharing import require
 from pg_lo_storage.lifecycle.statements import before_next_statement
@@ -56,12 +56,11 @@ def hold_with_next(connection: BaseDatabaseWrapper, field: "models.FileField", v
 
 def _require_on(alias: str, field: "models.FileField", value: FieldFile | str) -> None:
     """Require that the file is on that database, as far as its instance knows; a plain name says nothing."""
-    found = known_alias_of(value) if isinstance(value, FieldFile) else None
-    if found not in {None, alias}:
+    if isinstance(value, FieldFile) and is_known_elsewhere(value, alias):
         message = (
-            f"{field.model.__name__}.{field.name}: {str(value)!r} is a file on the database {found!r}, and a row that"
-            f" keeps its files on {alias!r} cannot name it: save(using={alias!r}) the rows one by one, which copies"
-            " their files; bulk_create(), bulk_update() and update() copy none"
+            f"{field.model.__name__}.{field.name}: {str(value)!r} is a file on the database {known_alias_of(value)!r},"
+            f" and a row that keeps its files on {alias!r} cannot name it: save(using={alias!r}) the rows one by one,"
+            " which copies their files; bulk_create(), bulk_update() and update() copy none"
         )
         raise ValueError(message)
 

@@ -13,6 +13,7 @@ from django.db import connections, models, transaction
 from django.db.models.fields.files import FieldFile
 from typing_extensions import override
 
+from pg_lo_storage.databases.aliases import is_one_database
 from pg_lo_storage.databases.file_fields import FILE_DATABASE, follows_rows, row_database
 
 __all__ = [
@@ -170,9 +171,13 @@ def in_step(instance: models.Model, field: "models.FileField", using: str) -> Kn
     ``None`` where it never was: then the user gave it all that it has.
     """
     state, memory = instance._state, known(instance, field)
-    if memory.name is ... or state.db != using or (state.adding and not memory.is_loaded):
+    if memory.name is ... or (state.adding and not memory.is_loaded):
         return None
-    return memory if memory.row is None or memory.row == key_of(instance, field) else None
+    if memory.row is not None and memory.row != key_of(instance, field):
+        return None
+    # What was read from a replica is its primary's.
+    is_there = state.db is not None and is_one_database(type(instance), state.db, using)
+    return memory if is_there else None
 
 
 def name_of(value: object) -> str | None:

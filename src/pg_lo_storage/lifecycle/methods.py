@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial, wraps
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from django.db import models, router
+from django.db import DEFAULT_DB_ALIAS, models, router
 
+from pg_lo_storage.databases.file_fields import being_read
+from pg_lo_storage.lifecycle.moving import refreshing
 from pg_lo_storage.lifecycle.raw import no_raw_save
 from pg_lo_storage.lifecycle.remembering import loading
 from pg_lo_storage.lifecycle.saves import RowSave
@@ -49,13 +51,26 @@ def follow_rows(model: type[models.Model]) -> None:
     @wraps(refresh_original)
     def refresh_from_db(self: models.Model, *args: Any, **options: Any) -> None:
         with loading(self):
-            refresh_original(self, *args, **options)
+            refreshing(self, partial(refresh_original, self, *args, **options))
+
+    read_original: Callable[..., Any] = cast("Any", model.from_db).__func__
+
+    @wraps(read_original)
+    def from_db(cls: type[models.Model], db: str | None, *args: Any, **options: Any) -> Any:
+        if db is None or (db == DEFAULT_DB_ALIAS and not router.routers):
+            return read_original(cls, db, *args, **options)
+        # Images are measured, and receivers of post_init called, before Django says which database it is.
+        with being_read(cls, db):
+            return read_original(cls, db, *args, **options)
 
     _replace(model, save_base)
     _replace(model, refresh_from_db)
+    _replace(model, from_db, classmethod)
 
 
-def _replace(model: type[models.Model], method: Callable[..., None]) -> None:
+def _replace(
+    model: type[models.Model], method: Callable[..., Any], as_: Callable[[Callable[..., Any]], object] | None = None
+) -> None:
     if not hasattr(getattr(model, method.__name__), _FOLLOWS):
         vars(method)[_FOLLOWS] = True
-        setattr(model, method.__name__, method)
+        setattr(model, method.__name__, as_(method) if as_ else method)

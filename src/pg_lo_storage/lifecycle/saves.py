@@ -18,7 +18,7 @@ from django.db.models.fields.files import FieldFile
 
 from pg_lo_storage.databases.atomic_blocks import notice_loss
 from pg_lo_storage.databases.file_fields import (
-    known_alias_of,
+    is_known_elsewhere,
     rows_of,
     stored_fields,
     stored_fields_of,
@@ -265,7 +265,7 @@ class RowSave:
 
 def _is_elsewhere(file: FieldFile, alias: str) -> bool:
     """Tell whether the stored file is known to be on another database than that one."""
-    return known_alias_of(file) not in {None, alias} and parse_name(file.name) is not None
+    return parse_name(file.name) is not None and is_known_elsewhere(file, alias)
 
 
 def current_save(instance: models.Model) -> RowSave | None:

@@ -11,6 +11,7 @@ from typing_extensions import override
 from pg_lo_storage import catalogue
 from pg_lo_storage.content_types import content_type_of
 from pg_lo_storage.databases import DatabaseDriver, db_for_read, db_for_write
+from pg_lo_storage.databases.aliases import Aliases
 from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound, StaleLargeObject
 from pg_lo_storage.io import LargeObjectIO
@@ -62,7 +63,7 @@ class DbFileIO(LargeObjectIO):
         driver: "LargeObjectDriver | None" = None,
     ) -> None:
         parsed = parse_mode(mode)
-        self._requested_alias = alias
+        self._requested_alias: str | Aliases | None = alias
         used = driver or DatabaseDriver((db_for_write if parsed.writable else db_for_read)(alias)).of_transaction()
         try:
             self._open(used, operator.index(loid), parsed)
@@ -83,7 +84,7 @@ class DbFileIO(LargeObjectIO):
             self._changed_in = used.transaction_marker
 
     @classmethod
-    def of_found(cls, find: "Callable[[], Found]", name: str, alias: str | None) -> Self:
+    def of_found(cls, find: "Callable[[], Found]", name: str, alias: str | Aliases | None) -> Self:
         """Open for reading the file that ``find`` returns; a small file is in memory already."""
         found = find()
         database, opened, lifetime = open_found(found)
@@ -116,10 +117,12 @@ class DbFileIO(LargeObjectIO):
         """Open the same object again: to read on the same database, to write on the write alias."""
         if self._database is None:
             return DbFileIO(self.oid, mode, self._name, driver=self._driver)
-        writing = parse_mode(mode).writable
-        if writing and self._find is not None:
-            require_own_name(DatabaseDriver(db_for_write(self._requested_alias)), self._name)
-        alias = self._requested_alias if writing else self._database.alias
+        alias: str | None = self._database.alias
+        if parse_mode(mode).writable:
+            asked = self._requested_alias
+            alias = asked.write if isinstance(asked, Aliases) else asked
+            if self._find is not None:
+                require_own_name(DatabaseDriver(db_for_write(alias)), self._name)
         # Only its own connection sees what a transaction of another thread has written.
         is_there = self._database.is_of_another_thread and db_for_write(alias) == self._database.alias
         file = DbFileIO(self.oid, mode, self._name, alias, driver=self._database if is_there else None)

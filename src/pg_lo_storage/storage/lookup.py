@@ -1,6 +1,7 @@
 """Finds a file by its name, in the first database that has it."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final, LiteralString, TypeAlias, TypeVar, TypeVarTuple, cast
 
 from pg_lo_storage import catalogue
@@ -8,12 +9,15 @@ from pg_lo_storage.catalogue import Entry, Found, missing
 from pg_lo_storage.catalogue.whole import REMEMBER, WRITER, new_token, remembered
 from pg_lo_storage.catalogued import ROLE
 from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.databases.aliases import Aliases
 from pg_lo_storage.databases.references import reaches
 from pg_lo_storage.drivers import bulk, reading
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.names import StoredName, parse_name, split_name
 
 __all__ = [
+    "Databases",
+    "RowDatabases",
     "entries",
     "entry",
     "exists",
@@ -31,8 +35,20 @@ _T = TypeVar("_T")
 _PAGE: Final = 1_000
 """Names that one query asks for."""
 
-Databases: TypeAlias = Sequence[DatabaseDriver]
+Databases: TypeAlias = Iterable[DatabaseDriver]
 """The databases that may have a file: the read alias, then the write alias, since a replica may lag behind."""
+
+
+@dataclass(frozen=True)
+class RowDatabases:
+    """Those that may have a row's file; which the second is, if any, is asked where the first lacks the file."""
+
+    aliases: Aliases
+
+    def __iter__(self) -> Iterator[DatabaseDriver]:
+        yield DatabaseDriver(self.aliases.read)
+        if self.aliases.write != self.aliases.read:
+            yield DatabaseDriver(self.aliases.write)
 
 
 def read_name(name: object) -> StoredName:
@@ -108,10 +124,11 @@ def entries(databases: Databases, names: Iterable[str]) -> dict[str, Entry]:
     require_catalogue()
     wanted = {name: loid for name in names if (loid := parse_name(name)) is not None}
     found: dict[str, Entry] = {}
-    for database in databases:
-        if lacking := {loid for name, loid in wanted.items() if name not in found}:
-            known = catalogue.find_all(database, lacking)
-            found |= {name: known[loid] for name, loid in wanted.items() if loid in known}
+    for database in databases if wanted else ():
+        known = catalogue.find_all(database, {loid for name, loid in wanted.items() if name not in found})
+        found |= {name: known[loid] for name, loid in wanted.items() if loid in known}
+        if len(found) == len(wanted):
+            break
     return {name: each for name, each in found.items() if each.is_named(name)}
 
 
@@ -143,10 +160,12 @@ def exists(databases: Databases, name: str) -> bool:
 
 
 def _first(databases: Databases, ask: Callable[[DatabaseDriver, *_Params], _T], *params: *_Params) -> _T:
-    *others, last = databases
-    for database in others:
+    following = iter(databases)
+    database = next(following)
+    while True:
         try:
             return ask(database, *params)
         except LargeObjectNotFound:
-            continue
-    return ask(last, *params)
+            if (other := next(following, None)) is None:
+                raise
+        database = other

@@ -19,8 +19,8 @@ class PlacedStorage(LargeObjectStorage):
     def __init__(self, alias: str | None) -> None:
         self._alias = alias
         self._read_alias = alias
-        # Whether these are the databases of a row, and not the storage's own.
-        self._is_of_row = False
+        # The databases of a row, where the storage is for its files.
+        self._of_row: Aliases | None = None
 
     @property
     def read_alias(self) -> str:
@@ -31,7 +31,7 @@ class PlacedStorage(LargeObjectStorage):
     @override
     def write_alias(self) -> str:
         """The database that files are saved, changed and deleted on."""
-        return db_for_write(self._alias)
+        return self._of_row.write if self._of_row else db_for_write(self._alias)
 
     @property
     @override
@@ -46,22 +46,23 @@ class PlacedStorage(LargeObjectStorage):
 
     @override
     def on(self, databases: Aliases) -> Self:
-        """Return the storage of these databases; the storage itself where it has no others."""
-        if databases == (self.read_alias, self.write_alias):
+        """Return the storage of a row's databases; the storage itself where it has no others."""
+        if databases.model is None and databases.read == self.read_alias == self.write_alias:
             return self
         other = copy.copy(self)
-        vars(other).update(_read_alias=databases.read, _alias=databases.write, _is_of_row=True)
+        vars(other).update(_read_alias=databases.read, _of_row=databases)
         return other
 
     @property
     def row_alias(self) -> str | None:
-        """The database of the row that the storage was made for; ``None`` where it was made for none."""
-        return self._alias if self._is_of_row else None
+        """The database of a row's files, where the storage is for these, and its own database is another."""
+        alias = self.write_alias
+        return None if self._of_row is None or alias == db_for_write(self._alias) else alias
 
     def for_row_on(self, alias: str) -> Self | None:
         """Return the storage of the files of rows on that database; ``None`` where it has no such files."""
-        if self._is_of_row:
+        if self._of_row:
             return self if alias == self.write_alias else None
         if not self.follows_rows or alias == self.write_alias or alias not in connections:
             return None
-        return self.on(Aliases(alias, alias))
+        return self.on(Aliases(alias))

@@ -113,11 +113,11 @@ class DbFileStorage(StorageWithURLs):
         stored, parsed = read_name(name), parse_mode(mode)
         if not parsed.writable:
             find = partial(lookup.find, self._databases(), stored, SMALL)
-            return DbFile(DbFileIO.of_found(find, name, self._alias), name)
+            return DbFile(DbFileIO.of_found(find, name, self._of_row or self._alias), name)
 
         def open_(binary: BinaryMode) -> DbFileIO:
             require_own_name(DatabaseDriver(self.write_alias), name)
-            return DbFileIO(stored.loid, binary, name, self._alias)
+            return DbFileIO(stored.loid, binary, name, self._of_row.write if self._of_row else self._alias)
 
         return DbFile(open_stored(open_, parsed), name)
 
@@ -269,7 +269,9 @@ class DbFileStorage(StorageWithURLs):
         """Find the file and its size in bytes, in one statement that reads no content."""
         return lookup.locate(self._databases(), name)
 
-    def _databases(self) -> list[DatabaseDriver]:
+    def _databases(self) -> lookup.Databases:
+        if self._of_row:
+            return lookup.RowDatabases(self._of_row)
         aliases = dict.fromkeys((db_for_read(self._read_alias), self.write_alias))
         return list(map(DatabaseDriver, aliases))
 
