@@ -4,13 +4,21 @@ import importlib.metadata
 import sys
 import types
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, cast
 
 import pytest
 from typing_extensions import override
 
 import pg_lo_storage
-from pg_lo_storage.aio import AsyncDriverWrapper, AsyncSQLDriver, get_async_driver, register_async_driver, registry
+from pg_lo_storage.aio import (
+    AsyncDriverWrapper,
+    AsyncLargeObjectDriver,
+    AsyncSQLDriver,
+    get_async_driver,
+    register_async_driver,
+    registry,
+)
 from pg_lo_storage.drivers import DriverWrapper
 from pg_lo_storage.drivers import registry as drivers_registry
 from pg_lo_storage.exceptions import DriverNotFound
@@ -123,6 +131,54 @@ def test_what_is_no_asynchronous_driver_is_refused_at_once(made: object, told: s
     register_async_driver(AsyncConnection, factory)
     with pytest.raises(DriverNotFound, match=told):
         get_async_driver(AsyncConnection())
+
+
+class Abstract(AsyncSQLDriver):
+    """Lacks what only a client library knows."""
+
+
+class BlockingWrapper(DriverWrapper):
+    """Is for connections whose calls are not awaited."""
+
+
+@pytest.mark.parametrize(
+    ("factory", "told"),
+    [
+        (Abstract, "abstract class, which has no autocommit, execute"),
+        (AsyncLargeObjectDriver, "protocol"),
+        ("os.path", "cannot be called"),
+        (BlockingWrapper, "not awaited.*register_driver"),
+    ],
+)
+def test_what_makes_no_asynchronous_driver_is_refused_and_not_called(factory: Any, told: str) -> None:
+    register_async_driver(AsyncConnection, factory)
+    with pytest.raises(DriverNotFound, match=f"makes no AsyncLargeObjectDriver: .*{told}"):
+        get_async_driver(AsyncConnection())
+
+
+@pytest.mark.parametrize("by_entry_point", [True, False])
+def test_one_among_the_others_is_not_passed_over_for_the_built_in(
+    monkeypatch: pytest.MonkeyPatch, by_entry_point: bool
+) -> None:
+    name = f"{HERE}.AsyncConnection"
+    monkeypatch.setattr(registry, "_BUILT_IN", {name: Driver})
+    assert type(get_async_driver(PoolConnection())) is Driver
+    drivers_registry.register_driver(object, cast("Any", BlockingWrapper))
+    assert type(get_async_driver(PoolConnection())) is Driver  # not meant by this
+    if by_entry_point:
+        registry.factory_for_async.cache_clear()
+        install_entry_points(monkeypatch, drivers={name: f"{HERE}:BlockingWrapper"})
+    else:
+        drivers_registry.register_driver(name, BlockingWrapper)
+    try:
+        for serve in (get_async_driver, partial(pg_lo_storage.load, oid=1)):
+            with pytest.raises(DriverNotFound, match=r"BlockingWrapper.*not awaited.*register_async_driver"):
+                serve(cast("Any", PoolConnection()))
+        register_async_driver(AsyncConnection, OtherDriver)
+        assert type(get_async_driver(PoolConnection())) is OtherDriver
+    finally:
+        drivers_registry.register_driver(object, None)
+        drivers_registry.register_driver(name, None)
 
 
 @pytest.mark.parametrize("registered", [True, False])

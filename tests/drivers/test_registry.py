@@ -7,7 +7,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.db import connection as django_connection
@@ -15,8 +15,8 @@ from django.db import connections
 from typing_extensions import override
 
 from pg_lo_storage import drivers
-from pg_lo_storage.aio import AsyncDriverWrapper
-from pg_lo_storage.drivers import DriverNotFound, get_driver, register_driver, registry
+from pg_lo_storage.aio import AsyncDriverWrapper, register_async_driver
+from pg_lo_storage.drivers import DriverNotFound, LargeObjectDriver, get_driver, register_driver, registry
 from pg_lo_storage.drivers.sql import SQLDriver
 from pg_lo_storage.exceptions import LargeObjectError
 from pg_lo_storage.testing import InMemoryDriver
@@ -100,13 +100,14 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     registry.factory_for.cache_clear()
 
 
-def install_entry_points(monkeypatch: pytest.MonkeyPatch, **points: str) -> None:
+def install_entry_points(monkeypatch: pytest.MonkeyPatch, *, group: str = "drivers", **points: str) -> None:
     """Have packages offer these drivers."""
+    offered = f"pg_lo_storage.{group}"
 
     def entry_points(*, group: str) -> importlib.metadata.EntryPoints:
-        assert group == "pg_lo_storage.drivers"
+        assert group in {"pg_lo_storage.drivers", "pg_lo_storage.async_drivers"}
         return importlib.metadata.EntryPoints(
-            importlib.metadata.EntryPoint(name, value, group) for name, value in points.items()
+            importlib.metadata.EntryPoint(name, value, group) for name, value in points.items() if group == offered
         )
 
     monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
@@ -264,6 +265,57 @@ def test_what_is_no_driver_is_refused_at_once(factory: Any, made: str) -> None:
     register_driver(Connection, factory)
     with pytest.raises(DriverNotFound, match=told):
         get_driver(Connection())
+
+
+class Abstract(SQLDriver):
+    """Lacks what only a client library knows."""
+
+
+@pytest.mark.parametrize(
+    ("factory", "told"),
+    [
+        (Abstract, "abstract class, which has no autocommit, execute"),
+        (LargeObjectDriver, "protocol"),
+        ("os.path", "cannot be called"),
+        (AsyncDriverWrapper, "asynchronous.*register_async_driver"),
+    ],
+)
+def test_what_makes_no_driver_is_refused_with_the_reason_and_is_not_called(factory: Any, told: str) -> None:
+    with pytest.raises(DriverNotFound, match=f"makes no LargeObjectDriver: .*{told}"):
+        get_driver(Connection(), driver=factory)
+    register_driver(Connection, factory)
+    with pytest.raises(DriverNotFound, match=told):
+        get_driver(Connection())
+
+
+@pytest.mark.parametrize("by_entry_point", [True, False])
+def test_one_among_the_asynchronous_drivers_is_not_passed_over_for_the_built_in(
+    monkeypatch: pytest.MonkeyPatch, connection: RawConnection, driver_name: str, by_entry_point: bool
+) -> None:
+    assert type(get_driver(connection)).__name__ == BUILT_IN[driver_name]
+    name = "psycopg.Connection" if driver_name == "psycopg" else "psycopg2.extensions.connection"
+    if by_entry_point:
+        registry.factory_for.cache_clear()
+        install_entry_points(monkeypatch, group="async_drivers", **{name: f"{HERE}:Driver"})
+    else:
+        register_async_driver(name, cast("Any", Driver))
+    try:
+        with pytest.raises(
+            DriverNotFound, match=r"Driver.*among the asynchronous.*register_driver\(\).*_storage\.drivers"
+        ):
+            get_driver(connection)
+    finally:
+        register_async_driver(name, None)
+    register_driver(name, OtherDriver)
+    assert type(get_driver(connection)) is OtherDriver
+
+
+def test_what_is_awaited_does_not_concern_those_that_are_not(connection: RawConnection, driver_name: str) -> None:
+    before = register_async_driver(object, AsyncDriverWrapper)
+    try:
+        assert type(get_driver(connection)).__name__ == BUILT_IN[driver_name]
+    finally:
+        register_async_driver(object, before)
 
 
 def test_a_driver_may_have_its_members_by_asking_another() -> None:

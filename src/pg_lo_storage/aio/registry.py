@@ -5,15 +5,17 @@ from collections.abc import Callable, Collection
 from typing import Final, TypeAlias, cast
 
 from pg_lo_storage.aio.base import AsyncLargeObjectDriver
-from pg_lo_storage.drivers.naming import dotted, found, register
+from pg_lo_storage.drivers.naming import WHEN_REGISTERED, dotted, found, misplaced, register
 from pg_lo_storage.drivers.registry import (
+    ASYNC_ENTRY_POINTS,
+    ASYNC_REGISTERED,
     AT_WORK,
-    at_work_on,
     entry_points,
     factories_at_work,
     factory_for,
-    lacking_in,
     load_factory,
+    made_by,
+    named_sources,
 )
 from pg_lo_storage.drivers.sql import SQLDriver
 from pg_lo_storage.drivers.wrapper import DriverWrapper
@@ -24,15 +26,18 @@ __all__ = ["AsyncDriverFactory", "factory_for_async", "find_async_driver", "get_
 AsyncDriverFactory: TypeAlias = Callable[..., AsyncLargeObjectDriver]
 """Takes a connection and returns its driver; usually the driver's class."""
 
-ENTRY_POINTS: Final = "pg_lo_storage.async_drivers"
-
 _BUILT_IN: Final[dict[str, AsyncDriverFactory | str]] = {
     "psycopg.AsyncConnection": "pg_lo_storage.aio.psycopg3.Psycopg3AsyncDriver",
     "sqlalchemy.ext.asyncio.engine.AsyncConnection": "pg_lo_storage.contrib.sqlalchemy.AsyncSQLAlchemyDriver",
     "sqlalchemy.ext.asyncio.session.AsyncSession": "pg_lo_storage.contrib.sqlalchemy.AsyncSQLAlchemyDriver",
     "sqlalchemy.ext.asyncio.scoping.async_scoped_session": "pg_lo_storage.contrib.sqlalchemy.AsyncSQLAlchemyDriver",
 }
-_registered: dict[str, AsyncDriverFactory | str] = {}
+_AMONG_THE_OTHERS: Final = (
+    "among the drivers whose calls are not awaited: an asynchronous one is for register_async_driver(), or an entry"
+    f" point of the group {ASYNC_ENTRY_POINTS!r}"
+)
+# There, where the drivers that are not awaited are found, nothing knows of these types.
+_registered = cast("dict[str, AsyncDriverFactory | str]", ASYNC_REGISTERED)
 
 
 def register_async_driver(
@@ -43,9 +48,7 @@ def register_async_driver(
     Names, what is returned, and wrappers are as in :func:`register_driver`; a factory that asks
     :func:`get_async_driver` for its own connection gets the next one.
     """
-    replaced = register(_registered, connection_type, factory)
-    factory_for_async.cache_clear()
-    return replaced
+    return register(_registered, connection_type, factory)
 
 
 def get_async_driver(connection: object) -> AsyncLargeObjectDriver:
@@ -59,7 +62,7 @@ def get_async_driver(connection: object) -> AsyncLargeObjectDriver:
     if (driver := find_async_driver(connection)) is not None:
         return driver
     kind: type = connection.__class__
-    known = ", ".join({**_BUILT_IN, **entry_points(ENTRY_POINTS), **_registered})
+    known = ", ".join({**_BUILT_IN, **entry_points(ASYNC_ENTRY_POINTS), **_registered})
     message = (
         f"no asynchronous driver serves connections of type {dotted(kind)!r}; known are {known}."
         " Pass a psycopg.AsyncConnection (install 'pg-lo-storage[psycopg]'), or name your own driver with"
@@ -69,10 +72,7 @@ def get_async_driver(connection: object) -> AsyncLargeObjectDriver:
         blocking = factory_for(kind)
     except DriverNotFound:
         raise DriverNotFound(message) from None
-    message += (
-        f"; {blocking!r} is registered among the drivers whose calls are not awaited: an asynchronous one is for"
-        f" register_async_driver(), or an entry point of the group {ENTRY_POINTS!r}"
-    )
+    message += f"; {blocking!r} is registered {_AMONG_THE_OTHERS}"
     raise DriverNotFound(message)
 
 
@@ -87,12 +87,7 @@ def find_async_driver(connection: object) -> AsyncLargeObjectDriver | None:
     factory = _find_factory(kind, besides=at_work) if at_work else factory_for_async(kind)
     if factory is None:
         return None
-    with at_work_on(connection, factory):
-        made = factory(connection)
-    if (reason := _why_no_driver(made)) is not None:
-        message = f"{factory!r} makes a {dotted(type(made))}, which is no AsyncLargeObjectDriver: {reason}"
-        raise DriverNotFound(message)
-    return made
+    return made_by(factory, connection, AsyncLargeObjectDriver, _why_not_awaited)
 
 
 @functools.cache
@@ -101,21 +96,30 @@ def factory_for_async(kind: type) -> AsyncDriverFactory | None:
     return _find_factory(kind)
 
 
+WHEN_REGISTERED.append(factory_for_async.cache_clear)
+
+
 def _find_factory(kind: type, besides: Collection[Callable[..., object]] = ()) -> AsyncDriverFactory | None:
-    for factories in (_registered, entry_points(ENTRY_POINTS), _BUILT_IN):
+    for factories in (_registered, entry_points(ASYNC_ENTRY_POINTS), _BUILT_IN):
         for base in kind.__mro__:
             if (known := found(factories, base)) is not None:
                 # A dotted name has no type: its protocol is that of the function that registered it.
                 factory = cast("AsyncDriverFactory", load_factory(known)) if isinstance(known, str) else known
                 if factory not in besides:
+                    if factories is _BUILT_IN:
+                        _refuse_misplaced(kind, base)
                     return factory
     return None
 
 
-def _why_no_driver(made: object) -> str | None:
-    if lacking := lacking_in(type(made), AsyncLargeObjectDriver, made):
-        return f"it has no {', '.join(lacking)}"
+def _refuse_misplaced(kind: type, base: type) -> None:
+    if (factory := misplaced(kind, base, (factories for _, factories in named_sources()))) is not None:
+        message = f"{factory!r} is registered for connections of type {dotted(kind)!r} {_AMONG_THE_OTHERS}"
+        raise DriverNotFound(message)
+
+
+def _why_not_awaited(kind: type) -> str | None:
     # Of others a class does not tell: also a function that is no "async def" may return what is awaited.
-    if isinstance(made, SQLDriver | DriverWrapper):
+    if issubclass(kind, SQLDriver | DriverWrapper):
         return "its calls are not awaited, so it is for register_driver(), or an entry point of 'pg_lo_storage.drivers'"
     return None

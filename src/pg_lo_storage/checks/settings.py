@@ -4,7 +4,6 @@ Those that ask the databases are in :mod:`pg_lo_storage.checks.server`; ``migrat
 """
 
 import importlib
-import inspect
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
@@ -13,7 +12,6 @@ from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
-from typing_extensions import is_protocol
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.checks.packages import check_packages
@@ -25,7 +23,7 @@ from pg_lo_storage.databases.backends import schema_of
 from pg_lo_storage.databases.file_fields import concrete, stored_fields, write_alias_of
 from pg_lo_storage.databases.references import referring_field, referring_paths
 from pg_lo_storage.drivers import DriverNotFound
-from pg_lo_storage.drivers.registry import load_factory, why_no_driver
+from pg_lo_storage.drivers.registry import load_factory, why_no_driver, why_no_factory
 from pg_lo_storage.names import MAX_OID
 
 if TYPE_CHECKING:
@@ -125,12 +123,10 @@ def _problem_with(driver: object) -> str | None:
         factory: object = load_factory(driver)
     except DriverNotFound as error:
         return f"cannot be used: {error}"
-    if not callable(factory):
-        return f"names {factory!r}, which makes no driver: it cannot be called"
+    if (reason := why_no_factory(factory)) is not None:
+        return f"names {factory!r}, which makes no driver: {reason}"
     if not isinstance(factory, type):
         return None  # what a function makes, only a call can tell
-    if inspect.isabstract(factory) or is_protocol(factory):
-        return f"names {factory.__name__}, an abstract class: name a driver that is made of it"
     reason = why_no_driver(factory)
     return f"names {factory.__name__}, which is no LargeObjectDriver: {reason}" if reason else None
 

@@ -1,13 +1,16 @@
 """Connection classes by their dotted names, of which nothing is imported."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
-from typing import TypeVar
+from typing import Final, TypeVar
 
-__all__ = ["dotted", "found", "register"]
+__all__ = ["WHEN_REGISTERED", "dotted", "found", "misplaced", "register"]
 
 _T = TypeVar("_T")
+
+WHEN_REGISTERED: Final[list[Callable[[], object]]] = []
+"""What forgets the drivers that were found, of both kinds: each asks what is registered for the other."""
 
 
 def dotted(cls: type) -> str:
@@ -20,6 +23,13 @@ def found(factories: Mapping[str, _T], cls: type) -> _T | None:
     return next((factories[name] for name in reversed(list(factories)) if _means(name, cls)), None)
 
 
+def misplaced(kind: type, base: type, others: Iterable[Mapping[str, object]]) -> object:
+    """Return what is registered, of the other kind, for a class or its bases up to that one; or ``None``."""
+    nearer = kind.__mro__[: kind.__mro__.index(base) + 1]
+    named = (found(factories, each) for factories in others for each in nearer)
+    return next((factory for factory in named if factory is not None), None)
+
+
 def register(registered: dict[str, _T], cls: type | str, factory: _T | None) -> _T | None:
     """Register a factory for a class, or with ``None`` no more; return the one that it replaces."""
     name = cls if isinstance(cls, str) else dotted(cls)
@@ -28,6 +38,8 @@ def register(registered: dict[str, _T], cls: type | str, factory: _T | None) -> 
     replaced = [registered.pop(other) for other in same]
     if factory is not None:
         registered[name] = factory
+    for forget in WHEN_REGISTERED:
+        forget()
     return replaced[-1] if replaced else None
 
 

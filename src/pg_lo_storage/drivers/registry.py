@@ -9,34 +9,40 @@ from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias, TypeVar, cast
 
-from typing_extensions import get_protocol_members
+from typing_extensions import get_protocol_members, is_protocol
 
 from pg_lo_storage.drivers.base import LargeObjectDriver
-from pg_lo_storage.drivers.naming import dotted, found, register
+from pg_lo_storage.drivers.naming import WHEN_REGISTERED, dotted, found, misplaced, register
 from pg_lo_storage.exceptions import DriverNotFound
 
 __all__ = [
+    "ASYNC_ENTRY_POINTS",
+    "ASYNC_REGISTERED",
     "AT_WORK",
     "DriverFactory",
-    "at_work_on",
     "entry_points",
     "factories_at_work",
     "factory_for",
     "get_driver",
-    "lacking_in",
     "load_factory",
+    "made_by",
+    "named_sources",
     "register_driver",
     "why_no_driver",
+    "why_no_factory",
 ]
+
+T = TypeVar("T")
 
 DriverFactory: TypeAlias = Callable[..., LargeObjectDriver]
 """Takes a raw connection and returns its driver; usually the driver's class."""
 
 ENTRY_POINTS: Final = "pg_lo_storage.drivers"
+ASYNC_ENTRY_POINTS: Final = "pg_lo_storage.async_drivers"
 
-_BUILT_IN: Final = {
+_BUILT_IN: Final[dict[str, DriverFactory | str]] = {
     "psycopg.Connection": "pg_lo_storage.drivers.psycopg3.Psycopg3Driver",
     "psycopg2.extensions.connection": "pg_lo_storage.drivers.psycopg2.Psycopg2Driver",
     "sqlalchemy.engine.base.Connection": "pg_lo_storage.contrib.sqlalchemy.SQLAlchemyDriver",
@@ -47,6 +53,8 @@ _BUILT_IN: Final = {
 _DJANGO: Final = {"django.db.backends.base.base.BaseDatabaseWrapper", "django.utils.connection.ConnectionProxy"}
 _CALLS: Final = get_protocol_members(LargeObjectDriver)
 _registered: dict[str, DriverFactory | str] = {}
+ASYNC_REGISTERED: Final[dict[str, Callable[..., object] | str]] = {}
+"""What is registered for connections whose calls are awaited."""
 
 
 @dataclass
@@ -71,9 +79,7 @@ def register_driver(connection_type: type | str, factory: DriverFactory | str | 
     Registering that again undoes the call. A factory that asks :func:`get_driver` for its own connection, to wrap that
     driver, gets the next one.
     """
-    replaced = register(_registered, connection_type, factory)
-    factory_for.cache_clear()
-    return replaced
+    return register(_registered, connection_type, factory)
 
 
 def get_driver(connection: object, *, driver: DriverFactory | str | None = None) -> LargeObjectDriver:
@@ -92,29 +98,65 @@ def get_driver(connection: object, *, driver: DriverFactory | str | None = None)
         connection_type: type = connection.__class__
         at_work = factories_at_work(connection) if AT_WORK.get() else ()
         factory = _find_factory(connection_type, besides=at_work) if at_work else factory_for(connection_type)
-    with at_work_on(connection, factory):
-        made = factory(connection)
-    if (reason := why_no_driver(type(made), made)) is not None:
-        message = f"{factory!r} makes a {dotted(type(made))}, which is no LargeObjectDriver: {reason}"
+    return made_by(factory, connection, LargeObjectDriver, _why_awaited)
+
+
+def made_by(
+    factory: Callable[..., T], connection: object, protocol: type, why_other: Callable[[type], str | None]
+) -> T:
+    """Return the driver that a factory makes; ``why_other`` says of a class why it is one of the other kind.
+
+    :raises DriverNotFound: it makes none of that protocol.
+    """
+    given: object = factory
+    reason = _why_no_class(given, why_other) if isinstance(given, type) else why_no_factory(given)
+    if reason is not None:
+        message = f"{factory!r} makes no {protocol.__name__}: {reason}"
+        raise DriverNotFound(message)
+    with _at_work_on(connection, factory):
+        made: T = factory(connection)
+    kind = type(made)
+    reason = _why_not(kind, made, protocol) if _lacking_in_class(kind, protocol) else None
+    if reason is None and kind is not factory:
+        reason = why_other(kind)
+    if reason is not None:
+        message = f"{factory!r} makes a {dotted(kind)}, which is no {protocol.__name__}: {reason}"
         raise DriverNotFound(message)
     return made
 
 
-def why_no_driver(kind: type, made: object = None) -> str | None:
-    """Return why what is of this type is no driver; ``None`` where nothing speaks against."""
-    if lacking := lacking_in(kind, LargeObjectDriver, made):
-        return f"it has no {', '.join(lacking)}"
-    if _is_awaited(kind):
-        return (
-            "it is asynchronous, so it is for register_async_driver(), or an entry point of the group"
-            " 'pg_lo_storage.async_drivers'"
-        )
+@functools.cache
+def _why_no_class(factory: type, why_other: Callable[[type], str | None]) -> str | None:
+    return why_no_factory(factory) or why_other(factory)
+
+
+def why_no_factory(factory: object) -> str | None:
+    """Return why a driver cannot be made by this; ``None`` where only a call can tell."""
+    if not callable(factory):
+        return "it cannot be called"
+    if isinstance(factory, type) and (inspect.isabstract(factory) or is_protocol(factory)):
+        lacking = ", ".join(sorted(getattr(factory, "__abstractmethods__", ())))
+        return f"it is an abstract class, which has no {lacking}" if lacking else "it is a protocol, which is abstract"
     return None
 
 
-def lacking_in(kind: type, protocol: type, made: object = None) -> list[str]:
-    """Return the members of a protocol that neither the class has nor, where it is given, its object."""
-    return [name for name in _lacking_in_class(kind, protocol) if not hasattr(made, name)]
+def why_no_driver(kind: type) -> str | None:
+    """Return why what is of this type is no driver; ``None`` where nothing speaks against."""
+    return _why_not(kind, None, LargeObjectDriver) or _why_awaited(kind)
+
+
+def _why_not(kind: type, made: object, protocol: type) -> str | None:
+    lacking = [name for name in _lacking_in_class(kind, protocol) if not hasattr(made, name)]
+    return f"it has no {', '.join(lacking)}" if lacking else None
+
+
+def _why_awaited(kind: type) -> str | None:
+    if not _is_awaited(kind):
+        return None
+    return (
+        "it is asynchronous, so it is for register_async_driver(), or an entry point of the group"
+        f" {ASYNC_ENTRY_POINTS!r}"
+    )
 
 
 @functools.cache
@@ -128,7 +170,7 @@ def _is_awaited(kind: type) -> bool:
 
 
 @contextmanager
-def at_work_on(connection: object, factory: Callable[..., object]) -> Generator[None]:
+def _at_work_on(connection: object, factory: Callable[..., object]) -> Generator[None]:
     """Have the factory, while it makes a driver of the connection, be given the next driver if it asks for one."""
     working = _Working(connection, factory)
     token = AT_WORK.set((*AT_WORK.get(), working))
@@ -168,12 +210,17 @@ def factory_for(connection_type: type) -> DriverFactory:
     return _find_factory(connection_type)
 
 
+WHEN_REGISTERED.append(factory_for.cache_clear)
+
+
 def _find_factory(connection_type: type, besides: Collection[Callable[..., object]] = ()) -> DriverFactory:
     tried: list[str] = []
     for source, factories in sources():
         for base in connection_type.__mro__:
             known = found(factories, base)
             if known is not None and (factory := load_factory(known)) not in besides:
+                if factories is _BUILT_IN:
+                    _refuse_misplaced(connection_type, base)
                 return factory
         tried.append(f"{source}: {', '.join(factories) or 'none'}")
     message = (
@@ -183,11 +230,27 @@ def _find_factory(connection_type: type, besides: Collection[Callable[..., objec
     raise DriverNotFound(message)
 
 
+def _refuse_misplaced(connection_type: type, base: type) -> None:
+    factory = misplaced(connection_type, base, (ASYNC_REGISTERED, entry_points(ASYNC_ENTRY_POINTS)))
+    if factory is not None:
+        message = (
+            f"{factory!r} is registered for connections of type {dotted(connection_type)!r} among the asynchronous"
+            " drivers, and their calls are not awaited: it is for register_driver(), or an entry point of the group"
+            f" {ENTRY_POINTS!r}"
+        )
+        raise DriverNotFound(message)
+
+
 def sources() -> Iterator[tuple[str, dict[str, DriverFactory | str]]]:
     """Yield the places where drivers are looked for, in order, each with its factories by connection class."""
+    yield from named_sources()
+    yield "the package itself", _BUILT_IN
+
+
+def named_sources() -> Iterator[tuple[str, dict[str, DriverFactory | str]]]:
+    """Yield those of them that users and packages fill."""
     yield "register_driver", _registered
     yield "entry points", {**entry_points(ENTRY_POINTS)}
-    yield "the package itself", dict(_BUILT_IN)
 
 
 def entry_points(group: str) -> dict[str, str]:
