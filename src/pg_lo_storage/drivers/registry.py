@@ -108,14 +108,13 @@ def made_by(
 
     :raises DriverNotFound: it makes none of that protocol.
     """
-    given: object = factory
-    reason = _why_no_class(given, why_other) if isinstance(given, type) else why_no_factory(given)
+    reason = _why_no_class(factory, why_other) if isinstance(factory, type) else why_no_factory(factory)
     if reason is not None:
         message = f"{factory!r} makes no {protocol.__name__}: {reason}"
         raise DriverNotFound(message)
     with _at_work_on(connection, factory):
         made: T = factory(connection)
-    kind = type(made)
+    kind: type = type(cast("object", made))
     reason = _why_not(kind, made, protocol) if _lacking_in_class(kind, protocol) else None
     if reason is None and kind is not factory:
         reason = why_other(kind)

@@ -76,6 +76,8 @@ def save(connection: Connection, content: Content, *, digest: Literal[False] = F
 @overload
 def save(connection: Connection, content: Content, *, digest: Literal[True]) -> Saved: ...
 @overload
+def save(connection: Connection, content: Content, *, digest: bool) -> int | Saved: ...
+@overload
 def save(
     connection: AsyncConnection, content: AsyncContent, *, digest: Literal[False] = False
 ) -> Coroutine[object, object, int]: ...
@@ -83,6 +85,10 @@ def save(
 def save(
     connection: AsyncConnection, content: AsyncContent, *, digest: Literal[True]
 ) -> Coroutine[object, object, Saved]: ...
+@overload
+def save(
+    connection: AsyncConnection, content: AsyncContent, *, digest: bool
+) -> Coroutine[object, object, int | Saved]: ...
 def save(
     connection: Connection | AsyncConnection, content: Content | AsyncContent, *, digest: bool = False
 ) -> int | Saved | Coroutine[object, object, int | Saved]:
@@ -165,12 +171,20 @@ def lo_import(
 ) -> Saved: ...
 @overload
 def lo_import(
+    connection: Connection, path: StrPath, *, progress: Progress | None = None, digest: bool
+) -> int | Saved: ...
+@overload
+def lo_import(
     connection: AsyncConnection, path: StrPath, *, progress: Progress | None = None, digest: Literal[False] = False
 ) -> Coroutine[object, object, int]: ...
 @overload
 def lo_import(
     connection: AsyncConnection, path: StrPath, *, progress: Progress | None = None, digest: Literal[True]
 ) -> Coroutine[object, object, Saved]: ...
+@overload
+def lo_import(
+    connection: AsyncConnection, path: StrPath, *, progress: Progress | None = None, digest: bool
+) -> Coroutine[object, object, int | Saved]: ...
 def lo_import(
     connection: Connection | AsyncConnection,
     path: StrPath,
