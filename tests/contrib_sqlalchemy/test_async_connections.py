@@ -21,9 +21,10 @@ from sqlalchemy.orm import Session
 
 import pg_lo_storage
 from example.cluster import Server
-from pg_lo_storage.aio import AsyncSQLDriver, get_async_driver, register_async_driver, registry
+from pg_lo_storage.aio import AsyncDriverWrapper, AsyncSQLDriver, get_async_driver, register_async_driver, registry
 from pg_lo_storage.drivers import AccessMode, get_driver
 from pg_lo_storage.exceptions import DriverNotFound, LargeObjectNotFound, NoTransactionError, StaleLargeObject
+from pg_lo_storage.http import afind_catalogued
 from tests.contrib_sqlalchemy.conftest import url_of
 from tests.contrib_sqlalchemy.support import LARGE, AsyncTarget
 
@@ -223,6 +224,25 @@ def test_what_sqlalchemy_would_not_know_of_is_refused(server: Server) -> None:
                 get_async_driver(raw)
 
     asyncio.run(test())
+
+
+@pytest.mark.parametrize("target", ["AsyncConnection", "AsyncSession"])
+def test_a_driver_without_sql_has_no_catalogue(server: Server, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+    async def test() -> None:
+        async with opened(server) as engine:
+            made = TARGETS[target](engine)
+            if isinstance(made, AsyncConnection):
+                await made
+            with pytest.raises(ValueError, match="no SQL"):
+                await afind_catalogued(made, "1.pdf")
+            await made.close()
+
+    monkeypatch.setattr(registry, "_registered", {})
+    register_async_driver("psycopg.AsyncConnection", AsyncDriverWrapper)
+    try:
+        asyncio.run(test())
+    finally:
+        register_async_driver("psycopg.AsyncConnection", None)
 
 
 def test_asyncpg_needs_a_driver_that_is_registered(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

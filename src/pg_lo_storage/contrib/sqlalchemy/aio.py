@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, LiteralString, TypeVar, cast
+from typing import TYPE_CHECKING, LiteralString, TypeVar
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
@@ -174,12 +174,17 @@ class AsyncSQLAlchemySQL(AsyncSQLDriver):
     @override
     async def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
         async with self._session() as driver:
-            return await cast("AsyncSQLExecutor", driver.sql).execute(query, params)
+            if (sql := driver.sql) is None:
+                message = f"{type(driver).__name__}, which serves the connection that SQLAlchemy uses, has no SQL"
+                raise ValueError(message)
+            return await sql.execute(query, params)
 
     @override
     async def perform(self, statement: Statement[T]) -> T:
         async with self._session() as driver:
-            return await cast("AsyncSQLDriver", driver.sql).perform(statement)
+            if isinstance(sql := driver.sql, AsyncSQLDriver):
+                return await sql.perform(statement)
+        return await super().perform(statement)
 
 
 class AsyncSQLAlchemyLargeObject:
