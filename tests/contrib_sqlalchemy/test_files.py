@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import Engine, delete, insert, select, text, update
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import IntegrityError, InvalidRequestError, StatementError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, configure_mappers
 
 import pg_lo_storage
 from example.cluster import Server
@@ -73,7 +73,14 @@ def test_without_the_wrapper_it_is_a_file_as_well(session: Session, engine: Engi
     assert session.scalars(select(Paper.id).where(Paper.data.is_(None))).all() != []
 
 
-@pytest.mark.parametrize("value", ["text", 7, object()])
+class Awaited:
+    async def read(self, size: int) -> bytes:
+        return bytes(size)
+
+
+@pytest.mark.parametrize(
+    "value", ["text", 7, object(), io.StringIO("text"), ["text"], (b"bytes", "text"), {"key": b"value"}, Awaited()]
+)
 def test_what_is_no_content_is_refused_at_once(value: object) -> None:
     with pytest.raises(TypeError):
         Paper(data=value)
@@ -86,6 +93,15 @@ def test_a_file_has_content_or_an_oid() -> None:
         LargeObjectFile(b"", oid=1)
     with pytest.raises(ValueError, match="not saved"):
         _ = LargeObjectFile(b"content").oid
+
+
+def test_files_with_the_same_oid_are_equal() -> None:
+    file = LargeObjectFile(b"content")
+    assert file == file  # noqa: PLR0124 -- what is asked
+    assert file != LargeObjectFile(b"content")
+    assert LargeObjectFile(oid=1) != file
+    assert {LargeObjectFile(oid=1), file} == {file, LargeObjectFile(oid=1)}
+    assert LargeObjectFile(oid=1) != LargeObjectFile(oid=2)
 
 
 def saved(session: Session, *contents: bytes) -> list[Paper]:
@@ -291,6 +307,18 @@ def test_a_detached_row_is_merged_with_its_file(session: Session, engine: Engine
     session.commit()
     assert stored(engine) == [b"new"]
     assert content(session, merged.data) == b"new"
+
+
+def test_a_session_with_several_binds_has_to_be_told_which(engine: Engine) -> None:
+    configure_mappers()
+    same = engine.execution_options()
+    with Session(engine, binds={Paper: same}) as session:
+        [paper] = saved(session, b"content")
+        assert paper.data is not None
+        with pytest.raises(InvalidRequestError, match=r"bind_arguments=\{\"mapper\": (Paper|Signed)\}"):
+            pg_lo_storage.load(session, paper.data.oid)
+        connection = session.connection(bind_arguments={"mapper": Paper})
+        assert pg_lo_storage.load(connection, paper.data.oid) == b"content"
 
 
 def test_bulk_statements_take_oids_and_refuse_what_is_not_saved(session: Session, engine: Engine) -> None:

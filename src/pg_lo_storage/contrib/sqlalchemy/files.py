@@ -1,17 +1,24 @@
 """A mapped column whose values are files: what it holds, and how it is bound and loaded."""
 
-from collections.abc import Iterable
-from typing import Final, Protocol, TypeAlias, cast
+from collections.abc import Iterable, Mapping
+from inspect import iscoroutinefunction
+from io import TextIOBase
+from typing import Any, Final, Protocol, TypeAlias, cast
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Dialect
+from sqlalchemy import Column, Dialect
 from sqlalchemy.dialects.postgresql import OID
+from sqlalchemy.orm import Mapper
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from typing_extensions import Buffer, override
 
 from pg_lo_storage.drivers.values import byte_view
 from pg_lo_storage.transfer.content import Content
 
-__all__ = ["LargeObjectFile", "LargeObjectType"]
+__all__ = ["MAPPED", "LargeObjectFile", "LargeObjectType"]
+
+MAPPED: Final["WeakKeyDictionary[Mapper[Any], dict[str, Column[Any]]]"] = WeakKeyDictionary()
+"""The classes that are mapped with columns of files, each with these by its attributes."""
 
 _Bound: TypeAlias = "LargeObjectFile | int | None"
 
@@ -27,7 +34,9 @@ class LargeObjectFile:
     The content is bytes, a binary file, which is read from its position, or an iterable of bytes. What was saved is
     used by its oid: ``pg_lo_storage.open(session, row.data.oid)``. Two rows may name one file.
 
-    :raises TypeError: the content is text, or no content; there is both content and an ``oid``, or neither.
+    Files are equal that have the same oid.
+
+    :raises TypeError: the content is text, is awaited, or is none; there is both content and an ``oid``, or neither.
     """
 
     __module__ = "pg_lo_storage.contrib.sqlalchemy"
@@ -36,7 +45,11 @@ class LargeObjectFile:
         if (content is None) == (oid is None):
             raise TypeError("a file has content, or the oid of a large object")
         if content is not None and not _is_content(content):
-            raise TypeError(f"a file's content is bytes, a binary file, or an iterable of bytes, not {content!r}")
+            message = (
+                f"a file's content is bytes, a binary file, or an iterable of bytes, not {content!r}; what is awaited"
+                " is saved first, LargeObjectFile(oid=await pg_lo_storage.save(session, content))"
+            )
+            raise TypeError(message)
         self._content = content
         self._start = _position(content)
         self._was_read = False
@@ -56,6 +69,16 @@ class LargeObjectFile:
     def is_saved(self) -> bool:
         """Whether there is a large object: after the flush, and no more after a rollback."""
         return self._oid is not None
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, LargeObjectFile) and self._oid is not None and self._oid == other._oid
+
+    @override
+    def __hash__(self) -> int:
+        return hash(LargeObjectFile)  # the oid, which files are compared by, comes and goes
 
     @override
     def __repr__(self) -> str:
@@ -104,9 +127,7 @@ class LargeObjectType(TypeDecorator[LargeObjectFile]):
 
     @override
     def compare_values(self, x: object, y: object) -> bool:
-        if isinstance(x, LargeObjectFile) and isinstance(y, LargeObjectFile):
-            return x is y or (x.is_saved and y.is_saved and x.oid == y.oid)
-        return x is y
+        return bool(x == y)
 
 
 class Seekable(Protocol):
@@ -122,10 +143,17 @@ class Seekable(Protocol):
 
 
 def _is_content(content: object) -> bool:
-    if isinstance(content, str):
+    if isinstance(content, str | TextIOBase | Mapping):
         return False
-    if hasattr(content, "read") or isinstance(content, Iterable):
-        return True
+    read: object = getattr(content, "read", None)
+    if read is not None:
+        return not iscoroutinefunction(read)
+    if isinstance(content, list | tuple):
+        return all(map(_is_bytes, cast("Iterable[object]", content)))
+    return isinstance(content, Iterable) or _is_bytes(content)
+
+
+def _is_bytes(content: object) -> bool:
     try:
         byte_view(cast("Buffer", content))
     except TypeError:

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import OID
 from sqlalchemy.orm import InstanceState, Mapper, Session, SessionTransaction, object_session
 from sqlalchemy.orm.attributes import History
 
-from pg_lo_storage.contrib.sqlalchemy.files import LargeObjectFile, LargeObjectType
+from pg_lo_storage.contrib.sqlalchemy.files import MAPPED, LargeObjectFile, LargeObjectType
 from pg_lo_storage.contrib.sqlalchemy.leaving import note_columns, unlink_unnamed
 from pg_lo_storage.contrib.sqlalchemy.links import is_autocommit
 from pg_lo_storage.drivers.registry import get_driver
@@ -38,7 +38,6 @@ class _Pending:
     )
 
 
-_columns: "WeakKeyDictionary[Mapper[Any], dict[str, Column[Any]]]" = WeakKeyDictionary()
 _pending: WeakKeyDictionary[Session, _Pending] = WeakKeyDictionary()
 
 
@@ -61,7 +60,7 @@ def _configured(mapper: "Mapper[Any]", class_: type) -> None:
     }
     if not columns:
         return
-    _columns[mapper] = columns
+    MAPPED[mapper] = columns
     for key in columns:
         event.listen(getattr(class_, key), "set", _set, retval=True)
     event.listen(mapper, "before_insert", _before_insert)
@@ -82,13 +81,13 @@ def _before_insert(mapper: "Mapper[Any]", connection: Connection, target: object
     deleted = session.identity_map.get(mapper.identity_key_from_primary_key(key_of_row))
     if deleted is not None:
         _leave_all(connection, deleted)
-    for key in _columns[mapper]:
+    for key in MAPPED[mapper]:
         _save(connection, target, values.get(key))
 
 
 def _before_update(mapper: "Mapper[Any]", connection: Connection, target: object) -> None:
     state = _state_of(target)
-    for key, column in _columns[mapper].items():
+    for key, column in MAPPED[mapper].items():
         history: History = state.attrs[key].history
         if history.added:
             _leave(mapper, connection, target, column)
@@ -101,7 +100,7 @@ def _before_delete(_: "Mapper[Any]", connection: Connection, target: object) -> 
 
 def _leave_all(connection: Connection, target: object) -> None:
     mapper = _state_of(target).mapper
-    for column in _columns.get(mapper, {}).values():
+    for column in MAPPED.get(mapper, {}).values():
         _leave(mapper, connection, target, column)
 
 

@@ -12,6 +12,7 @@ from pg_lo_storage.aio.base import AsyncLargeObjectDriver
 from pg_lo_storage.aio.blocking import BlockingDriver
 from pg_lo_storage.aio.registry import find_async_driver
 from pg_lo_storage.aio.sql import AsyncSQLDriver
+from pg_lo_storage.contrib.sqlalchemy.files import MAPPED
 from pg_lo_storage.drivers.base import LargeObjectDriver
 from pg_lo_storage.drivers.registry import get_driver
 from pg_lo_storage.exceptions import StaleLargeObject
@@ -110,9 +111,12 @@ class Link(Generic[D]):
     def begun(self) -> Used[D]:
         """Begin the transaction where there is none; return what is used in it.
 
-        :raises InvalidRequestError: there is one that has to be rolled back first, or the connection is closed.
+        :raises InvalidRequestError: there is one that has to be rolled back first, or the connection is closed, or the
+            session has several binds.
         """
         target = self._target
+        if self._used is None and isinstance(target, Session):
+            _require_one_bind(target)
         connection = target if isinstance(target, Connection) else target.connection()
         nested = connection.get_nested_transaction()
         if nested is not None and not nested.is_active:
@@ -151,6 +155,21 @@ def blocking_driver(connection: Connection) -> LargeObjectDriver:
         if found is not None:
             return BlockingDriver(_Greenlet(dbapi_connection), found)
     return get_driver(raw_of(connection))
+
+
+def _require_one_bind(session: Session) -> None:
+    """Raise InvalidRequestError where files of mapped rows are elsewhere than a statement of no class would go."""
+    if type(session).get_bind is not Session.get_bind:
+        return  # it has a rule of its own
+    bind = session.get_bind()
+    for mapper in list(MAPPED):
+        if session.get_bind(mapper) is not bind:
+            name = mapper.class_.__name__
+            message = (
+                f"the files of {name} are reached by another bind than the session's first: pass the connection that is"
+                f' meant, session.connection(bind_arguments={{"mapper": {name}}})'
+            )
+            raise InvalidRequestError(message)
 
 
 def is_autocommit(connection: Connection) -> bool:
