@@ -1,7 +1,7 @@
 """Where the rows are that keep a file, if an alias or a setting fixes its database: on every one that routers allow."""
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Final
 from unittest import mock
@@ -151,25 +151,61 @@ def test_only_what_a_test_may_not_ask_does_not_count() -> None:
         assert len(column(FILES)) == 1
 
 
+def in_another_thread(work: Callable[[], object]) -> None:
+    def run() -> None:
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+
 def test_a_file_is_held_until_the_row_elsewhere_is_committed() -> None:
+    default: Any = connections["default"]
+    commit = default._commit
+
+    def commit_and_delete() -> None:
+        commit()
+        in_another_thread(lambda: Paper.objects.using("default").get().delete())
+
     with override_settings(DATABASE_ROUTERS=[Two()], **FIXED):
-        row = paper()
-        name = row.data.name
-        default: Any = connections["default"]
-        commit = default._commit
-
-        def delete() -> None:
-            try:
-                Paper.objects.using("default").get().delete()
-            finally:
-                connections.close_all()
-
-        def commit_and_delete() -> None:
-            commit()
-            other = threading.Thread(target=delete)
-            other.start()
-            other.join()
-
+        name = paper().data.name
         with mock.patch.object(default, "_commit", commit_and_delete):
             Paper(data=name).save(using="other")
         assert read(Paper.objects.using("other").get().data) == b"first"
+
+
+NAMING: dict[str, Callable[[str], object]] = {
+    "save": lambda name: Paper(data=name).save(using="other"),
+    "bulk_create": lambda name: Paper.objects.using("other").bulk_create([Paper(data=name)]),
+    "update": lambda name: Paper.objects.using("other").update(data=name),
+}
+
+
+@pytest.mark.parametrize("write", NAMING.values(), ids=NAMING)
+@pytest.mark.parametrize("ends", [True, False], ids=["committed", "rolled back"])
+def test_a_row_that_is_not_committed_yet_claims_its_file(write: Callable[[str], object], ends: bool) -> None:
+    with override_settings(DATABASE_ROUTERS=[Two()], **FIXED):
+        row = paper()
+        Paper.objects.using("other").create()
+        with transaction.atomic(using="other"):
+            write(str(row.data.name))
+            in_another_thread(row.delete)
+            transaction.set_rollback(not ends, using="other")
+        assert len(column(FILES)) == 1
+        Paper.objects.using("other").all().delete()
+        assert len(column(FILES)) == (0 if ends else 1)
+
+
+def test_what_a_transaction_itself_names_and_drops_again_is_unlinked() -> None:
+    with override_settings(DATABASE_ROUTERS=[Two()], **FIXED):
+        row = paper()
+        with transaction.atomic(using="other"):
+            there = paper("other", row.data.name)
+            there.data = None
+            there.save()
+            row.delete()
+        assert not column(FILES)

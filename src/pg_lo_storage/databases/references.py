@@ -137,7 +137,7 @@ def referenced(
     found = {parse_name(name) for name in defaults} & set(oids)
     using = using or alias
     fields = _naming_fields(alias, *registries)
-    databases, searched = _by_database(fields, alias, using), Searched()
+    databases, searched = _by_database(fields, alias, using), Searched(alias)
     for rows in sorted(databases, key=alias.__ne__):  # first where rows of this transaction are seen
         found |= named_on(rows, sorted(databases[rows]), oids, besides if rows == using else None, searched)
     for rows, columns in _elsewhere(fields, databases).items():

@@ -5,7 +5,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from django.db import Error, connections, transaction
 
@@ -14,9 +14,19 @@ from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, exi
 from pg_lo_storage.databases.identity import is_same_database
 from pg_lo_storage.databases.names_in_sql import FINDINGS, naming
 
-__all__ = ["Cell", "Searched", "named_elsewhere", "named_on", "names_on"]
+__all__ = ["CLAIM_LOCK", "Cell", "Searched", "named_elsewhere", "named_on", "names_on"]
 
 logger: Final = logging.getLogger("pg_lo_storage")
+
+
+CLAIM_LOCK: Final = 0x706C6F75
+"""The first key of the advisory locks that a row's transaction has on files of another database: any number."""
+
+_CLAIMED: Final = (
+    "array(select l.objid::int8 from pg_locks as l where l.locktype = 'advisory' and l.objsubid = 2::int2"  # noqa: S608 -- of constants
+    f" and l.classid = {CLAIM_LOCK}::oid and coalesce(l.pid <> pg_backend_pid(), true)"
+    " and l.database = (select oid from pg_database where datname = current_database()))"
+)
 
 
 class Cell(NamedTuple):
@@ -27,9 +37,10 @@ class Cell(NamedTuple):
 
 
 class Searched:
-    """The tables' columns that one search has come to, on any alias."""
+    """The tables' columns that one search has come to, on any alias; the files are on ``files``."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: str) -> None:
+        self.files = files
         self._columns: defaultdict[str, set[tuple[int, str]]] = defaultdict(set)
 
     def take(self, alias: str, columns: list[ExistingColumn]) -> list[ExistingColumn]:
@@ -60,8 +71,13 @@ def named_on(
     if connections[alias].vendor != "postgresql":
         logger.warning("kept large objects %s: %s is not PostgreSQL, and rows there may name them", sorted(oids), alias)
         return set(oids)
-    found_there = existing_columns(alias, wanted, "r.oid::int8", "pg_is_in_recovery()", in_all_schemas=True)
-    columns = [found for found in found_there if not found.more[1]]
+    # Before the rows are looked for: those that are committed in between the next statement shows.
+    claimed_there = _CLAIMED if searched and searched.files != alias else "null"
+    found_there = existing_columns(
+        alias, wanted, "r.oid::int8", claimed_there, "pg_is_in_recovery()", in_all_schemas=True
+    )
+    columns = [found for found in found_there if not found.more[2]]
+    claimed = _claimed(columns, oids)
     if searched is not None:
         columns = searched.take(alias, columns)
     for reason, some in (
@@ -75,7 +91,7 @@ def named_on(
             logger.warning("kept large objects %s: %s %s", sorted(oids), reason, sorted(map(str, some)))
             return set(oids)
     defaults = {int(oid) for found in columns for oid in found.default_oids}
-    return (_named(alias, columns, oids, besides) | defaults) & set(oids)
+    return (_named(alias, columns, oids, besides) | defaults | claimed) & set(oids)
 
 
 def named_elsewhere(alias: str, wanted: list[FileColumn], oids: Collection[int], searched: Searched) -> set[int]:
@@ -92,6 +108,14 @@ def named_elsewhere(alias: str, wanted: list[FileColumn], oids: Collection[int],
             return set()
         logger.exception("kept large objects %s: rows on %r may name them, and it does not answer", sorted(oids), alias)
         return set(oids)
+
+
+def _claimed(columns: list[ExistingColumn], oids: Collection[int]) -> set[int]:
+    """Return those objects that rows of open transactions may come to name."""
+    locked = set(cast("list[int]", columns[0].more[1] or [])) if columns else set[int]()
+    return {
+        oid for oid in oids if (oid + 2**31) % 2**32 in locked
+    }  # an advisory lock's key is signed, and shown not so
 
 
 @contextmanager

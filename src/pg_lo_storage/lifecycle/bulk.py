@@ -82,7 +82,7 @@ def _held(connection: BaseDatabaseWrapper, sql: str, params: object) -> Generato
     with transaction.atomic(using=using, savepoint=False) if names.by_alias else nullcontext():
         for alias, some in names.by_alias.items():
             with transaction.atomic(using=alias, savepoint=False):
-                require(alias, some & given)
+                require(alias, some & given, using)
         yield
     is_insert, written = sql.startswith("INSERT "), _written(sql, values, names.files)
     for field, file in names.files:

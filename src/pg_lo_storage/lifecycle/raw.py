@@ -35,7 +35,7 @@ def begin_raw_save(sender: type[models.Model], instance: models.Model, raw: bool
         for field, before in zip(fields, stored, strict=True):
             name = name_of(vars(instance).get(field.attname))
             if name and before and before != name:
-                require(cast("str", write_alias_of(field, using)), [name], kept=before, raw=True)
+                require(cast("str", write_alias_of(field, using)), [name], using, kept=before, raw=True)
     vars(instance._state)[_KEY] = True
 
 

@@ -166,7 +166,7 @@ class RowSave:
             self._begin(source_of(file))
             self._blocks.enter_context(closing(become_upload(file)))
         elif is_stored and file.name and not saved.is_written and file.name != known(self.instance, field).own:
-            require(alias, [file.name], kept=row[field.attname] if row else None)
+            require(alias, [file.name], self.using, kept=row[field.attname] if row else None)
         return True
 
     def _finish_field(self, saved: _FieldSave, scope: Scope | None) -> set[Left]:

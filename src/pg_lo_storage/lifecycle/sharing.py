@@ -2,21 +2,23 @@
 
 Whoever writes the name of an existing file locks its entry FOR KEY SHARE. Whoever unlinks the file locks the entry FOR
 UPDATE before looking for rows that name it. So one waits, and sees what the other did. Without the catalogue the lock
-is an advisory one on the oid. The triggers of :mod:`pg_lo_storage.operations` keep the same rule.
+is an advisory one on the oid. A row on another database may be committed long after that lock is gone: its transaction
+claims the file there, by an advisory lock, and whoever looks for rows there keeps a file that is claimed. The triggers
+of :mod:`pg_lo_storage.operations` keep the same rule.
 """
 
 from collections.abc import Collection, Iterable
 from typing import Final, LiteralString, cast
 
 from django.apps.registry import Apps
-from django.db import transaction
+from django.db import connections, transaction
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import UNLINK_GONE, as_array
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.catalogues import NAME_LOCK
 from pg_lo_storage.databases.references import referenced
-from pg_lo_storage.databases.search import Cell
+from pg_lo_storage.databases.search import CLAIM_LOCK, Cell
 from pg_lo_storage.exceptions import LargeObjectError, LargeObjectNotFound
 from pg_lo_storage.names import extension_of, parse_name
 from pg_lo_storage.signals import announce_unlinked, file_unlinked
@@ -37,14 +39,16 @@ def hold(alias: str, names: Iterable[str]) -> set[str]:
     return {name for name, oid in wanted.items() if held.get(oid, "of no extension") in {None, extension_of(name)}}
 
 
-def require(alias: str, names: Iterable[str], *, kept: str | None = None, raw: bool = False) -> None:
-    """Hold the files that a row comes to name, in the place of ``kept``, until the transaction ends.
+def require(alias: str, names: Collection[str], using: str, *, kept: str | None = None, raw: bool = False) -> None:
+    """Hold the files that a row on ``using`` comes to name, in the place of ``kept``, until the transaction ends.
 
     A name that is no stored name is another storage's: it is refused only where ``kept`` is a file. With ``raw`` this
     is so for every name.
 
     :raises LargeObjectNotFound: a name is refused, since it is no file's.
     """
+    if using != alias and connections[using].vendor == "postgresql":
+        _claim(using, {oid for name in names if (oid := parse_name(name)) is not None})
     missing = set(names) - hold(alias, names)
     refused = {name for name in missing if parse_name(name) is not None and not raw}
     if missing - refused and kept and hold(alias, [kept]):
@@ -110,6 +114,15 @@ def _require_room(database: DatabaseDriver, oids: Collection[int], *, locks: int
             " or raise max_locks_per_transaction"
         )
         raise LargeObjectError(message)
+
+
+def _claim(using: str, oids: Collection[int]) -> None:
+    """Claim files of another database until the transaction on ``using`` ends; nobody waits for that."""
+    query: LiteralString = (
+        "select pg_advisory_xact_lock_shared(%s::int4, (oid::int8 - 2147483648)::int4)"
+        " from unnest((select %s::text::oid[])::oid[]) as o (oid)"
+    )
+    DatabaseDriver(using).run(query, (CLAIM_LOCK, as_array(oids)))
 
 
 def _hold_oids(database: DatabaseDriver, oids: Collection[int]) -> dict[int, None]:
