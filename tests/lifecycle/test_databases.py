@@ -552,3 +552,30 @@ def test_what_was_refreshed_in_part_keeps_its_other_files_where_they_are(catalog
     row.refresh_from_db(using="other", fields=["data"])
     assert read(row.data) == b"here"
     nothing_but(catalogue, default=(b"here",), other=(b"here",))
+
+
+def test_a_move_that_is_rolled_back_may_be_undone_or_done_again(catalogue: bool) -> None:
+    row = paper("default")
+    for using in ("default", "other"):
+        with rolled_back("other"):
+            row.save(using="other")
+            row.title = "twice"
+            row.save()
+        row.title = using
+        row.save(using=using)
+        assert read(row.data) == b"first"
+    nothing_but(catalogue, default=(b"first",), other=(b"first",))
+    row.data = upload(b"second")
+    row.save()
+    nothing_but(catalogue, default=(b"first",), other=(b"second",))
+
+
+def test_what_a_rolled_back_move_left_is_still_left(catalogue: bool) -> None:
+    row = paper("default")
+    row.data.save("b.pdf", upload(b"second"), save=False)
+    with rolled_back("other"):
+        row.save(using="other")
+    row.refresh_from_db(using="default")
+    row.title = "saved"
+    row.save()
+    nothing_but(catalogue, default=(b"first",))

@@ -113,6 +113,8 @@ class Known:
     """The transaction in which the instance wrote :attr:`name`, and which may be rolled back."""
     past: "tuple[Known, ...]" = ()
     """What was known before that, the latest first: a rollback may make it true again."""
+    moved: AsItWas | None = None
+    """What the file was before the instance took it along to another database, which may be rolled back."""
 
     def stands(self, using: str) -> bool:
         """Tell whether what the instance wrote cannot have been rolled back."""

@@ -151,6 +151,8 @@ class RowSave:
         if add and is_stored and (saved.is_written or not file.name):
             return True
         alias = self.aliases[field.attname] = cast("str", write_alias_of(field, self.using))
+        if is_stored and known(self.instance, field).moved is not None:
+            self._move_back(field, file)
         is_elsewhere = is_stored and _is_elsewhere(file, alias)
         is_kept = is_stored and not is_elsewhere
         if not add and is_kept and self._is_unchanged(field, file.name) and not known(self.instance, field).left:
@@ -169,6 +171,14 @@ class RowSave:
             require(alias, [file.name], self.using, kept=row[field.attname] if row else None)
         return True
 
+    def _move_back(self, field: "models.FileField", file: FieldFile) -> None:
+        """Make the file what it was before a move that was rolled back, and the copy with it."""
+        memory = known(self.instance, field)
+        is_copy = memory.moved is not None and is_same(memory.name, file.name)
+        if memory.moved and is_copy and not memory.stands(source_of(file)) and not file.storage.exists(file.name or ""):
+            put_back(file, memory.moved)
+            learn(self.instance, field, Known(left=memory.leaves(self.using)))
+
     def _finish_field(self, saved: _FieldSave, scope: Scope | None) -> set[Left]:
         """Learn what the field's row has now, and return the files that it no longer names."""
         field, row = saved.field, self._rows.get(saved.field.model)
@@ -176,9 +186,11 @@ class RowSave:
         given_up = before.leaves(self.using) if before.past else before.left
         if saved.is_written or row is not None or before.left:  # else in step as it was
             saved.before = before
-            past = self._past(saved, before, given_up, now) if scope and not self._is_moving else ()
+            past = self._past(saved, before, given_up, now) if scope else ()
             key = key_of(self.instance, field)
-            learn(self.instance, field, Known(now, key, is_loaded=True, scope=scope, past=past))
+            moved = before.moved if not saved.is_written else saved.upload[1] if scope and saved.upload else None
+            moved = moved if moved and moved[1] else None
+            learn(self.instance, field, Known(now, key, is_loaded=True, scope=scope, past=past, moved=moved))
         alias, gone = self.aliases.get(field.attname), set(given_up)
         if alias is not None:  # else nothing of it was written
             if row and saved.is_written and (stored := row[field.attname]):
@@ -188,6 +200,8 @@ class RowSave:
 
     def _past(self, saved: _FieldSave, before: Known, given_up: tuple[Left, ...], now: str | None) -> tuple[Known, ...]:
         """Return what will be true again if the user's transaction rolls this save back."""
+        if self._is_moving:
+            return (Known(left=given_up),)  # its name is another database's
         row = self._rows.get(saved.field.model)
         was: str | EllipsisType | None = (
             now if not saved.is_written else ... if row is None else row[saved.field.attname]
