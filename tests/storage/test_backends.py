@@ -108,3 +108,10 @@ def test_of_djangos_own_backend_no_cursor_is_made(monkeypatch: pytest.MonkeyPatc
         patch.setattr("django.db.backends.utils.CursorWrapper.__init__", refuse)
         for use in ("save", "exists", "size", "open"):
             USES[use](name)
+
+
+def test_a_method_that_a_test_case_put_back_is_no_change() -> None:
+    wrapper = connections["default"]
+    vars(wrapper)["cursor"] = wrapper.cursor
+    db_file_storage.save("a.txt", ContentFile(b"data"))
+    assert "cursor" not in vars(wrapper)

@@ -5,7 +5,7 @@ Our statements go to the raw connection. Where a cursor of the backend is more t
 
 import functools
 import operator
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
@@ -14,7 +14,7 @@ from django.db import connections
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["METHODS", "ON_INSTANCE", "is_alike_in_threads", "modules_of", "prepare", "schema_of"]
+__all__ = ["METHODS", "ON_INSTANCE", "is_alike_in_threads", "is_changed", "modules_of", "prepare", "schema_of"]
 
 _NAMES: Final = ("cursor", "_cursor", "create_cursor", "_prepare_cursor", "make_cursor", "make_debug_cursor")
 METHODS: Final = operator.attrgetter(*_NAMES)
@@ -46,6 +46,18 @@ def prepare(wrapper: "BaseDatabaseWrapper") -> None:
         wrapper.dec_thread_sharing()
 
 
+def is_changed(wrapper: "BaseDatabaseWrapper") -> bool:
+    """Tell whether the connection itself has another method than its class; forget what only says the same again.
+
+    Django's test cases leave such attributes when they have blocked a database.
+    """
+    for name in ON_INSTANCE.intersection(vars(wrapper)):
+        own = vars(wrapper)[name]
+        if isinstance(own, MethodType) and own.__self__ is wrapper and own.__func__ is getattr(type(wrapper), name):
+            del vars(wrapper)[name]
+    return not ON_INSTANCE.isdisjoint(vars(wrapper))
+
+
 def is_alike_in_threads(wrapper: "BaseDatabaseWrapper") -> bool:
     """Tell whether every thread's connection for the alias sees the same, but for the search path.
 
@@ -53,7 +65,7 @@ def is_alike_in_threads(wrapper: "BaseDatabaseWrapper") -> bool:
     """
     return (
         wrapper.settings_dict is connections.settings.get(wrapper.alias)
-        and ON_INSTANCE.isdisjoint(vars(wrapper))
+        and not is_changed(wrapper)
         and all(module.startswith(_SET_PATH_ALONE) for module in modules_of(METHODS(type(wrapper))))
         and not any(getattr(settings, name, None) for name in _DO_MORE)
     )

@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from pg_lo_storage.databases.atomic_blocks import guarded
-from pg_lo_storage.databases.backends import METHODS, ON_INSTANCE, modules_of, prepare
+from pg_lo_storage.databases.backends import METHODS, ON_INSTANCE, is_changed, modules_of, prepare
 from pg_lo_storage.drivers import DriverFactory, LargeObjectDriver
 from pg_lo_storage.drivers.registry import factory_for, get_driver, load_factory
 from pg_lo_storage.exceptions import StaleLargeObject
@@ -99,7 +99,8 @@ class DatabaseConnection:
             raise StaleLargeObject(message)
         # As Django does before a query, check the health, the thread, and whether a test case has blocked cursor().
         # Asked anew each time, since instrumentation may come later; the answer for the same methods is kept.
-        if modules_of(METHODS(type(wrapper))) or not ON_INSTANCE.isdisjoint(vars(wrapper)):
+        on_instance = not ON_INSTANCE.isdisjoint(vars(wrapper)) and is_changed(wrapper)
+        if on_instance or modules_of(METHODS(type(wrapper))):
             with guarded(wrapper, None):
                 prepare(wrapper)
         elif not is_foreign:
