@@ -4,14 +4,14 @@ import asyncio
 import importlib
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 import pytest
 
 import pg_lo_storage
 from example.cluster import Server
 from example.drivers.lo_asyncpg import AsyncpgDriver
-from pg_lo_storage.aio import get_async_driver, register_async_driver, registry
+from pg_lo_storage.aio import get_async_driver, register_async_driver
 from pg_lo_storage.exceptions import DriverNotFound
 from pg_lo_storage.testing import AsyncDriverConformance, OpenAsyncSession
 from tests.aio.sessions import RawAsyncSession
@@ -56,11 +56,11 @@ class TestAsyncpgDriver(AsyncDriverConformance[AsyncpgDriver]):
 
 
 @pytest.fixture
-def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with monkeypatch.context() as patch:
-        patch.setattr(registry, "_registered", dict[str, Any]())
-        register_async_driver("asyncpg.connection.Connection", "example.drivers.lo_asyncpg.AsyncpgDriver")
-        yield
+def registered() -> Iterator[None]:
+    name = "asyncpg.connection.Connection"
+    before = register_async_driver(name, "example.drivers.lo_asyncpg.AsyncpgDriver")
+    yield
+    register_async_driver(name, before)
 
 
 @pytest.mark.usefixtures("registered")
