@@ -1,6 +1,7 @@
 """The bytes of an answer: each batch on a connection of its own, called and awaited, with every driver."""
 
 import asyncio
+import threading
 import tracemalloc
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import (
@@ -171,6 +172,34 @@ def test_one_connection_may_be_kept(connect: Connect) -> None:
     facts = find(connection, get_driver(connection).from_bytes(LINES), "a.txt")
     assert b"".join(body(kept, facts, answer("GET", {}, facts))) == LINES
     assert asyncio.run(awaited()) == LINES
+
+
+def test_connections_are_asked_for_in_one_way_and_what_is_awaited_has_the_event_loop(
+    driver: LargeObjectDriver, pool: Pool, kind: str
+) -> None:
+    facts = FileFacts(driver.from_bytes(LINES), len(LINES))
+    asked, threads = list[int](), list[int]()
+
+    def connect() -> Any:
+        asked.append(threading.get_ident())
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop()
+        return entered() if kind == "async" else pool.connection()
+
+    @asynccontextmanager
+    async def entered() -> AsyncGenerator[object]:
+        asyncio.get_running_loop()
+        threads.append(threading.get_ident())
+        async with pool.awaited() as connection:
+            yield connection
+
+    async def read() -> bytes:
+        return b"".join([block async for block in await abody(connect, facts, answer("GET", {}, facts))])
+
+    assert asyncio.run(read()) == LINES
+    assert len(asked) == pool.opened > 1
+    assert threading.get_ident() not in asked
+    assert threads == [threading.get_ident()] * (pool.opened if kind == "async" else 0)
 
 
 @pytest.mark.once

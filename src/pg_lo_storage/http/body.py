@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Final, LiteralString, TypeAlias, cast
+from typing import Final, LiteralString, TypeAlias
 
 from pg_lo_storage.aio.base import AsyncLargeObjectDriver
 from pg_lo_storage.aio.registry import find_async_driver
@@ -47,7 +47,10 @@ def body(connect: Connect, facts: FileFacts, answer: Answer) -> Iterator[bytes]:
 
 
 async def abody(connect: Connect | AsyncConnect, facts: FileFacts, answer: Answer) -> AsyncIterator[bytes]:
-    """:func:`body`, awaited; a connection whose calls are not awaited is used in a thread."""
+    """:func:`body`, awaited; a connection whose calls are not awaited is used in a thread.
+
+    ``connect`` is called in a thread in any case; what it gives is entered in the event loop, if by ``async with``.
+    """
     blocks = _aread_in_batches(connect, facts, answer)
     return _chained(await anext(blocks, b""), blocks)
 
@@ -70,20 +73,13 @@ def _read_in_batches(connect: Connect, facts: FileFacts, answer: Answer) -> Iter
 
 
 async def _aread_in_batches(connect: Connect | AsyncConnect, facts: FileFacts, answer: Answer) -> AsyncIterator[bytes]:
-    awaited: AsyncConnect | None = None
     for batch in in_batches(answer.pieces, MAX_BLOCK):
         if isinstance(batch, bytes):
             yield batch
-        elif awaited is not None:
-            yield await _finished(_read_awaited(awaited(), facts, batch))
-        else:
-            # In a thread, since an engine may connect in this very call.
-            done = await asyncio.to_thread(_read_unless_awaited, connect, facts, batch)
-            if isinstance(done, bytes):
-                yield done
-            else:
-                awaited = cast("AsyncConnect", connect)
-                yield await _finished(_read_awaited(done, facts, batch))
+            continue
+        # Always in a thread, since an engine may connect in this very call.
+        done = await asyncio.to_thread(_read_unless_awaited, connect, facts, batch)
+        yield done if isinstance(done, bytes) else await _finished(_read_awaited(done, facts, batch))
 
 
 def _read_unless_awaited(
