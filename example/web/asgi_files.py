@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool
 
 from example.web import FACTS
-from pg_lo_storage.exceptions import LargeObjectError
+from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound, LargeObjectPermissionDenied
 from pg_lo_storage.http import Answer, FileFacts, abody, answer
 from pg_lo_storage.names import parse_name
 
@@ -27,8 +27,10 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
         facts = await find(scope["path"].removeprefix("/files/"))
         made = answer(scope["method"], headers, facts)
         blocks = await abody(pool.connection, facts, made)
-    except (LookupError, LargeObjectError):
+    except (LookupError, LargeObjectNotFound, LargeObjectPermissionDenied):
         made = Answer(404, {"Content-Length": "0"})
+    except LargeObjectConflict:
+        made = Answer(503, {"Content-Length": "0", "Retry-After": "1"})
     fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in made.headers.items()]
     await send({"type": "http.response.start", "status": made.status, "headers": fields})
     async with asyncio.TaskGroup() as group:

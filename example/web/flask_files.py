@@ -1,6 +1,7 @@
 """Files with Flask: ``DSN=dbname=app gunicorn example.web.flask_files:app``."""
 
 import os
+from errno import EACCES, EBUSY, EFBIG, ENOENT
 from shutil import copyfileobj
 from tempfile import TemporaryFile
 
@@ -15,6 +16,7 @@ from pg_lo_storage.names import parse_name
 
 INSERT = "insert into file values (%s, %s, %s, %s)"
 FACTS = "select oid, size, name, sha256, saved as modified, true as written_once from file where oid = %s::int8"
+STATUS = {ENOENT: 404, EACCES: 404, EFBIG: 413, EBUSY: 503}
 pool = ConnectionPool(os.environ.get("DSN", ""), open=True)
 app = Flask(__name__)
 
@@ -42,5 +44,6 @@ def download(number: str) -> Response:
 
 
 @app.errorhandler(LargeObjectError)
-def gone(_error: LargeObjectError) -> tuple[str, int]:
-    return "", 404
+def failed(error: LargeObjectError) -> tuple[str, int]:
+    app.logger.warning("not served", exc_info=error)
+    return "", STATUS.get(error.errno or 0, 500)

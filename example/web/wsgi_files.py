@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 from psycopg_pool import ConnectionPool
 
 from example.web import FACTS
-from pg_lo_storage.exceptions import LargeObjectError
+from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound, LargeObjectPermissionDenied
 from pg_lo_storage.http import Answer, FileFacts, answer, body
 from pg_lo_storage.names import parse_name
 
@@ -26,8 +26,10 @@ def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable
         facts = find(environ["PATH_INFO"].removeprefix("/files/"))
         made = answer(environ["REQUEST_METHOD"], headers, facts)
         blocks = body(pool.connection, facts, made)
-    except (LookupError, LargeObjectError):
+    except (LookupError, LargeObjectNotFound, LargeObjectPermissionDenied):
         made = Answer(404, {"Content-Length": "0"})
+    except LargeObjectConflict:
+        made = Answer(503, {"Content-Length": "0", "Retry-After": "1"})
     start_response(f"{made.status} {HTTPStatus(made.status).phrase}", [*made.headers.items()])
     return blocks
 

@@ -12,6 +12,13 @@ from hypothesis import given, settings
 import pg_lo_storage
 from example.cluster import Server
 from example.web import INSERT, TABLE
+from pg_lo_storage.exceptions import (
+    LargeObjectConflict,
+    LargeObjectError,
+    LargeObjectPermissionDenied,
+    LargeObjectTooLarge,
+    NoTransactionError,
+)
 from tests.serving.reference import Asked, File, check, requests
 from tests.without_django.senders import MODULES, NAMES, Send, sending
 
@@ -114,7 +121,7 @@ def test_a_row_that_says_otherwise_promises_nothing(send: Send, connection: psyc
     connection.execute(change.encode(), [oid])
     if "size" in change:
         # All of the file is read, and a byte is missing.
-        assert send("GET", f"/files/{oid}", {"range": "bytes=299999-300000"}).status in {404, 503}
+        assert send("GET", f"/files/{oid}", {"range": "bytes=299999-300000"}).status == 503
     else:
         assert send("GET", f"/files/{oid}").status == 404
 
@@ -128,6 +135,26 @@ def test_an_upload_is_hashed_once_and_served(name: str, connection: psycopg.Conn
         row = connection.execute("select name, size, sha256 from file where oid = %s", [int(sent.body)]).fetchone()
         assert row == ("a.pdf", len(data), hashlib.sha256(data).hexdigest())
         assert send("GET", f"/files/{int(sent.body)}").body == data
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (LargeObjectPermissionDenied("not yours"), 404),
+        (LargeObjectTooLarge("too large"), 413),
+        (LargeObjectConflict("changed"), 503),
+        (NoTransactionError("a fault of the site"), 500),
+    ],
+)
+def test_flask_says_what_went_wrong(
+    server: Server, monkeypatch: pytest.MonkeyPatch, error: LargeObjectError, status: int
+) -> None:
+    def failing(*_arguments: object, **_options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pg_lo_storage, "save", failing)
+    with sending("Flask", server.dsn()) as send:
+        assert send("PUT", "/files/a.pdf", {}, b"data").status == status
 
 
 @pytest.mark.parametrize("module", ["example.web.fastapi_files", "example.web.flask_files"])
