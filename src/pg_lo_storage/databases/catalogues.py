@@ -22,7 +22,7 @@ IS_RELATED_TABLE: Final = f"{_IS_TABLE} and {_IS_RELATED}"
 _CATALOGUE: Final = "relname = 'pg_lo_storage_file'::name"
 
 IS_OTHER: Final = (
-    f"c.{_CATALOGUE} and c.oid is distinct from own.oid and {IS_RELATED_TABLE}"
+    f"c.{_CATALOGUE} and coalesce(c.oid <> own.oid, true) and {IS_RELATED_TABLE}"
     " and exists (select from pg_attribute as a where a.attrelid = c.oid and a.attname = 'loid'::name"
     " and a.atttypid = 'oid'::regtype::oid and not a.attisdropped)"
 )
@@ -46,7 +46,7 @@ def is_twin(catalogue: str) -> str:
     It may unless its schema has another catalogue than the ``catalogue``, which is SQL for an oid, or null.
     """
     return (
-        f"{IS_RELATED_TABLE} and (c.relnamespace = own.relnamespace"  # noqa: S608 -- of constants
+        f"{IS_RELATED_TABLE} and (c.relnamespace = own.relnamespace"
         f" or not exists (select from pg_class as k where k.{_CATALOGUE} and k.relnamespace = c.relnamespace"
-        f" and k.oid is distinct from {catalogue}))"
+        f" and coalesce(k.oid <> {catalogue}, true)))"
     )
