@@ -190,8 +190,8 @@ def test_a_database_that_fails_is_none_that_says_so(catalogue: bool, monkeypatch
 
 
 def test_a_signed_url_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    created = paper("default")
     monkeypatch.setattr(Paper._meta.get_field("data"), "storage", SIGNED)
+    created = paper("default")
     with routed():
         row = Paper.objects.get()
         assert row._state.db == "replica"
