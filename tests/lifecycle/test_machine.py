@@ -37,7 +37,11 @@ def test_at_every_commit_there_is_what_rows_name(world: World) -> None:
     begun = time.monotonic()
     for number in range(FIRST, FIRST + HISTORIES):
         history = random_history(number, world.guard, world.catalogue)
-        if (failure := play(world, history)) is not None:
+        failure = play(world, history)
+        if failure is not None and "lock timeout" in str(failure):
+            # The server's own vacuum may hold a table for longer than a session waits; the history's own waits recur.
+            failure = play(world, history)
+        if failure is not None:
             failures.append(f"history {number}: {shortest(world, failure)}")
             sys.stderr.write(f"{failures[-1]}\n")
             if len(failures) >= FAILURES:

@@ -132,10 +132,15 @@ def test_nothing_is_open_while_a_client_reads_and_none_is_read_for_one_that_left
 
 def test_a_client_that_leaves_while_a_block_is_read_leaves_no_connection(pool: Pool, facts: FileFacts) -> None:
     async def main() -> None:
-        client = SlowClient(LargeObjectResponse(pool.connection, facts), "2.3")
+        @asynccontextmanager
+        async def leaving() -> AsyncGenerator[psycopg.AsyncConnection, None]:
+            async with pool.connection() as connection:
+                if client.received:
+                    client.leave()
+                yield connection
+
+        client = SlowClient(LargeObjectResponse(leaving, facts), "2.3")
         await client.take()
-        await until(lambda: pool.open > 0)
-        client.leave()
         await asyncio.wait([client.task])
         await until(lambda: not pool.open)
 
@@ -176,12 +181,17 @@ def test_clients_that_leave_while_blocks_are_read_take_no_connection_from_a_pool
                 async with pool.connection() as connection:
                     return connection.info.backend_pid
 
+            @asynccontextmanager
+            async def leaving() -> AsyncGenerator[psycopg.AsyncConnection, None]:
+                async with pool.connection() as connection:
+                    if client.received:
+                        client.leave()
+                    yield connection
+
             before = await backend()
             for _ in range(5):
-                client = SlowClient(LargeObjectResponse(pool.connection, facts), "2.3")
+                client = SlowClient(LargeObjectResponse(leaving, facts), "2.3")
                 await client.take()
-                await until(lambda: not is_whole(pool))
-                client.leave()
                 await asyncio.wait([client.task])
                 await until(lambda: is_whole(pool))
             assert await backend() == before

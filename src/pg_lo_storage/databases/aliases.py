@@ -6,11 +6,12 @@ from typing import Final, Self
 
 from django.conf import settings
 from django.core import checks
+from django.core.exceptions import SynchronousOnlyOperation
 from django.core.files.storage import Storage
 from django.db import DEFAULT_DB_ALIAS, Error, connections, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from pg_lo_storage.databases.identity import is_same_database
+from pg_lo_storage.databases.identity import is_same_database, is_same_table
 
 __all__ = ["Aliases", "LargeObjectStorage", "aliases_of_database", "db_for_read", "db_for_write", "is_one_database"]
 
@@ -56,19 +57,29 @@ def db_for_write(alias: str | None = None) -> str:
 
 
 def is_one_database(model: type[models.Model], read: str, write: str) -> bool:
-    """Tell whether both aliases are of one database: a replica, perhaps, and its primary.
+    """Tell whether both aliases have the model's rows in one table: a replica, perhaps, and its primary.
 
-    Where no server says so, it is a replica if the routers read the model there, and write it here.
+    Where no server says so, or none may be asked, it is a replica if the routers read the model there, and write it
+    here.
     """
     if read == write:
         return True
+    if not {read, write}.issubset(connections):
+        return False  # an instance from a cache may be of a database that the settings no longer have
     try:
         is_same = is_same_database(read, write)
-    except Error:
+        if is_same and _path_of(read) != _path_of(write):
+            is_same = is_same_table(model._meta.db_table, read, write)
+    except (Error, SynchronousOnlyOperation):
         is_same = None
     if is_same is not None:
         return is_same
     return bool(router.routers) and router.db_for_read(model) == read and router.db_for_write(model) == write
+
+
+def _path_of(alias: str) -> object:
+    """Return what an alias is set to look for tables by, as far as its settings tell."""
+    return connections[alias].settings_dict["OPTIONS"].get("options")
 
 
 class LargeObjectStorage(Storage):

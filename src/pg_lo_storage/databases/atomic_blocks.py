@@ -14,7 +14,7 @@ from pg_lo_storage.exceptions import LargeObjectError
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["atomic", "guarded", "notice_loss", "noticing_loss"]
+__all__ = ["apart", "atomic", "guarded", "notice_loss", "noticing_loss"]
 
 _T = TypeVar("_T")
 
@@ -54,6 +54,17 @@ def noticing_loss(using: str) -> Generator[None]:
     except BaseException:
         notice_loss(using)
         raise
+
+
+@contextlib.contextmanager
+def apart(using: str) -> Generator[None]:
+    """Leave a transaction that is open on ``using`` fit for use, whatever fails in the block."""
+    with noticing_loss(using):
+        if connections[using].get_autocommit():
+            yield
+        else:
+            with transaction.atomic(using=using):
+                yield
 
 
 def notice_loss(using: str) -> None:

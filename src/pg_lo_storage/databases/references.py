@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import connections, models, router, transaction
 
+from pg_lo_storage.databases.aliases import db_for_write
 from pg_lo_storage.databases.atomic_blocks import noticing_loss
 from pg_lo_storage.databases.columns import FileColumn
 from pg_lo_storage.databases.file_fields import file_fields, follows_rows
@@ -184,9 +185,12 @@ def _elsewhere(
     """
     columns: defaultdict[str, set[FileColumn]] = defaultdict(set)
     anywhere = [field for field in fields if not (isinstance(field, models.FileField) and follows_rows(field))]
+    # The project says itself that this is the replica of the database that it writes to.
+    replica = getattr(settings, "PG_LO_STORAGE_DB_FOR_READ", None)
+    known = {*searched, *([replica] if replica and db_for_write() in searched else [])}
     if any(isinstance(field, models.FileField) for field in anywhere):
         for alias in connections:
-            if alias in searched or connections[alias].settings_dict["ENGINE"] == _NONE:
+            if alias in known or connections[alias].settings_dict["ENGINE"] == _NONE:
                 continue
             for field in anywhere:
                 if router.allow_migrate_model(alias, field.model):

@@ -3,24 +3,26 @@
 import logging
 import sys
 from collections import defaultdict
-from collections.abc import Collection, Generator
-from contextlib import contextmanager
+from collections.abc import Collection
 from typing import Final, NamedTuple, cast
 
-from django.db import Error, connections, transaction
+from django.db import Error, connections
 
-from pg_lo_storage.databases.atomic_blocks import noticing_loss
+from pg_lo_storage.databases.atomic_blocks import apart
 from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, existing_columns
 from pg_lo_storage.databases.identity import is_same_database
 from pg_lo_storage.databases.names_in_sql import FINDINGS, naming
 
-__all__ = ["CLAIM_LOCK", "Cell", "Searched", "named_elsewhere", "named_on", "names_on"]
+__all__ = ["CLAIM_LOCK", "CLAIM_LOCKS", "Cell", "Searched", "named_elsewhere", "named_on", "names_on"]
 
 logger: Final = logging.getLogger("pg_lo_storage")
 
 
 CLAIM_LOCK: Final = 0x706C6F75
 """The first key of the advisory locks that a row's transaction has on files of another database: any number."""
+
+CLAIM_LOCKS: Final = 1024
+"""How many such locks there are; an object's is its oid's remainder."""
 
 _CLAIMED: Final = (
     "array(select l.objid::int8 from pg_locks as l where l.locktype = 'advisory' and l.objsubid = 2::int2"  # noqa: S608 -- of constants
@@ -98,7 +100,7 @@ def named_elsewhere(alias: str, wanted: list[FileColumn], oids: Collection[int],
     """Return those objects of another database that rows on ``alias`` name, or may name, if there are such rows."""
     connection = connections[alias]
     try:
-        with _apart(alias):
+        with apart(alias):
             if connection.vendor != "postgresql":
                 tables = connection.introspection.table_names()
                 wanted = [column for column in wanted if column.table in tables]
@@ -113,20 +115,7 @@ def named_elsewhere(alias: str, wanted: list[FileColumn], oids: Collection[int],
 def _claimed(columns: list[ExistingColumn], oids: Collection[int]) -> set[int]:
     """Return those objects that rows of open transactions may come to name."""
     locked = set(cast("list[int]", columns[0].more[1] or [])) if columns else set[int]()
-    return {
-        oid for oid in oids if (oid + 2**31) % 2**32 in locked
-    }  # an advisory lock's key is signed, and shown not so
-
-
-@contextmanager
-def _apart(alias: str) -> Generator[None]:
-    """Leave a transaction that is open on ``alias`` fit for use, whatever fails in the block."""
-    with noticing_loss(alias):
-        if connections[alias].get_autocommit():
-            yield
-        else:
-            with transaction.atomic(using=alias):
-                yield
+    return {oid for oid in oids if oid % CLAIM_LOCKS in locked}
 
 
 def _is_forbidden(error: Exception) -> bool:

@@ -24,7 +24,7 @@ def found(factories: Mapping[str, _T], cls: type) -> _T | None:
 
 
 def misplaced(kind: type, base: type, others: Iterable[Mapping[str, object]]) -> object:
-    """Return what is registered, of the other kind, for a class or its bases up to that one; or ``None``."""
+    """Return what is registered among the others for a class or its bases up to that one; or ``None``."""
     nearer = kind.__mro__[: kind.__mro__.index(base) + 1]
     named = (found(factories, each) for factories in others for each in nearer)
     return next((factory for factory in named if factory is not None), None)

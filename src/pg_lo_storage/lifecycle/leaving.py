@@ -4,6 +4,7 @@ from django.db import connections, models, transaction
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.databases.columns import FileColumn
+from pg_lo_storage.databases.file_fields import follows_rows
 from pg_lo_storage.databases.references import reaches
 from pg_lo_storage.databases.search import Cell
 from pg_lo_storage.lifecycle.known import Left, known, learn
@@ -20,7 +21,9 @@ def release_with(using: str, left: dict[str, set[str]], model: type[models.Model
             continue
 
         def release_them(alias: str = alias, names: set[str] = names) -> None:
-            release(alias, names, model._meta.apps, using=using)
+            # A release that fails must undo nothing else that is open on the files' database.
+            with transaction.atomic(using=alias):
+                release(alias, names, model._meta.apps, using=using)
 
         if alias == using:
             release_them()
@@ -47,7 +50,8 @@ def give_up(instance: models.Model, field: "models.FileField", left: Left, *, no
     if not hasattr(instance, "_state"):
         release(alias, [name], field.model._meta.apps)  # a stand-in, which packages clean up with, has no row
         return
-    using = instance._state.db
+    # The row that a replica was asked for is one of the primary's.
+    using = alias if follows_rows(field) else instance._state.db
     key = {
         str(part.column): part.get_db_prep_value(vars(instance).get(part.attname), connections[using or alias])
         for part in field.model._meta.pk_fields

@@ -157,7 +157,7 @@ class RowSave:
         is_kept = is_stored and not is_elsewhere
         if not add and is_kept and self._is_unchanged(field, file.name) and not known(self.instance, field).left:
             return False
-        self._begin(alias, self.using)  # the row is committed first, while its file is held
+        self._begin(self.using, alias)  # the files are committed first: a row names nothing that may still be undone
         row = None if add else self._read(field.model)
         if row is not None and is_kept and not self._is_changed(field, file, row[field.attname]):
             return False

@@ -18,7 +18,7 @@ from pg_lo_storage.catalogue import UNLINK_GONE, as_array
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.catalogues import NAME_LOCK
 from pg_lo_storage.databases.references import referenced
-from pg_lo_storage.databases.search import CLAIM_LOCK, Cell
+from pg_lo_storage.databases.search import CLAIM_LOCK, CLAIM_LOCKS, Cell
 from pg_lo_storage.exceptions import LargeObjectError, LargeObjectNotFound
 from pg_lo_storage.names import extension_of, parse_name
 from pg_lo_storage.signals import announce_unlinked, file_unlinked
@@ -117,12 +117,15 @@ def _require_room(database: DatabaseDriver, oids: Collection[int], *, locks: int
 
 
 def _claim(using: str, oids: Collection[int]) -> None:
-    """Claim files of another database until the transaction on ``using`` ends; nobody waits for that."""
+    """Claim files of another database until the transaction on ``using`` ends; nobody waits for that.
+
+    Files with the same remainder share a lock: all sessions share one table of locks, and a file more is kept.
+    """
     query: LiteralString = (
-        "select pg_advisory_xact_lock_shared(%s::int4, (oid::int8 - 2147483648)::int4)"
+        "select pg_advisory_xact_lock_shared(%s::int4, oid::int8::int4)"
         " from unnest((select %s::text::oid[])::oid[]) as o (oid)"
     )
-    DatabaseDriver(using).run(query, (CLAIM_LOCK, as_array(oids)))
+    DatabaseDriver(using).run(query, (CLAIM_LOCK, as_array({oid % CLAIM_LOCKS for oid in oids})))
 
 
 def _hold_oids(database: DatabaseDriver, oids: Collection[int]) -> dict[int, None]:

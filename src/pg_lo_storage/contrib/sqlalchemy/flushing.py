@@ -121,13 +121,13 @@ def _save(connection: Connection, target: object, file: LargeObjectFile | None) 
 
 def _leave(mapper: "Mapper[Any]", connection: Connection, target: object, column: "Column[Any]") -> None:
     """Take note of what the row names in the database, where others may have changed it since it was loaded."""
-    _require_transaction(connection)
     keys = zip(mapper.primary_key, cast("tuple[Any, ...]", _state_of(target).identity), strict=True)
     row = (
         select(type_coerce(column, OID)).select_from(mapper.persist_selectable).where(*(key == it for key, it in keys))
     )
     oid = connection.scalar(row.with_for_update(of=column.table))
     if oid is not None:
+        _require_transaction(connection)
         _pending_of(cast("Session", object_session(target))).left.append((connection, column, oid))
 
 
