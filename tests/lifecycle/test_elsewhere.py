@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 from unittest import mock
 
 import pytest
 from django.db import connections, transaction
+from django.db.models.signals import post_save
 from django.test import override_settings, testcases
 
 from tests.lifecycle.papers.models import Archived, Paper, Remote
@@ -209,3 +210,28 @@ def test_what_a_transaction_itself_names_and_drops_again_is_unlinked() -> None:
             there.save()
             row.delete()
         assert not column(FILES)
+
+
+def test_what_a_hook_of_the_rows_commit_does_undoes_no_file() -> None:
+    row = Remote.objects.create(data=upload(b"first"))
+    seen: list[set[object]] = []
+
+    def hook() -> None:
+        with alias("outsider", **connections.settings["other"]):
+            seen.append(column(FILES, using="outsider"))
+        raise ZeroDivisionError
+
+    def register(**_: object) -> None:
+        transaction.on_commit(hook)
+
+    post_save.connect(register, sender=Remote)
+    try:
+        row.data = upload(b"second")
+        with suppress(ZeroDivisionError):
+            row.save()
+    finally:
+        post_save.disconnect(register, sender=Remote)
+    [(name,)] = sql("select data from papers_remote")
+    loid = int(name.partition(".")[0])
+    assert loid in column(FILES, using="other")
+    assert [loid in files for files in seen] == [True]

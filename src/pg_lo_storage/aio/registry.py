@@ -113,7 +113,10 @@ def _find_factory(kind: type, besides: Collection[Callable[..., object]] = ()) -
 
 
 def _refuse_misplaced(kind: type, base: type) -> None:
-    if (factory := misplaced(kind, base, (factories for _, factories in named_sources()))) is not None:
+    factory = misplaced(kind, base, (factories for _, factories in named_sources()))
+    driver = load_factory(factory) if isinstance(factory, str) else factory
+    # A function may make a driver that is not awaited over such a connection on purpose.
+    if isinstance(driver, type):
         message = f"{factory!r} is registered for connections of type {dotted(kind)!r} {_AMONG_THE_OTHERS}"
         raise DriverNotFound(message)
 

@@ -54,7 +54,7 @@ def is_changed(wrapper: "BaseDatabaseWrapper") -> bool:
     for name in ON_INSTANCE.intersection(vars(wrapper)):
         own = vars(wrapper)[name]
         if isinstance(own, MethodType) and own.__self__ is wrapper and own.__func__ is getattr(type(wrapper), name):
-            del vars(wrapper)[name]
+            vars(wrapper).pop(name, None)
     return not ON_INSTANCE.isdisjoint(vars(wrapper))
 
 

@@ -231,7 +231,9 @@ def _find_factory(connection_type: type, besides: Collection[Callable[..., objec
 
 def _refuse_misplaced(connection_type: type, base: type) -> None:
     factory = misplaced(connection_type, base, (ASYNC_REGISTERED, entry_points(ASYNC_ENTRY_POINTS)))
-    if factory is not None:
+    kind = load_factory(factory) if isinstance(factory, str) else factory
+    # A driver that is awaited may well stand over such a connection; what a function makes only a call can tell.
+    if isinstance(kind, type) and not _is_awaited(kind):
         message = (
             f"{factory!r} is registered for connections of type {dotted(connection_type)!r} among the asynchronous"
             " drivers, and their calls are not awaited: it is for register_driver(), or an entry point of the group"

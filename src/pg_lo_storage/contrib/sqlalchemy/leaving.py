@@ -1,4 +1,4 @@
-"""What becomes of the files that the rows of a flush leave: unlinked is what certainly nothing names any more.
+"""What becomes of the files that the rows of a flush leave: unlinked is what no committed row names any more.
 
 All else stays: an object that nothing names can be removed later, and what a row names cannot be had again. Where a
 column has this library's triggers they decide alone, for they see all rows.
@@ -65,7 +65,7 @@ def note_columns() -> None:
 
 
 def unlink_unnamed(connection: Connection, left: "Iterable[tuple[Column[Any], int]]") -> None:
-    """Unlink the objects that rows of the columns have left, where it is certain that nothing names them."""
+    """Unlink the objects that rows of the columns have left, where certainly no committed row names them."""
     columns = {_named(connection, column): column for column in (*_columns, *(column for column, _ in left))}
     names = list(columns)
     found = [_Found(*row) for row in connection.execute(text(_TABLES), _parameters(names))]
