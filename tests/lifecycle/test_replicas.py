@@ -3,6 +3,7 @@
 ``replica`` is the primary by another name; where a replica lags behind, ``other`` stands for it.
 """
 
+import asyncio
 import copy
 import pickle
 from collections.abc import Callable
@@ -229,3 +230,23 @@ def test_an_instances_own_state_is_not_asked_for() -> None:
             row.title = "saved"
             row.save()
         assert read(copy.copy(row).data) == read(pickle.loads(pickle.dumps(row)).data) == b"first"
+
+
+def test_a_row_without_a_file_is_saved_though_its_database_is_gone_from_the_settings() -> None:
+    row = Paper.objects.create()
+    row._state.db = "gone"
+    row.title = "saved"
+    row.save(using="default")
+    assert column("select title from papers_paper") == {"saved"}
+
+
+def test_a_signed_url_is_made_in_a_coroutine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Paper._meta.get_field("data"), "storage", SIGNED)
+    paper("default")
+    with routed():
+        row = Paper.objects.get()
+
+        async def url() -> str:
+            return row.data.url
+
+        assert asyncio.run(url()).startswith("/signed/")

@@ -21,12 +21,12 @@ def release_with(using: str, left: dict[str, set[str]], model: type[models.Model
             continue
 
         def release_them(alias: str = alias, names: set[str] = names) -> None:
-            # A release that fails must undo nothing else that is open on the files' database.
+            # Where it fails, it must undo nothing else that is open on the files' database.
             with transaction.atomic(using=alias):
                 release(alias, names, model._meta.apps, using=using)
 
         if alias == using:
-            release_them()
+            release(alias, names, model._meta.apps, using=using)
         else:
             # The rows are committed: a file whose release fails stays as an orphan. Django logs the failure by the
             # function's name, which a partial has not.
