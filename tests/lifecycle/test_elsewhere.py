@@ -235,3 +235,19 @@ def test_what_a_hook_of_the_rows_commit_does_undoes_no_file() -> None:
     loid = int(name.partition(".")[0])
     assert loid in column(FILES, using="other")
     assert [loid in files for files in seen] == [True]
+
+
+def test_an_alias_with_another_search_path_has_rows_and_files_of_its_own(catalogue: bool) -> None:
+    sql("create schema b; create table b.papers_paper (like public.papers_paper including all)")
+    if catalogue:
+        sql("create table b.pg_lo_storage_file (like public.pg_lo_storage_file including all)")
+    options = connections.settings["default"].get("OPTIONS", {}) | {"options": "-c search_path=b,public"}
+    try:
+        with alias("b", OPTIONS=options):
+            row = paper(data=upload(b"first"))
+            Paper(pk=row.pk, data=upload(b"there")).save(using="b")
+            Paper.objects.get().save(using="b")
+            assert read(Paper.objects.using("b").get().data) == b"first"
+            assert Paper.objects.using("b").get().data.name != row.data.name
+    finally:
+        sql("drop schema b cascade")
