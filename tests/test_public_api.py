@@ -26,6 +26,7 @@ INTERNAL = {
     "content_types",
     "contrib",
     "databases",
+    "maintenance",
     "management",
     "migrations",
     "serving",

@@ -23,6 +23,7 @@ LAYERS = [
     {"__main__", "admin", "apps", "fields"},
     {"triggers"},
     {"checks", "views", "management", "operations"},
+    {"maintenance"},
     {"lifecycle", "serving", "testing", "contrib"},
     {"storage", "transfer"},
     {"http"},

@@ -21,7 +21,7 @@ class PgLoStorageConfig(AppConfig):
     def ready(self) -> None:
         # Imported here, since both import models.
         from pg_lo_storage.checks import register_checks
-        from pg_lo_storage.lifecycle.adoption import adopt_after_migrate
+        from pg_lo_storage.maintenance.adoption import adopt_after_migrate
 
         register_checks()
         post_migrate.connect(adopt_after_migrate, sender=self)

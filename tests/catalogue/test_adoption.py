@@ -1,7 +1,6 @@
 """Files that rows name already are catalogued: once by ``migrate``, and on demand."""
 
 import hashlib
-import io
 from collections.abc import Iterator
 
 import pytest
@@ -10,8 +9,7 @@ from django.db import connection, transaction
 from django.test import override_settings
 
 from pg_lo_storage.content_types import content_type_of
-from pg_lo_storage.lifecycle import adoption
-from pg_lo_storage.management.commands import largeobjects
+from pg_lo_storage.maintenance import adoption
 from pg_lo_storage.models import StoredFile
 from pg_lo_storage.storage import db_file_storage
 from tests.catalogue.support import adopt, entries, invoice, migrate, run, saved, uncatalogued
@@ -216,8 +214,9 @@ def test_what_was_interrupted_goes_on_where_it_was(is_pooled: bool, monkeypatch:
     shown = loids[:3]
     with monkeypatch.context() as patched:
         patched.setattr(adoption, "content_type_of", interrupted)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(CommandError, match="run the command again to go on") as caught:
             adopt()
+    assert caught.value.returncode == 130
     # Where a pooler forbids a cursor to outlive its transaction, that is one for all.
     done = 0 if is_pooled else 2
     assert len(entries()) == done
@@ -308,30 +307,3 @@ def test_rows_that_are_hidden_are_not_taken_for_none() -> None:
         adopt()
     assert "invoices_invoice.data" in str(caught.value)
     assert caught.value.returncode == 1
-
-
-# On a terminal.
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_a_terminal_sees_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adoption, "BATCH", 1)
-    for _ in range(4):
-        invoice(f"{uncatalogued()}.pdf")
-    terminal = Terminal()
-    call_command("largeobjects", "adopt", stdout=io.StringIO(), stderr=terminal, no_color=True)
-    steps = terminal.getvalue().split("\r")
-    assert [step[-4:] for step in steps if "#" in step] == [" 25%", " 50%", " 75%", "100%"]
-    assert not steps[-1]
-
-
-def test_a_file_or_a_pipe_sees_no_bar() -> None:
-    invoice(f"{uncatalogued()}.pdf")
-    stderr = io.StringIO()
-    call_command("largeobjects", "adopt", stdout=io.StringIO(), stderr=stderr)
-    assert not stderr.getvalue()
-    assert largeobjects.Command.help

@@ -6,7 +6,7 @@ import pytest
 from django.core.files.storage import FileSystemStorage
 from django.db import models
 
-from pg_lo_storage.lifecycle import name_columns
+from pg_lo_storage.maintenance import name_columns
 from pg_lo_storage.storage import db_file_storage
 from tests.catalogue.support import adopt, entries, invoice, migrate, numbers, run, saved, text_of, uncatalogued
 from tests.catalogue.test_server_checks import of_database

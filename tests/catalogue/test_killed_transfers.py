@@ -30,7 +30,7 @@ import django
 from django.core.management import execute_from_command_line
 
 django.setup()
-from pg_lo_storage.lifecycle.transfers import Transfer
+from pg_lo_storage.maintenance.transfers import Transfer
 
 leave = Transfer._leave
 

@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.core.management.sql import emit_post_migrate_signal
 from django.test import override_settings
 
-from pg_lo_storage.lifecycle import adoption, name_columns
+from pg_lo_storage.maintenance import adoption, name_columns
 from pg_lo_storage.storage import db_file_storage
 from tests.catalogue.support import entries, invoice, migrate, run, uncatalogued
 

@@ -10,8 +10,8 @@ from django.core.management import CommandError
 from django.db import connections, models, transaction
 
 from pg_lo_storage.drivers.errors import sqlstate_of
-from pg_lo_storage.lifecycle import transfers
-from pg_lo_storage.lifecycle.transfers import Transfer
+from pg_lo_storage.maintenance import transfers
+from pg_lo_storage.maintenance.transfers import Transfer
 from pg_lo_storage.names import parse_name
 from tests.fixtures.connections import Connect, run
 from tests.lifecycle.guards import EVERY_GUARD

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import Error, connection
 from django_tenants.utils import schema_context
 
-from pg_lo_storage.lifecycle import schemas
+from pg_lo_storage.maintenance import schemas
 from pg_lo_storage.storage import db_file_storage
 from tests.tenants.shop.models import Invoice, Scan
 from tests.tenants.support import Clone, Oids, entries, named, stored

@@ -16,7 +16,7 @@ from pg_lo_storage.databases.columns import ExistingColumn, ask, existing_column
 from pg_lo_storage.databases.columns_in_sql import IS_INDEXED
 from pg_lo_storage.databases.names_in_sql import oid_in
 from pg_lo_storage.databases.references import file_columns, naming_columns
-from pg_lo_storage.lifecycle.name_columns import has_names, unreadable, unsettled_columns
+from pg_lo_storage.maintenance.name_columns import has_names, unreadable, unsettled_columns
 
 __all__ = ["check_server", "keeps_files"]
 

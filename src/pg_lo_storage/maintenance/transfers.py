@@ -20,9 +20,9 @@ from pg_lo_storage.databases.references import default_names
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.lifecycle.expecting import expect
 from pg_lo_storage.lifecycle.leaving import cleans, release_with
-from pg_lo_storage.lifecycle.transfer_checks import require_no_referrers, require_references, require_two_tables
-from pg_lo_storage.lifecycle.transfer_files import TransferFiles
-from pg_lo_storage.lifecycle.transfer_rows import Key, Problem, Table, Values, agree_on_texts, tables_of
+from pg_lo_storage.maintenance.transfer_checks import require_no_referrers, require_references, require_two_tables
+from pg_lo_storage.maintenance.transfer_files import TransferFiles
+from pg_lo_storage.maintenance.transfer_rows import Key, Problem, Table, Values, agree_on_texts, tables_of
 from pg_lo_storage.names import extension_of, parse_name
 
 __all__ = ["MOST_FILES", "Moved", "Problem", "Transfer"]

@@ -9,7 +9,7 @@ from django.db.models.fields.related import ForeignObject
 
 from pg_lo_storage.databases.columns import FileColumn, ask, existing_columns
 from pg_lo_storage.databases.file_fields import rows_of
-from pg_lo_storage.lifecycle.transfer_rows import Problem, Table, Values
+from pg_lo_storage.maintenance.transfer_rows import Problem, Table, Values
 
 __all__ = ["require_no_referrers", "require_references", "require_two_tables"]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self, TypeAlias
 
-from pg_lo_storage.lifecycle.name_columns import NameColumn
+from pg_lo_storage.maintenance.name_columns import NameColumn
 
 __all__ = ["Adopted", "Outcome", "Verdict"]
 

@@ -24,7 +24,7 @@ from pg_lo_storage.databases.columns import ask, has_catalogue
 from pg_lo_storage.databases.file_fields import file_fields
 from pg_lo_storage.databases.names_in_sql import digits_of
 from pg_lo_storage.drivers.qualified import qualified
-from pg_lo_storage.lifecycle.name_columns import (
+from pg_lo_storage.maintenance.name_columns import (
     NameColumn,
     may_settle,
     name_columns,
@@ -34,8 +34,8 @@ from pg_lo_storage.lifecycle.name_columns import (
     unreadable,
     unsettled_columns,
 )
-from pg_lo_storage.lifecycle.schemas import other_catalogues
-from pg_lo_storage.lifecycle.verdicts import Adopted, Outcome, Verdict
+from pg_lo_storage.maintenance.schemas import other_catalogues
+from pg_lo_storage.maintenance.verdicts import Adopted, Outcome, Verdict
 from pg_lo_storage.names import extension_of, parse_name
 
 __all__ = ["adopt", "adopt_after_migrate", "count", "readable_file_columns"]

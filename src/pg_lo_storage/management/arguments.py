@@ -1,0 +1,80 @@
+"""Arguments that several subcommands take: models, fields, and conditions on rows."""
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from django.apps import apps
+from django.core.management.base import CommandError, CommandParser
+from django.db import models
+
+if TYPE_CHECKING:
+    Field: TypeAlias = models.Field[Any, Any]
+
+__all__ = ["add_where", "field_of", "model_of", "where_of"]
+
+
+def model_of(label: str, option: str) -> type[models.Model]:
+    """Return the model of ``app.Model``.
+
+    :raises CommandError: there is none, as the message says of ``option``.
+    """
+    try:
+        return apps.get_model(label)
+    except (LookupError, ValueError) as error:
+        message = f"{option} takes app.Model, and {label!r} is none: {error}"
+        raise CommandError(message) from error
+
+
+def field_of(label: str, option: str) -> "Field":
+    """Return the field of ``app.Model.field``.
+
+    :raises CommandError: there is none, as the message says of ``option``.
+    """
+    app, _, rest = label.partition(".")
+    model_name, _, name = rest.partition(".")
+    try:
+        model = apps.get_model(app, model_name)
+    except (LookupError, ValueError) as error:
+        message = f"{option} takes app.Model.field, and {label!r} is none: {error}"
+        raise CommandError(message) from error
+    columns: dict[str, Field] = {field.name: field for field in model._meta.concrete_fields}
+    if name not in columns:
+        message = f"{option} takes app.Model.field, and {label!r} is none: the fields are {', '.join(columns)}"
+        raise CommandError(message)
+    return columns[name]
+
+
+def add_where(parser: CommandParser) -> None:
+    """Add ``--where``, which says of which rows."""
+    parser.add_argument(
+        "--where",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="Which rows, as filter() takes it; __in and __range take several values with commas. Default: all.",
+    )
+
+
+def where_of(conditions: list[str]) -> dict[str, object]:
+    """Return what ``filter()`` takes for ``--where``.
+
+    :raises CommandError: one is no condition.
+    """
+    where: dict[str, object] = {}
+    for condition in conditions:
+        lookup, sign, value = condition.partition("=")
+        if not (lookup and sign):
+            message = f"--where takes field=value, and {condition!r} is none"
+            raise CommandError(message)
+        where[lookup] = _value(lookup, value)
+    return where
+
+
+def _value(lookup: str, value: str) -> object:
+    match lookup.rpartition("__")[2]:
+        case "isnull":
+            return value.lower() in {"1", "t", "true", "yes"}
+        case "in" | "range":
+            return value.split(",")
+        case _:
+            return value

@@ -1,0 +1,41 @@
+"""``manage.py largeobjects empty``: the end of a schema's files."""
+
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from typing_extensions import override
+
+from pg_lo_storage.maintenance import schemas
+from pg_lo_storage.management.console import Console
+from pg_lo_storage.management.subcommand import Subcommand
+from pg_lo_storage.management.subcommands.schemas import add_schema, in_batches, schema_of
+
+__all__ = ["Empty"]
+
+
+class Empty(Subcommand):
+    """Unlinks the files of a schema."""
+
+    help = "Unlink the files of a schema that is to be dropped, but those that others have, too."
+
+    @override
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_schema(parser)
+        parser.add_argument("--no-input", "--yes", action="store_true", help="Do not ask first.")
+
+    @override
+    def run(self, options: dict[str, Any], console: Console) -> int:
+        schema, name, dry_run = schema_of(options), options["name"], options["dry_run"]
+        files = schema.files()
+        if not (options["no_input"] or dry_run):
+            console.warn(f"{len(files)} files of the schema {name!r} will be gone for ever.")
+            if input("Type the schema's name to go on: ") != name:
+                message = "nothing was changed"
+                raise CommandError(message)
+        in_batches(options, console, files, schemas.empty(schema), what="of the schema", done="unlinked")
+        if not dry_run and (stay := schema.files()):
+            console.warn(
+                f"{name}: {len(stay)} files stay in its catalogue, since rows of other schemas name them,"
+                " and no other catalogue has them: see docs/tenants.md"
+            )
+        return 0

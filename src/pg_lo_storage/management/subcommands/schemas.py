@@ -1,0 +1,45 @@
+"""What ``detach`` and ``empty`` have in common: batches of a schema's files."""
+
+from collections.abc import Generator
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from pg_lo_storage.databases import db_for_write
+from pg_lo_storage.maintenance import schemas
+from pg_lo_storage.management.console import Console
+
+__all__ = ["add_schema", "in_batches", "schema_of"]
+
+
+def add_schema(parser: CommandParser) -> None:
+    """Add the schema's name, and ``--dry-run``."""
+    parser.add_argument("name", metavar="SCHEMA", help="The schema, as the database spells it.")
+    parser.add_argument("--dry-run", action="store_true", help="Say how many there are, and change nothing.")
+
+
+def schema_of(options: dict[str, Any]) -> schemas.Schema:
+    """Return the schema that the options name.
+
+    :raises CommandError: there is none, or it has no catalogue.
+    """
+    try:
+        return schemas.open_schema(options["database"] or db_for_write(), options["name"])
+    except schemas.SchemaError as error:
+        raise CommandError(str(error)) from error
+
+
+def in_batches(
+    options: dict[str, Any], console: Console, files: list[int], batches: Generator[int], *, what: str, done: str
+) -> None:
+    """Do the batches, unless it is a dry run, and say how many files there are, and were ``done``."""
+    name = options["name"]
+    console.say(f"{name}: {len(files)} files {what}")
+    total = 0
+    if not options["dry_run"]:
+        with console.progress(name, len(files)) as progress:
+            for count in batches:
+                total += count
+                progress.advance(count)
+        console.say(f"{name}: {total} {done}")
+    console.record({"schema": name, "files": len(files), done: total})
