@@ -23,10 +23,14 @@ def add_index(model: str) -> migrations.AddIndex:
     return migrations.AddIndex(model, models.Index(fields=["data"], name=f"{model}_data_lo", opclasses=LIKE))
 
 
+LARGE = ["letter", "copy", "pg_attribute"]
+"""Tables with many rows: the last has one for each column of the database."""
+
+
 def scans(*tables: str) -> int:
     """Count the passes over whole tables that the transaction has made."""
-    query = "select coalesce(sum(seq_scan), 0)::int from pg_stat_xact_user_tables where relname = any(%s)"
-    return int(value(query, [list(tables)]))
+    query = "select coalesce(sum(seq_scan), 0)::int from pg_stat_xact_all_tables where relname = any(%s)"
+    return int(value(query, [list(tables or LARGE)]))
 
 
 @pytest.fixture(params=["fields", "triggers"])
@@ -62,15 +66,15 @@ def letters(request: pytest.FixtureRequest, project: Project, catalogue_table: b
 def test_no_table_is_read_whole_for_files_that_are_replaced_or_deleted(letters: "models.Manager[Any]") -> None:
     kept = letters.get(id=1000).data.name
     run("insert into copy (data) values (%s)", [kept])
-    before = scans("letter", "copy")
+    before = scans()
     cleared = letters.get(id=2)
     cleared.data = None
     cleared.save()
-    assert scans("letter", "copy") == before
+    assert scans() == before
     letters.filter(id=1).delete()
-    assert scans("letter", "copy") == before
+    assert scans() == before
     letters.filter(id__gte=10, id__lte=1009).delete()
-    assert scans("letter", "copy") == before
+    assert scans() == before
     left = run("select data from letter where id <= 1100 and data <> ''")
     assert files() == loids(kept, *(name for (name,) in left))
 

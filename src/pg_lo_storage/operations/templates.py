@@ -48,7 +48,7 @@ _PARTS: Final = {
     "valid": is_name("name"),
     "other": IS_OTHER,
     "open": IS_OPEN,
-    "twin": is_twin("$3"),
+    "twin": is_twin("catalogue"),
     "unlink": UNLINK,
     # The oid in the column that is format()'s third argument.
     "oid": oid_in('%3$I::text collate "C"'),

@@ -1,9 +1,11 @@
 -- Locks as pg_lo_storage.lifecycle.sharing does; each statement has a snapshot of its own, and so sees what was
--- committed while an earlier one waited.
+-- committed while an earlier one waited. Static SQL reads the catalogs of the database only, and is planned once a
+-- session; what reads tables that grow is dynamic, and planned for what there is.
 create or replace function "@schema@".pg_lo_storage_settle(
     place regnamespace, catalogue regclass, relation regclass, attribute name,
     named text[], gone text[], replaced text[], replacing text[], is_truncated boolean
 ) returns void language plpgsql volatile
+set plan_cache_mode = force_generic_plan
 set search_path = pg_catalog, pg_temp set standard_conforming_strings = on set row_security = off
 as $body$
 declare
@@ -15,6 +17,10 @@ declare
     reference record;
     selects text[] := '{}';
     kept oid[];
+    tables text[];
+    columns text[];
+    table_oids oid[];
+    numbers int2[];
 begin
     if named is not null then
         loids := array(select distinct split_part(file, '.', 1)::oid as loid from unnest(named) as file order by loid);
@@ -60,7 +66,8 @@ begin
     end if;
     loids := array(select distinct split_part(file, '.', 1)::oid as loid from unnest(gone) as file order by loid);
     if catalogue is null then
-        loids := array(select m.oid from pg_largeobject_metadata as m where m.oid = any(loids) order by m.oid);
+        execute 'select array(select m.oid from pg_largeobject_metadata as m where m.oid = any($1) order by m.oid)'
+            into loids using loids;
         /*@room_to_lock@*/
         perform pg_advisory_xact_lock(name_lock, (loid::int8 - 2147483648)::int4) from unnest(loids) as loid;
     else
@@ -78,33 +85,43 @@ begin
     if loids = '{}' then
         return;
     end if;
-    execute format('select %s.pg_lo_storage_kept()', place) into kept;
+    execute format('select %1$s.pg_lo_storage_kept(), array_agg(relation), array_agg(attribute), array_agg(relid),'
+            ' array_agg(attnum) from %1$s.pg_lo_storage_columns()', place)
+        into kept, tables, columns, table_oids, numbers;
     -- Also in tables of the same names that were listed for another schema: it may be this one's copy, or share the
-    -- catalogue.
-    for reference in execute format($sql$select a.attrelid::regclass as relation, a.attname as name, "@readable@"
-            and (not is_twin or "@open@") as is_readable, "@default_oids@" as defaults,
-            case when "@collates_loosely@" then ' collate "C"' else '' end as collation, "@finding@" as finding
-        from (
+    -- catalogue. OFFSET 0 has each column looked up by an index, whatever is expected: a
+    -- database of many schemas has as many columns as others have rows.
+    for reference in select known.* from (
             select attrelid, attnum, bool_and(is_twin) as is_twin from (
-                select a.attrelid, a.attnum, false from %1$s.pg_lo_storage_columns() as l
-                    join pg_attribute as a on a.attrelid = to_regclass(l.relation) and a.attname = l.attribute
-                union all select l.relid, l.attnum, false from %1$s.pg_lo_storage_columns() as l
+                select a.attrelid, a.attnum, false from unnest(tables, columns) as l (relid, attname)
+                    cross join lateral (select a.attrelid, a.attnum from pg_attribute as a
+                        where a.attrelid = to_regclass(l.relid)::oid and a.attname = l.attname::name offset 0) as a
+                union all select l.relid, l.attnum, false from unnest(table_oids, numbers) as l (relid, attnum)
                 union all select a.attrelid, a.attnum, false from pg_attribute as a
-                    where a.attrelid = $1 and a.attname = $2
-                union all select a.attrelid, a.attnum, true from %1$s.pg_lo_storage_columns() as l
-                    cross join lateral parse_ident(l.relation) as part
-                    join pg_class as own on own.oid = $1
-                    join pg_class as c on c.relname = part[cardinality(part)]::name and "@twin@"
-                    join pg_attribute as a on a.attrelid = c.oid and a.attname = l.attribute
+                    where a.attrelid = relation and a.attname = attribute
+                union all select a.attrelid, a.attnum, true from unnest(tables, columns) as l (relid, attname)
+                    cross join lateral parse_ident(l.relid) as part
+                    cross join lateral (select c.oid from pg_class as own
+                        join pg_class as c on c.relname = part[cardinality(part)]::name and "@twin@"
+                        where own.oid = relation offset 0) as c
+                    cross join lateral (select a.attrelid, a.attnum from pg_attribute as a
+                        where a.attrelid = c.oid and a.attname = l.attname::name offset 0) as a
             ) as found (attrelid, attnum, is_twin) group by attrelid, attnum
-        ) as listed join pg_attribute as a using (attrelid, attnum) join pg_class as r on r.oid = a.attrelid
-        join pg_class as c on c.oid = r.oid
-        -- The function of a copy's triggers may have listed the original's tables, which have a catalogue of their own.
-        where not a.attisdropped and not exists (select from pg_class as own
-            join pg_class as mine on mine.relnamespace = own.relnamespace and mine.relname = r.relname
-            join pg_class as k on k.relnamespace = r.relnamespace and k.relname = 'pg_lo_storage_file'
-                and k.relkind in ('r', 'p') and k.oid <> $3
-            where own.oid = $1 and own.relnamespace <> r.relnamespace)$sql$, place) using relation, attribute, catalogue
+        ) as listed cross join lateral (
+            select r.oid::regclass as relation, a.attname as name,
+                "@readable@" and (not is_twin or "@open@") as is_readable, "@default_oids@" as defaults,
+                case when "@collates_loosely@" then ' collate "C"' else '' end as collation, "@finding@" as finding
+            from pg_attribute as a join pg_class as r on r.oid = a.attrelid join pg_class as c on c.oid = r.oid
+            -- The function of a copy's triggers may have listed the original's tables, which have a catalogue of their
+            -- own.
+            where a.attrelid = listed.attrelid and a.attnum = listed.attnum and not a.attisdropped
+            and not exists (select from pg_class as own
+                join pg_class as mine on mine.relnamespace = own.relnamespace and mine.relname = r.relname
+                join pg_class as k on k.relnamespace = r.relnamespace and k.relname = 'pg_lo_storage_file'
+                    and k.relkind in ('r', 'p') and k.oid <> catalogue
+                where own.oid = relation and own.relnamespace <> r.relnamespace)
+            offset 0
+        ) as known
     loop
         if not reference.is_readable then
             raise warning 'kept large objects % of table %: to read column % of % is not safe, since it is no plain'
@@ -148,7 +165,6 @@ begin
                 into loids using loids;
         end loop;
     end if;
-    perform "@unlink@"
-        from pg_largeobject_metadata as m where m.oid = any(loids) order by m.oid;
+    execute $sql$select "@unlink@" from pg_largeobject_metadata as m where m.oid = any($1) order by m.oid$sql$ using loids;
 end
 $body$
