@@ -21,6 +21,7 @@ from typing_extensions import override
 
 from pg_lo_storage.content_types import content_type_of
 from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, existing_columns
+from pg_lo_storage.databases.columns_in_sql import OWN_TYPE
 from pg_lo_storage.databases.file_fields import file_fields
 from pg_lo_storage.databases.names_in_sql import naming
 from pg_lo_storage.models import StoredFile
@@ -41,11 +42,6 @@ __all__ = ["StoredFileAdmin"]
 # Images that a browser shows without running anything in them: no SVG.
 _PREVIEWED: Final = {"image/avif", "image/gif", "image/jpeg", "image/png", "image/webp"}
 _NO_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
-_OWN_TYPE: Final = (
-    "a.attgenerated <> 'v'::pg_catalog.\"char\" and exists (select from pg_type as t where t.oid = a.atttypid"
-    " and t.typnamespace = 'pg_catalog'::regnamespace::oid)"
-)
-"""SQL that tells whether a key's column has one of PostgreSQL's own types."""
 _MOST_ROWS: Final = 50
 """The most rows that are shown for each column."""
 
@@ -249,7 +245,7 @@ def _readable_fields(alias: str) -> "list[tuple[FileField, ExistingColumn]]":
     """
     fields = sorted(file_fields(alias), key=str)
     wanted = {FileColumn.of(field) for field in fields}.union(key for field in fields if (key := _key_of(field)))
-    known = {found.column: found for found in existing_columns(alias, sorted(wanted), _OWN_TYPE) if found.may_read}
+    known = {found.column: found for found in existing_columns(alias, sorted(wanted), OWN_TYPE) if found.may_read}
     keys = {None, *(column for column, found in known.items() if found.more == (True,))}
     return [
         (field, found)

@@ -18,6 +18,7 @@ from pg_lo_storage.names import extension_of
 __all__ = [
     "COLUMNS",
     "FILES",
+    "MEASURED",
     "NAMED",
     "ROLE",
     "SEEN",
@@ -60,6 +61,13 @@ NAMED: Final = " where f.loid = %s::oid and coalesce(f.extension = %s::text, tru
 _SIZE: Final = (
     "(select lo_lseek64(fd, 0, 2) + lo_close(fd) from (select lo_open(m.oid, 262144) as fd offset 0) as opened)"
 )
+MEASURED: Final = (
+    "case when current_setting('is_superuser') = 'on' or exists ("
+    "select from aclexplode(coalesce(m.lomacl, acldefault('L', m.lomowner))) as granted"
+    " where privilege_type = 'SELECT' and (grantee = 0 or pg_has_role(grantee, 'USAGE'))) then " + _SIZE + " end"
+)
+"""The size of object ``m``, null where the role may not read it: to measure it would abort the statement."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

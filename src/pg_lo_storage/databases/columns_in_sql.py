@@ -4,7 +4,7 @@ from typing import Final
 
 from pg_lo_storage.databases.names_in_sql import OID
 
-__all__ = ["COLLATES_LOOSELY", "DEFAULT_OIDS", "FINDING", "IS_INDEXED", "READABLE", "readable"]
+__all__ = ["COLLATES_LOOSELY", "DEFAULT_OIDS", "FINDING", "IS_INDEXED", "OWN_TYPE", "READABLE", "readable"]
 
 
 def readable(*types: str) -> str:
@@ -26,6 +26,12 @@ COLLATES_LOOSELY: Final = (
     "exists (select from pg_collation as c where c.oid = a.attcollation and not c.collisdeterministic)"
 )
 """SQL that tells whether the collation of column ``a`` takes different texts for equal."""
+
+OWN_TYPE: Final = (
+    "(a.attgenerated <> 'v'::pg_catalog.\"char\" and exists (select from pg_type as t where t.oid = a.atttypid"
+    " and t.typnamespace = 'pg_catalog'::regnamespace::oid))"
+)
+"""SQL that tells whether column ``a`` has one of PostgreSQL's own types: its text runs nobody's code."""
 
 IS_INDEXED: Final = (
     "exists (select from pg_index as i join pg_opclass as o on o.oid = i.indclass[0]"

@@ -4,12 +4,30 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.apps import apps
 from django.core.management.base import CommandError, CommandParser
-from django.db import models
+from django.db import connections, models, router
+
+from pg_lo_storage.databases import db_for_write
+from pg_lo_storage.databases.file_fields import file_fields, write_alias_of
 
 if TYPE_CHECKING:
     Field: TypeAlias = models.Field[Any, Any]
 
-__all__ = ["add_where", "field_of", "model_of", "where_of"]
+__all__ = ["add_where", "databases_of", "field_of", "model_of", "where_of"]
+
+
+def databases_of(options: dict[str, Any]) -> list[str]:
+    """Return the database of ``--database``; else each that a storage, a setting or a router has for files.
+
+    :raises CommandError: it is not PostgreSQL.
+    """
+    given: str | None = options["database"]
+    named = {write_alias_of(field, router.db_for_write(field.model)) for field in file_fields()}
+    found = [given] if given else [alias for alias in connections if alias in named] or [db_for_write()]
+    for alias in found:
+        if connections[alias].vendor != "postgresql":
+            message = f"the database {alias!r} is {connections[alias].display_name}, and large objects need PostgreSQL"
+            raise CommandError(message)
+    return found
 
 
 def model_of(label: str, option: str) -> type[models.Model]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final, LiteralString, NamedTuple, cast
 
+from pg_lo_storage.catalogued import MEASURED
 from pg_lo_storage.contrib.fsspec.sessions import sql_of
 from pg_lo_storage.drivers.base import LargeObjectDriver, SQLExecutor
 from pg_lo_storage.drivers.errors import sqlstate_of, translate
@@ -17,14 +18,6 @@ __all__ = ["Listed", "forget", "list_objects", "remove", "times"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-# The size is NULL for an object that the role may not read: measuring it would abort the statement.
-_SIZE: Final = (
-    "case when current_setting('is_superuser') = 'on' or exists ("
-    "select from aclexplode(coalesce(m.lomacl, acldefault('L', m.lomowner))) as granted"
-    " where privilege_type = 'SELECT' and (grantee = 0 or pg_has_role(grantee, 'USAGE')))"
-    " then (select lo_lseek64(fd, 0, 2) + lo_close(fd) from (select lo_open(m.oid, 262144) as fd offset 0) as opened)"
-    " end"
-)
 _UNKNOWN: Final = ", ''::bytea from pg_largeobject_metadata as m"
 # As bytes: the client's encoding may not have the letters of the text.
 _CATALOGUED: Final = (
@@ -46,7 +39,7 @@ def list_objects(driver: LargeObjectDriver, *, sizes: bool) -> Iterator[Listed]:
     """Yield all large objects of the database in the order of their oids, with ``sizes`` or without."""
     sql = sql_of(driver)
     [(catalogued,)] = sql.execute(qualified("select has_table_privilege(to_regclass('pg_lo_storage_file'), 'SELECT')"))
-    size: LiteralString = _SIZE if sizes else "null::int8"
+    size: LiteralString = MEASURED if sizes else "null::int8"
     columns: LiteralString = _CATALOGUED if catalogued else _UNKNOWN
     query: LiteralString = "select m.oid::int8, " + size + columns + " order by m.oid"
     for oid, length, extension in sql.execute(qualified(query)):

@@ -6,7 +6,11 @@ from pg_lo_storage.management.subcommand import Subcommand
 from pg_lo_storage.management.subcommands.adopt import Adopt
 from pg_lo_storage.management.subcommands.detach import Detach
 from pg_lo_storage.management.subcommands.empty import Empty
+from pg_lo_storage.management.subcommands.ls import Ls
+from pg_lo_storage.management.subcommands.stats import Stats
+from pg_lo_storage.management.subcommands.top import Top
 from pg_lo_storage.management.subcommands.transfer import Transfer
+from pg_lo_storage.management.subcommands.who import Who
 
 __all__ = ["SUBCOMMANDS"]
 
@@ -15,5 +19,9 @@ SUBCOMMANDS: Final[dict[str, Subcommand]] = {
     "transfer": Transfer(),
     "detach": Detach(),
     "empty": Empty(),
+    "stats": Stats(),
+    "top": Top(),
+    "who": Who(),
+    "ls": Ls(),
 }
 """By name, in the order in which the help shows them."""

@@ -1,0 +1,57 @@
+"""Charts of bars: as lines of text, of plain Unicode blocks, and as SVG, without a library or a script.
+
+The SVG has no ``style``, which a Content-Security-Policy may forbid: in a page it takes the colour of the page's text.
+"""
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Final, NamedTuple
+
+__all__ = ["Bar", "svg", "text"]
+
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
+_LINE: Final = 24
+_LABELS: Final = 200
+_BARS: Final = 400
+_FIGURES: Final = 200
+_LONGEST: Final = 28
+"""How many letters of a label there is room for."""
+
+
+class Bar(NamedTuple):
+    """A bar as long as ``value``, between what it is and what it says."""
+
+    label: str
+    value: int
+    figures: str
+
+
+def text(bars: Sequence[Bar], width: int = 24) -> Iterator[str]:
+    """Yield a line for each bar; the longest bar is ``width`` blocks long."""
+    most = max((bar.value for bar in bars), default=0)
+    room = max((len(bar.label) for bar in bars), default=0)
+    for label, value, figures in bars:
+        eighths = round(value / most * width * 8) if most else 0
+        blocks = _EIGHTHS[8] * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+        yield f"{label:{room}}  {blocks:{width}}  {figures}".rstrip()
+
+
+def svg(bars: Sequence[Bar], title: str, background: str | None = None) -> str:
+    """Return the chart as SVG, on a background or on what there is behind it."""
+    most = max((bar.value for bar in bars), default=0)
+    width, height = _LABELS + _BARS + _FIGURES, _LINE * (len(bars) + 1) + 8
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    look = 'role="img" fill="currentColor" font-family="sans-serif" font-size="13"'
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" {size} {look}><title>{escape(title)}</title>']
+    if background is not None:
+        parts.append(f'<rect width="{width}" height="{height}" fill="{escape(background)}"/>')
+    parts.append(f'<text x="8" y="{_LINE - 6}" font-weight="bold">{escape(title)}</text>')
+    for n, (label, value, figures) in enumerate(bars, 1):
+        top, length = n * _LINE + 4, value / most * _BARS if most else 0
+        shown = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
+        parts.append(
+            f'<text x="{_LABELS - 8}" y="{top + 14}" text-anchor="end">{escape(shown)}</text>'
+            f'<rect x="{_LABELS}" y="{top}" width="{length:.1f}" height="{_LINE - 6}" opacity="0.6"/>'
+            f'<text x="{_LABELS + length + 8:.1f}" y="{top + 14}">{escape(figures)}</text>'
+        )
+    return "\n".join([*parts, "</svg>\n"])

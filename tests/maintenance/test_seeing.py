@@ -1,0 +1,180 @@
+"""``largeobjects stats``, ``top``, ``who`` and ``ls``: what they print, as text and as JSON, and their exit status."""
+
+import hashlib
+import io
+import json
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+
+from pg_lo_storage.management.commands.largeobjects import Command
+from pg_lo_storage.models import StoredFile
+from tests.catalogue.support import invoice, run, saved, uncatalogued
+from tests.storage.support import loid_of
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
+
+
+def largeobjects(*arguments: str, status: int = 0) -> tuple[str, str]:
+    """Run the command, which ends with that status, and return what it prints on its two streams."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    # By its class, which there is without the app, too.
+    with pytest.raises(SystemExit, match=str(status)) if status else nullcontext():
+        call_command(Command(), *arguments, stdout=stdout, stderr=stderr)
+    return stdout.getvalue(), stderr.getvalue()
+
+
+def records(*arguments: str) -> list[dict[str, Any]]:
+    printed, _ = largeobjects(*arguments, "--json")
+    return [json.loads(line) for line in printed.splitlines()]
+
+
+def made(month: str, size: int) -> None:
+    name = saved("a.pdf", b"x" * size)
+    StoredFile.objects.filter(loid=loid_of(name)).update(created_at=f"{month}-15T12:00:00Z")
+
+
+def test_stats_say_the_totals_and_draw_the_months() -> None:
+    for month, size in (("2025-01", 4096), ("2025-03", 2048)):
+        made(month, size)
+    text, _ = largeobjects("stats")
+    for line in (
+        "default: 2 files, 6.0 KB",
+        "  of the last 30 days: 0 files, 0 bytes",
+        "  2025-01  ████████████████████████  4.0 KB, 1 file",
+        "  2025-02                            0 bytes, 0 files",
+        "  2025-03  ████████████              2.0 KB, 1 file",
+    ):
+        assert line in text.splitlines()
+    assert "of pg_largeobject, for 2 objects" in text
+
+
+def test_stats_as_json_are_the_same_figures() -> None:
+    made("2025-01", 4096)
+    [found] = records("stats", "--database", "default")
+    expected = {"database": "default", "catalogued": True, "files": 1, "bytes": 4096, "recent_files": 0, "objects": 1}
+    assert found | expected == found
+    assert records("stats", "--by", "month", "--database", "default") == [
+        {"database": "default", "by": "month", "label": "2025-01", "files": 1, "bytes": 4096}
+    ]
+
+
+@pytest.mark.parametrize("by", ["field", "owner", "month", "type", "role"])
+def test_stats_are_drawn_as_svg(by: str, tmp_path: Path) -> None:
+    owner = User.objects.create_user("<owner & co>")
+    run("insert into invoices_invoice (data, owner_id) values (%s, %s)", saved("a.pdf"), owner.pk)
+    file = tmp_path / "chart.svg"
+    largeobjects("stats", "--by", by, "--svg", str(file), "--database", "default")
+    drawing = ET.parse(file).getroot()
+    texts = [element.text for element in drawing.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts[0] == f"default: files by {by}"
+    assert texts[-1] == "7 bytes, 1 file"
+    assert ("<owner & co>" in texts) == (by == "owner")
+
+
+def test_an_svg_is_of_one_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def both(_options: object) -> list[str]:
+        return ["default", "other"]
+
+    monkeypatch.setattr("pg_lo_storage.management.subcommands.stats.databases_of", both)
+    with pytest.raises(CommandError, match="add --database, which is one of default, other"):
+        largeobjects("stats", "--svg", str(tmp_path / "chart.svg"))
+
+
+def test_without_the_catalogue_stats_give_what_they_can(catalogue: bool) -> None:
+    uncatalogued(b"x" * 10)
+    text, _ = largeobjects("stats")
+    assert ("without the catalogue" in text, "1 file, 10 bytes" in text) == (not catalogue, not catalogue)
+    text, problem = largeobjects("stats", "--by", "type", status=0 if catalogue else 1)
+    assert ("types of files are not known" in problem) == (not catalogue)
+
+
+def test_stats_tell_of_columns_that_they_cannot_read() -> None:
+    run("revoke select on invoices_invoice from app; grant select (id, data, owner_id) on invoices_invoice to app")
+    try:
+        _, problems = largeobjects("stats", "--by", "field")
+    finally:
+        run("grant select on invoices_invoice to app")
+    assert "default: invoices.Invoice.plain: the role may not read it\n" in problems
+
+
+def test_top_shows_the_largest_with_their_rows() -> None:
+    small, large = saved("small.pdf", b"x"), saved("large.pdf", b"x" * 2048)
+    owner = User.objects.create_user("ann")
+    run("insert into invoices_invoice (id, data, owner_id) values (1, %s, %s)", large, owner.pk)
+    assert largeobjects("top")[0].splitlines() == [
+        f"default: {large}  2.0 KB 'large.pdf'  invoices_invoice 1 data of ann",
+        f"default: {small}  1 bytes 'small.pdf'  no row",
+    ]
+    [found] = records("top", "-n", "1")
+    [row] = found["rows"]
+    assert (found["name"], found["size"], row["table"], row["user"]) == (large, 2048, "invoices_invoice", "ann")
+
+
+def test_who_shows_all_that_is_known() -> None:
+    name = saved("letter.pdf", b"x" * 10)
+    run("insert into invoices_invoice (id, plain) values (7, %s)", name)
+    for what in (name, str(loid_of(name)), hashlib.sha256(b"x" * 10).hexdigest()):
+        lines = largeobjects("who", what)[0].splitlines()
+        assert lines[:2] == [f"default: {name}", f"  object {loid_of(name)}, 10 bytes, of the role app"]
+        assert lines[2].startswith("  entry 'letter.pdf', application/pdf, saved 2")
+        assert lines[4:] == ["  row invoices_invoice 7 plain"]
+    [found] = records("who", name)
+    assert found["original_name"] == "letter.pdf"
+    assert found["rows"] == [
+        {"database": "default", "table": "invoices_invoice", "column": "plain", "key": "7", "user": None}
+    ]
+
+
+def test_who_ends_with_1_where_there_is_nothing(catalogue: bool) -> None:
+    for what in ("4000000000", "4000000000.pdf", "0" * 64, "x"):
+        assert largeobjects("who", what, status=1) == ("", f"there is no {what!r}, and no row names it\n")
+    invoice("4000000000.pdf")
+    assert "  there is no such object" in largeobjects("who", "4000000000")[0]
+    assert catalogue is not None
+
+
+def test_ls_lists_names_in_the_order_of_their_numbers() -> None:
+    names = [saved(name) for name in ("b.pdf", "a.png", "c.pdf")]
+    assert largeobjects("ls")[0].split() == names
+    assert largeobjects("ls", "*.pdf")[0].split() == [names[0], names[2]]
+    assert largeobjects("ls", "a.*")[0].split() == [names[1]]
+    assert largeobjects("ls", "--after", names[0])[0].split() == names[1:]
+    assert largeobjects("ls", "x*")[0] == ""
+    assert [found["name"] for found in records("ls")] == names
+    [line] = largeobjects("ls", "-l", "a.png")[0].splitlines()
+    assert (line.split("\t")[0], line.split("\t")[1], line.split("\t")[3]) == (names[1], "7 bytes", "a.png")
+
+
+def test_ls_takes_two_queries_for_a_thousand() -> None:
+    run(
+        "with made as (select lo_from_bytea(0, '') as loid from generate_series(1, 1500))"
+        " insert into pg_lo_storage_file (loid, original_name, content_type) select loid, '', '' from made"
+    )
+    with CaptureQueriesContext(connections["default"]) as captured:
+        printed, _ = largeobjects("ls")
+    assert len(printed.splitlines()) == 1500
+    assert len(captured) <= 6
+
+
+def test_ls_needs_the_catalogue_and_a_name(catalogue: bool) -> None:
+    saved()
+    if catalogue:
+        with pytest.raises(CommandError, match="'x' is no name of a stored file"):
+            largeobjects("ls", "--after", "x")
+    else:
+        assert "without the catalogue" in largeobjects("ls", status=1)[1]
+
+
+def test_a_database_that_is_not_postgresql_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections["other"], "vendor", "sqlite")
+    for subcommand in (["stats"], ["top"], ["who", "1"], ["ls"]):
+        with pytest.raises(CommandError, match="large objects need PostgreSQL"):
+            largeobjects(*subcommand, "--database", "other")
