@@ -235,9 +235,15 @@ def test_a_database_of_another_kind_is_named(report: Report) -> None:
         f"{PASSWORD}",
     ],
 )
-def test_no_password_of_a_connection_string_is_printed(report: Report, dsn: str) -> None:
-    printed = report("--dsn", dsn)
-    assert "database by --dsn" in printed
+def test_no_password_of_a_connection_string_is_told(dsn: str) -> None:
+    lines = list(plain_database(dsn))
+    assert lines[0][0] == "database by --dsn"
+    assert PASSWORD not in str(lines)
+
+
+def test_no_password_of_a_connection_string_is_printed(report: Report) -> None:
+    printed = report("--dsn", f"postgresql://app:p@{PASSWORD}@%2Fnowhere/app")
+    assert value(printed, "database by --dsn")
     assert PASSWORD not in printed
 
 
