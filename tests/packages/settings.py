@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "pg_lo_storage",
     "django_cleanup.apps.CleanupSelectedConfig",
     "easy_thumbnails",
+    "debug_toolbar",
     "filer",
     "imagekit",
     "import_export",

@@ -7,8 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from django.db import Error, OperationalError, connections, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.transaction import Atomic
 
+from pg_lo_storage.databases.backends import METHODS, ON_INSTANCE
+from pg_lo_storage.databases.watching import EXECUTING, DjangoWatcher, are_instrumented
+from pg_lo_storage.drivers.watching import WATCHING
 from pg_lo_storage.exceptions import LargeObjectError
 
 if TYPE_CHECKING:
@@ -24,19 +28,34 @@ _LOST: Final = 4
 
 
 @contextlib.contextmanager
-def guarded(wrapper: "BaseDatabaseWrapper", used: _T) -> Generator[_T]:
+def guarded(wrapper: "BaseDatabaseWrapper", used: _T, cursor: "CursorWrapper | None" = None) -> Generator[_T]:
     """Yield ``used`` by Django's rules: errors become Django's; one that breaks the atomic block has it rolled back.
+
+    Who looks at Django's statements sees those of the block, by ``cursor`` if there is one already.
 
     Every exception counts: where Ctrl-C interrupts a query, only the connection knows whether that aborted anything.
     """
     wrapper.validate_no_broken_transaction()
+    before = WATCHING.watcher
+    is_watched = (
+        wrapper.execute_wrappers
+        or wrapper.queries_logged
+        or not ON_INSTANCE.isdisjoint(vars(wrapper))
+        or are_instrumented((*METHODS(type(wrapper)), *EXECUTING(CursorWrapper)))
+    )
+    watcher = DjangoWatcher(wrapper, cursor) if is_watched else None
+    WATCHING.watcher = watcher or before
     try:
         with wrapper.wrap_database_errors:
             yield used
     except BaseException as error:
-        if wrapper.in_atomic_block:
+        if wrapper.in_atomic_block and (watcher is None or watcher.refusal is not error):
             _mark(wrapper, error)
         raise
+    finally:
+        WATCHING.watcher = before
+        if watcher is not None:
+            watcher.close()
 
 
 @contextlib.contextmanager

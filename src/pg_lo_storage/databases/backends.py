@@ -1,6 +1,7 @@
 """What a database backend does of its own when it makes a cursor, as tenants' backends, which set a search path there.
 
 Our statements go to the raw connection. Where a cursor of the backend is more than Django's own, one is made before.
+Who looks on is shown them, see :mod:`pg_lo_storage.databases.watching`.
 """
 
 import functools
@@ -13,8 +14,18 @@ from django.db import connections
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.backends.utils import CursorWrapper
 
-__all__ = ["METHODS", "ON_INSTANCE", "is_alike_in_threads", "is_changed", "modules_of", "prepare", "schema_of"]
+__all__ = [
+    "METHODS",
+    "ON_INSTANCE",
+    "SET_PATH_ALONE",
+    "is_alike_in_threads",
+    "is_changed",
+    "modules_of",
+    "prepare",
+    "schema_of",
+]
 
 _NAMES: Final = ("cursor", "_cursor", "create_cursor", "_prepare_cursor", "make_cursor", "make_debug_cursor")
 METHODS: Final = operator.attrgetter(*_NAMES)
@@ -22,8 +33,8 @@ METHODS: Final = operator.attrgetter(*_NAMES)
 ON_INSTANCE: Final = frozenset(_NAMES)
 """Their names: instrumentation may change them on a connection alone."""
 
-# Of these backends it is known that their cursors set the search path, and nothing else that reading depends on.
-_SET_PATH_ALONE: Final = ("django_tenants.postgresql_backend.", "django_pgschemas.postgresql.")
+SET_PATH_ALONE: Final = ("django_tenants.postgresql_backend.", "django_pgschemas.postgresql.")
+"""Of these backends it is known that their cursors set the search path, and nothing else that reading depends on."""
 # Settings by which they do more.
 _DO_MORE: Final = ("EXTRA_SET_TENANT_METHOD",)
 
@@ -36,12 +47,12 @@ def modules_of(methods: tuple[object, ...]) -> tuple[str, ...]:
     return tuple(module for module in modules if not module.startswith("django."))
 
 
-def prepare(wrapper: "BaseDatabaseWrapper") -> None:
-    """Have the backend do what it does before a statement."""
+def prepare(wrapper: "BaseDatabaseWrapper") -> "CursorWrapper":
+    """Have the backend do what it does before a statement; return the cursor that it has made."""
     # In a transaction, the connection may be another thread's.
     wrapper.inc_thread_sharing()
     try:
-        wrapper.cursor().close()
+        return wrapper.cursor()
     finally:
         wrapper.dec_thread_sharing()
 
@@ -66,7 +77,7 @@ def is_alike_in_threads(wrapper: "BaseDatabaseWrapper") -> bool:
     return (
         wrapper.settings_dict is connections.settings.get(wrapper.alias)
         and not is_changed(wrapper)
-        and all(module.startswith(_SET_PATH_ALONE) for module in modules_of(METHODS(type(wrapper))))
+        and all(module.startswith(SET_PATH_ALONE) for module in modules_of(METHODS(type(wrapper))))
         and not any(getattr(settings, name, None) for name in _DO_MORE)
     )
 

@@ -99,12 +99,13 @@ class DatabaseConnection:
             raise StaleLargeObject(message)
         # As Django does before a query, check the health, the thread, and whether a test case has blocked cursor().
         # Asked anew each time, since instrumentation may come later; the answer for the same methods is kept.
+        cursor = None
         on_instance = not ON_INSTANCE.isdisjoint(vars(wrapper)) and is_changed(wrapper)
         if on_instance or modules_of(METHODS(type(wrapper))):
             with guarded(wrapper, None):
-                prepare(wrapper)
+                cursor = prepare(wrapper)
         elif not is_foreign:
             wrapper.close_if_health_check_failed()
             wrapper.ensure_connection()
             wrapper.validate_thread_sharing()
-        return guarded(wrapper, self._driver_of(wrapper))
+        return guarded(wrapper, self._driver_of(wrapper), cursor)

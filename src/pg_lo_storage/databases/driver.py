@@ -15,6 +15,7 @@ from pg_lo_storage.drivers.errors import sqlstate_of
 from pg_lo_storage.drivers.queries import Rows, Statement
 from pg_lo_storage.drivers.sql import SQLDriver
 from pg_lo_storage.drivers.values import as_bytes
+from pg_lo_storage.drivers.watching import WATCHING
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -168,12 +169,14 @@ class _DatabaseSQL:
 
 
 class _CursorSQL:
-    """SQL on a bare cursor of Django's, which neither logs queries, with the bytes of files, nor wraps errors."""
+    """SQL on a bare cursor of Django's, which does not wrap errors."""
 
     def __init__(self, wrapper: "BaseDatabaseWrapper") -> None:
         self._wrapper = wrapper
 
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        if (watcher := WATCHING.watcher) is not None:
+            return watcher.show(self._wrapper.connection, query, params, self.execute)
         with self._wrapper.create_cursor() as cursor:
             cursor.execute(query, params)
             return cast("list[tuple[object, ...]]", cursor.fetchall() if cursor.description else [])

@@ -52,7 +52,7 @@ class AccessMode(enum.IntFlag):
 
 
 class SQLExecutor(Protocol):
-    """Runs SQL by a driver's own rules: in binary where it can, past any framework's cursor and query log."""
+    """Runs SQL by a driver's own rules: in binary where it can, past the cursors of any framework."""
 
     __module__: str = "pg_lo_storage.drivers"
 

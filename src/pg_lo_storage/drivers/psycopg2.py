@@ -5,7 +5,8 @@ import struct
 import threading
 import weakref
 from collections.abc import Callable, Generator, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final, LiteralString, Protocol, cast
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Final, LiteralString, Protocol, TypeVar, cast
 
 import psycopg2
 from psycopg2 import extensions as ext
@@ -16,6 +17,7 @@ from pg_lo_storage.drivers.descriptor import SQLLargeObject
 from pg_lo_storage.drivers.errors import translate
 from pg_lo_storage.drivers.psycopg2_values import Cursor, quotable
 from pg_lo_storage.drivers.sql import SQLDriver
+from pg_lo_storage.drivers.watching import WATCHING
 from pg_lo_storage.exceptions import DriverNotFound
 
 if TYPE_CHECKING:
@@ -26,6 +28,15 @@ __all__ = ["Psycopg2Driver"]
 # Bytes of one write up to which SQL is as fast: it takes one round trip, a lobject five. More bytes must not stand in a
 # statement's text, which the server logs when the statement fails.
 _BY_SQL: Final = 8 * 1024
+
+# What native calls mean, for those who watch: the protocol calls functions by their oids, and psycopg2 keeps the
+# descriptor's number to itself.
+_OPEN: Final = "select pg_catalog.lo_open(%s::oid, %s::int4) /* by a lobject */"
+_SEEK: Final = "select pg_catalog.lo_lseek64(fd, %s::int8, 0) /* by the lobject of %s */"
+_WRITE: Final = "select pg_catalog.lowrite(fd, %s::bytea) /* by the lobject of %s */"
+_CLOSE: Final = "select pg_catalog.lo_close(fd) /* by the lobject of %s */"
+
+_T = TypeVar("_T")
 
 _locks: "weakref.WeakKeyDictionary[ext.connection, threading.RLock]" = weakref.WeakKeyDictionary()
 _locks_lock = threading.Lock()
@@ -73,6 +84,8 @@ class Psycopg2Driver(SQLDriver):
 
     @override
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        if (watcher := WATCHING.watcher) is not None:
+            return watcher.show(self._connection, query, params, partial(Psycopg2Driver.execute, self))
         with lock_of(self._connection), self._connection.cursor(cursor_factory=Cursor) as cursor:
             cursor.execute(query, quotable(self._connection, params))
             return cursor.fetchall() if cursor.description else []
@@ -86,13 +99,14 @@ class Psycopg2Driver(SQLDriver):
     def execute_streaming(self, query: LiteralString, params: Sequence[object], sink: Sink) -> int:
         if not self.is_streaming:
             return super().execute_streaming(query, params, sink)
+        copy: LiteralString = f"copy ({query}) to stdout (format binary)"
+        return _shown(self._connection, copy, params, partial(self._copy, sink))
+
+    def _copy(self, sink: Sink, query: LiteralString, params: Sequence[object]) -> int:
         rows = CopiedRows(sink)
         with lock_of(self._connection), self._connection.cursor(cursor_factory=Cursor) as cursor:
-            copy = (
-                b"copy (" + cursor.mogrify(query, quotable(self._connection, params)) + b") to stdout (format binary)"
-            )
             try:
-                cursor.copy_expert(copy, rows)
+                cursor.copy_expert(cursor.mogrify(query, quotable(self._connection, params)), rows)
             except psycopg2.DatabaseError as error:
                 if error.pgcode is None and self._connection.closed:
                     # psycopg2's own message says only that it is in a COPY.
@@ -148,9 +162,23 @@ class Psycopg2LargeObject(SQLLargeObject):
             start = self._perform(self._statements.pass_over(size))
             with _translating(self.oid), _lobject(self._connection, self.oid) as native:
                 if start:
-                    native.seek(start)
+                    self._call(_SEEK, partial(native.seek, start), start)
                 for block in batch:
-                    native.write(bytes(block))
+                    self._call(_WRITE, partial(native.write, bytes(block)), block)
+                self._call(_CLOSE, native.close)
+
+    def _call(self, query: LiteralString, call: Callable[[], object], *params: object) -> None:
+        _shown(self._connection, query, (*params, self.oid), lambda _query, _params: call())
+
+
+def _shown(
+    connection: ext.connection,
+    query: LiteralString,
+    params: Sequence[object],
+    send: Callable[[LiteralString, Sequence[object]], _T],
+) -> _T:
+    watcher = WATCHING.watcher
+    return send(query, params) if watcher is None else watcher.show(connection, query, params, send)
 
 
 @contextlib.contextmanager
@@ -160,7 +188,11 @@ def _lobject(connection: ext.connection, oid: int) -> "Generator[ext.lobject[byt
     When it is freed it closes its descriptor, whose number may be another object's by then. It also waits for its
     connection, which may be in a query of another thread.
     """
-    native = connection.lobject(oid, "wb")
+
+    def opened(_query: str, _params: Sequence[object]) -> "ext.lobject[bytes]":
+        return connection.lobject(oid, "wb")
+
+    native = _shown(connection, _OPEN, (oid, int(AccessMode.WRITE)), opened)
     try:
         yield native
     finally:

@@ -1,6 +1,7 @@
 """The driver for psycopg 3: SQL functions, server-side parameters, binary results."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, LiteralString
 
 import psycopg
@@ -15,6 +16,7 @@ from pg_lo_storage.drivers.psycopg3_pipeline import can_pipeline, pipeline_of, r
 from pg_lo_storage.drivers.psycopg3_values import ADAPTERS
 from pg_lo_storage.drivers.queries import Rows
 from pg_lo_storage.drivers.sql import SQLDriver
+from pg_lo_storage.drivers.watching import WATCHING
 
 if TYPE_CHECKING:
     from pg_lo_storage.drivers.base import LargeObjectDriver
@@ -29,7 +31,7 @@ class Psycopg3Driver(SQLDriver):
     """Large objects over a :class:`psycopg.Connection`; it keeps to the connection's ``prepare_threshold``.
 
     Statements go through a plain :class:`psycopg.Cursor`, not the connection's ``cursor_factory``: no file
-    bytes reach a framework's query log, and values are bound by the server.
+    bytes reach what that shows to others, and values are bound by the server.
     """
 
     __module__ = "pg_lo_storage.drivers"
@@ -39,6 +41,8 @@ class Psycopg3Driver(SQLDriver):
 
     @override
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        if (watcher := WATCHING.watcher) is not None:
+            return watcher.show(self._connection, query, params, partial(Psycopg3Driver.execute, self))
         if self._connection.lock.locked():
             check_no_query_of_this_thread(self._connection)
         with _Cursor(self._connection, row_factory=tuple_row) as cursor:
@@ -49,7 +53,8 @@ class Psycopg3Driver(SQLDriver):
 
     @override
     def execute_all(self, statements: Sequence[tuple[LiteralString, Sequence[object]]]) -> list[Rows]:
-        if len(statements) == 1 or not can_pipeline(self._connection):
+        # Whoever watches is shown one statement at a time.
+        if len(statements) == 1 or WATCHING.watcher is not None or not can_pipeline(self._connection):
             return super().execute_all(statements)
         return run_all(self._connection, statements)
 
@@ -62,6 +67,9 @@ class Psycopg3Driver(SQLDriver):
     def execute_streaming(self, query: LiteralString, params: Sequence[object], sink: Sink) -> int:
         if not can_pipeline(self._connection):
             return super().execute_streaming(query, params, sink)
+        if (watcher := WATCHING.watcher) is not None:
+            send = partial(stream_rows, self._connection, sink=sink)
+            return watcher.show(self._connection, query, params, send)
         return stream_rows(self._connection, query, params, sink)
 
     def _synchronise(self) -> None:

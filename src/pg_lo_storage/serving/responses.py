@@ -129,7 +129,10 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
                         yield block
 
     def _is_bound(self) -> bool:
-        if needs_own_connection(self._found.database.alias, self._found.role):
+        wrapper = self._found.database.wrapper
+        # Whoever looks at the statements of the request's connection does not see those of other threads.
+        is_watched = wrapper.execute_wrappers or wrapper.force_debug_cursor
+        if is_watched or needs_own_connection(self._found.database.alias, self._found.role):
             return True
         release_connections()
         return False
