@@ -6,6 +6,7 @@ import re
 import shlex
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -13,6 +14,7 @@ from django.core.management import call_command
 
 from pg_lo_storage.models import StoredFile
 from tests.catalogue.support import run, uncatalogued
+from tests.operations.support import Project
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
@@ -50,3 +52,22 @@ def test_an_example_prints_what_the_page_shows(example: tuple[str, str]) -> None
     stdout = io.StringIO()
     call_command(*shlex.split(command), stdout=stdout)
     assert ON_DISK.sub(r"for \1 objects", stdout.getvalue()) == ON_DISK.sub(r"for \1 objects", shown)
+
+
+def test_the_migration_makes_the_view_that_may_be_granted() -> None:
+    [snippet] = re.findall(r"^```python\n(from django.db import mig.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+    [grant] = re.findall(r"^```sql\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+    namespace: dict[str, Any] = {"__name__": "invoices.migrations"}
+    exec(snippet, namespace)
+    [operation] = namespace["Migration"].operations
+    project = Project()
+    project.apply(operation)
+    try:
+        run(grant.replace("monitoring", "stranger"))
+        names = [name for (name,) in run("select attname from pg_attribute where attnum > 0 and attrelid ="
+            " 'pg_lo_storage_stats'::regclass order by attnum")]  # fmt: skip
+    finally:
+        project.reverse(operation)
+    section = PAGE.partition("## For a role that monitors")[2]
+    listed = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", section, flags=re.MULTILINE)))
+    assert listed == names

@@ -159,7 +159,7 @@ def test_ls_takes_two_queries_for_a_thousand() -> None:
         " insert into pg_lo_storage_file (loid, original_name, content_type) select loid, '', '' from made"
     )
     with CaptureQueriesContext(connections["default"]) as captured:
-        printed, _ = largeobjects("ls")
+        printed, _ = largeobjects("ls", "-l")
     assert len(printed.splitlines()) == 1500
     assert len(captured) <= 6
 

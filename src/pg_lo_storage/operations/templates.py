@@ -15,6 +15,7 @@ from pg_lo_storage.databases.catalogues import IS_OPEN, IS_OTHER, is_twin
 from pg_lo_storage.databases.columns_in_sql import COLLATES_LOOSELY, DEFAULT_OIDS, FINDING, READABLE, readable
 from pg_lo_storage.databases.names_in_sql import FEW, FINDINGS, is_any_of, is_name, is_of, oid_in
 from pg_lo_storage.drivers.queries import UNLINK
+from pg_lo_storage.maintenance.figures import FILES_AND_BYTES
 
 __all__ = ["fill", "functions", "script"]
 
@@ -50,6 +51,8 @@ _PARTS: Final = {
     "open": IS_OPEN,
     "twin": is_twin("catalogue"),
     "unlink": UNLINK,
+    # A template of format(), whose second argument is the catalogue.
+    "statistics": FILES_AND_BYTES.replace("pg_lo_storage_file", "%2$s"),
     # The oid in the column that is format()'s third argument.
     "oid": oid_in('%3$I::text collate "C"'),
     # Whether values of column "a" of relation "r" can be compared as text, which only PostgreSQL's own code makes.

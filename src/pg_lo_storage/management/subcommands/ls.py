@@ -47,19 +47,27 @@ class Ls(Subcommand):
                 console.warn(f"{alias}: without the catalogue the names of files are not known")
                 status = 1
                 continue
-            for name, entry in _listed(alias, options["after"]):
+            # Names alone are there in a tenth of the time.
+            if not options["long"] and not console.as_json and options["pattern"] == "*":
+                for name in _names(alias, options["after"]):
+                    console.show(name)
+                continue
+            for name, entry in _entries(alias, options["after"]):
                 if any(fnmatchcase(each, options["pattern"]) for each in (name, entry.original_name)):
                     console.record(_record(alias, name, entry))
                     console.show(_line(name, entry) if options["long"] else name)
         return status
 
 
-def _listed(alias: str, after: str) -> Iterator[tuple[str, Entry]]:
-    storage = DbFileStorage(alias=alias)
+def _names(alias: str, after: str) -> Iterator[str]:
     try:
-        names = storage.names(after=after)
+        return DbFileStorage(alias=alias).names(after=after)
     except ValueError as error:
         raise CommandError(str(error)) from error
+
+
+def _entries(alias: str, after: str) -> Iterator[tuple[str, Entry]]:
+    names, storage = _names(alias, after), DbFileStorage(alias=alias)
     while page := list(islice(names, _PAGE)):
         entries = storage.entries(page)
         # Of the rest somebody has deleted the file meanwhile.
