@@ -67,22 +67,27 @@ class Cluster(Server):
 
     It listens on 127.0.0.1 and on a unix socket, trusts every connection and does not sync to disk; all else
     is as PostgreSQL comes, or as ``options``, arguments of ``postgres``, have it. As root it runs under an ordinary
-    user of the system. With ``primary`` it begins as a copy of that server, of the same version, and is its standby.
+    user of the system. With ``primary`` it begins as a copy of that server, of the same version, and is its standby;
+    with ``data`` as a copy of that folder, which ``pg_basebackup`` or ``pg_upgrade`` made.
     """
 
     roles = frozenset({"app", "stranger", "postgres"})
 
     def __init__(
-        self, bindir: Path | None = None, options: Sequence[str] = (), primary: "Cluster | None" = None
+        self,
+        bindir: Path | None = None,
+        options: Sequence[str] = (),
+        primary: "Cluster | None" = None,
+        data: Path | None = None,
     ) -> None:
         self.bindir = bindir
         self._options = options
-        self._primary = primary.dsn("postgres", "postgres") if primary else ""
+        self._origin = primary.dsn("postgres", "postgres") if primary else data or ""
 
     def __enter__(self) -> Self:
         bindir = self.bindir = self.bindir or find_bindir()
         self._process = subprocess.Popen(
-            [sys.executable, "-I", SUPERVISOR, bindir, self._primary, *self._options],
+            [sys.executable, "-I", SUPERVISOR, bindir, self._origin, *self._options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Ctrl-C in a terminal must not reach the server before the program that uses it.

@@ -44,38 +44,42 @@ class Postgres:
 
     def __init__(self, folder: Path, bindir: Path) -> None:
         self._folder = folder
-        self._data = folder / "data"
+        self.data = folder / "data"
         self._log = folder / "server.log"
         self._environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
         self._user, self._group, self._groups = _ordinary_user()
         if self._user is not None:
             shutil.chown(folder, self._user, self._group)
-        self._bindir = self._runnable(bindir)
+        self.bindir = self._runnable(bindir)
 
     def _runnable(self, bindir: Path) -> Path:
         try:
-            self._run([bindir / "postgres", "--version"])
+            self.run([bindir / "postgres", "--version"])
         except PermissionError:
             # The ordinary user cannot enter root's home or a private checkout, where a wheel's files are.
             return _copy(bindir.parent, self._folder / "programs") / bindir.name
         return bindir
 
-    def initialise(self) -> None:
+    def initialise(self, *options: str) -> None:
         """Create the data folder."""
-        self._run(
+        self.run(
             [
-                *(self._bindir / "initdb", "-D", self._data),
-                *("--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"),
+                *(self.bindir / "initdb", "-D", self.data),
+                *("--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", *options),
             ]
         )
 
-    def copy(self, primary: str) -> None:
-        """Make the data folder that of a standby, which streams from the primary of that connection string."""
-        self._run(
-            [
-                *(self._bindir / "pg_basebackup", "-D", self._data, "-d", primary),
-                *("--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
-            ]
+    def copy(self, origin: str) -> None:
+        """Make the data folder that of a standby, of the primary of a connection string, or a copy of a folder."""
+        if Path(origin).is_dir():
+            self.run(["cp", "-R", origin, self.data])
+        else:
+            self.back_up(origin, "--write-recovery-conf")
+
+    def back_up(self, server: str, *options: str) -> None:
+        """Make the data folder a base backup of the server of a connection string."""
+        self.run(
+            [self.bindir / "pg_basebackup", "-D", self.data, "-d", server, "--checkpoint=fast", "--no-sync", *options]
         )
 
     def start(self, options: Sequence[str]) -> tuple[subprocess.Popen[bytes], int]:
@@ -83,7 +87,7 @@ class Postgres:
         for _ in range(3):  # another process may take the port that was free a moment ago
             port = _free_port()
             argv: list[str | Path] = [
-                *(self._bindir / "postgres", "-D", self._data, "-k", self._folder),
+                *(self.bindir / "postgres", "-D", self.data, "-k", self._folder),
                 *("-h", "127.0.0.1", "-p", str(port), "-N", "100", "-F"),
                 *options,
             ]
@@ -104,7 +108,7 @@ class Postgres:
         raise RuntimeError(f"the server did not start:\n{self._log.read_text(errors='replace')}")
 
     def _is_ready(self, server: subprocess.Popen[bytes]) -> bool:
-        status = self._data / "postmaster.pid"
+        status = self.data / "postmaster.pid"
         deadline = time.monotonic() + START_SECONDS
         while server.poll() is None:
             if status.exists() and status.read_text().rstrip().endswith("ready"):
@@ -117,15 +121,16 @@ class Postgres:
 
     def set_up(self, port: int) -> None:
         """Create the roles and the databases, as superuser."""
-        self._run(
+        self.run(
             [
-                *(self._bindir / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1"),
+                *(self.bindir / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1"),
                 *("-h", self._folder, "-p", str(port), "-U", "postgres", "-d", "postgres"),
             ],
             SETUP,
         )
 
-    def _run(self, argv: Sequence[str | Path], stdin: str = "") -> None:
+    def run(self, argv: Sequence[str | Path], stdin: str = "") -> None:
+        """Run a program as that user, in the folder."""
         result = subprocess.run(
             argv,
             input=stdin,
@@ -188,20 +193,20 @@ def _exit(_number: int, _frame: FrameType | None) -> None:
     sys.exit(1)
 
 
-def main(bindir: Path, primary: str, options: Sequence[str]) -> None:
-    """Serve, as a standby where there is a ``primary``; one line of JSON on standard output says where, once ready."""
+def main(bindir: Path, origin: str, options: Sequence[str]) -> None:
+    """Serve, as a copy where there is an ``origin``; one line of JSON on standard output says where, once ready."""
     # The finally clauses below are to run whatever ends this process.
     signal.signal(signal.SIGTERM, _exit)
     with tempfile.TemporaryDirectory(prefix="pg-lo-") as name:
         folder = Path(name)
         postgres = Postgres(folder, bindir)
-        if primary:
-            postgres.copy(primary)
+        if origin:
+            postgres.copy(origin)
         else:
             postgres.initialise()
         server, port = postgres.start(options)
         try:
-            if not primary:
+            if not origin:
                 postgres.set_up(port)
             print(json.dumps({"folder": name, "port": port, "pid": server.pid}), flush=True)
             for _ in sys.stdin:

@@ -12,6 +12,7 @@ settings.load_profile("suite")
 pytest_plugins = [
     "tests.fixtures.connections",
     "tests.fixtures.server",
+    "tests.fixtures.tools",
     "tests.fixtures.wire",
     "tests.fixtures.catalogue",
     "tests.fixtures.losing",

@@ -1,6 +1,5 @@
 """What README.md says of PostgreSQL's own programs, shown with those programs."""
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,24 +12,11 @@ from pg_lo_storage.drivers import get_driver
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import db_file_storage
 from tests.fixtures.connections import Connect, run
+from tests.fixtures.tools import Tool
 
 pytestmark = [pytest.mark.server_tools, pytest.mark.django_db(transaction=True)]
 
 CONTENT = bytes(range(256)) * 5_000
-Tool = Callable[..., str]
-
-
-@pytest.fixture
-def tool(server: Server) -> Tool:
-    """Run one of the server's programs: ``tool("pg_dump", "-f", path)``."""
-    assert server.bindir is not None, "set PG_LO_TEST_BINDIR to the folder of PostgreSQL's programs"
-    bindir = server.bindir
-
-    def tool(program: str, *arguments: object) -> str:
-        command = [str(bindir / program), *map(str, arguments)]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-    return tool
 
 
 def test_a_dump_restores_a_file_under_its_name(server: Server, tool: Tool, tmp_path: Path) -> None:
@@ -55,9 +41,7 @@ def test_a_dump_of_some_tables_has_no_files(
 @pytest.fixture
 def vacuumlo(server: Server, tool: Tool) -> Callable[[], str]:
     """Run ``vacuumlo`` on the database ``app``."""
-    parameters = server.parameters()
-    options = ("-h", parameters["host"], "-p", parameters["port"], "-U", parameters["user"])
-    return lambda: tool("vacuumlo", *options, "app")
+    return lambda: tool("vacuumlo", server.dsn())
 
 
 def test_vacuumlo_leaves_catalogued_files_alone(

@@ -1,6 +1,5 @@
 """Triggers and generated columns under PostgreSQL's own programs: pg_dump, pg_restore, vacuumlo."""
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,24 +8,10 @@ from django.db import IntegrityError, migrations, models
 
 from example.cluster import Server
 from pg_lo_storage.operations import GuardFromVacuum, ManageLargeObjects
+from tests.fixtures.tools import Tool
 from tests.operations.support import Project, files, loids, make_file, names, run, value
 
 pytestmark = [pytest.mark.server_tools, pytest.mark.django_db(transaction=True)]
-
-Tool = Callable[..., str]
-
-
-@pytest.fixture
-def tool(server: Server) -> Tool:
-    """Run one of the server's programs: ``tool("pg_dump", "-f", path)``."""
-    assert server.bindir is not None, "set PG_LO_TEST_BINDIR to the folder of PostgreSQL's programs"
-    bindir = server.bindir
-
-    def tool(program: str, *arguments: object) -> str:
-        command = [str(bindir / program), *map(str, arguments)]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-    return tool
 
 
 @pytest.fixture
@@ -81,6 +66,5 @@ def test_vacuumlo_loses_nothing_that_a_generated_column_names(
     name, orphan = make_file(), value("select lo_create(0)::text")
     run("insert into invoice (data) values (%s), (''), (null), ('no name')", [name])
     assert orphan in {loid for (loid,) in run("select oid::text from pg_largeobject_metadata")}
-    parameters = server.parameters()
-    tool("vacuumlo", "-h", parameters["host"], "-p", parameters["port"], "-U", parameters["user"], "app")
+    tool("vacuumlo", server.dsn())
     assert files() == loids(name)

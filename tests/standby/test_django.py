@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.core.files.base import ContentFile
-from django.core.management import call_command
-from django.db import InternalError, connections, transaction
+from django.db import InternalError, transaction
 from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
@@ -18,6 +17,7 @@ from pg_lo_storage.io import BinaryMode
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import DbFileIO, db_file_storage
 from tests.fixtures.connections import INSTALLED, open_connection
+from tests.fixtures.server import known_as, migrate
 from tests.invoices.models import Invoice
 from tests.standby.conftest import wait_for
 
@@ -29,22 +29,18 @@ LARGE = bytes(1_000_000)
 @contextmanager
 def using(alias: str, server: Cluster) -> Generator[None]:
     """Have Django know the server by that alias, and keep its files there."""
-    place = {"HOST": str(server.folder), "PORT": str(server.port)}
-    connections.settings[alias] = connections.settings["default"] | place
-    try:
-        with override_settings(PG_LO_STORAGE_DB_FOR_READ=alias, PG_LO_STORAGE_DB_FOR_WRITE=alias):
-            yield
-    finally:
-        connections[alias].close()
-        del connections[alias], connections.settings[alias]
+    with (
+        known_as(alias, server),
+        override_settings(PG_LO_STORAGE_DB_FOR_READ=alias, PG_LO_STORAGE_DB_FOR_WRITE=alias),
+    ):
+        yield
 
 
 @pytest.fixture(scope="package")
 def name(primary: Cluster, standby: Cluster, django_db_blocker: DjangoDbBlocker) -> str:
     """The file of the one row that there is."""
     with django_db_blocker.unblock(), using("primary", primary):
-        call_command("migrate", database="primary", verbosity=0)
-        call_command("migrate", run_syncdb=True, database="primary", verbosity=0)
+        migrate("primary")
         name = db_file_storage.save("letter.txt", ContentFile(b"content"))
         Invoice.objects.using("primary").create(data=name)
     wait_for(standby, primary)
