@@ -17,6 +17,7 @@ from pg_lo_storage.drivers import get_driver
 from pg_lo_storage.exceptions import LargeObjectError, LargeObjectReadOnly
 from pg_lo_storage.fields import prefetch_stored_files
 from pg_lo_storage.io import LargeObjectIO
+from pg_lo_storage.lifecycle.statements import before_next_statement
 from pg_lo_storage.storage import DbFileIO, DbFileStorage, db_file_storage
 from pg_lo_storage.views import db_serve
 from tests.fixtures.connections import Connect, run
@@ -293,3 +294,21 @@ def test_nobody_is_asked_where_nobody_looks(monkeypatch: pytest.MonkeyPatch, nam
     monkeypatch.setattr(watching.DjangoWatcher, "show", None)
     for use in USES.values():
         use(*names)
+
+
+def test_what_waits_for_djangos_next_statement_is_not_shown_ours() -> None:
+    name = db_file_storage.save("a.txt", ContentFile(b"data"))
+    seen: list[str] = []
+
+    def act(sql: str, _params: object) -> AbstractContextManager[None]:
+        seen.append(sql)
+        return nullcontext()
+
+    for around in (nullcontext(), CaptureQueriesContext(connection)):
+        before_next_statement(connection, act)
+        with around:
+            assert stored(name) == b"data"
+            assert not seen
+            Invoice.objects.count()
+        assert [sql.split()[0] for sql in seen] == ["SELECT"]
+        seen.clear()

@@ -11,7 +11,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.transaction import Atomic
 
 from pg_lo_storage.databases.backends import METHODS, ON_INSTANCE
-from pg_lo_storage.databases.watching import EXECUTING, DjangoWatcher, are_instrumented
+from pg_lo_storage.databases.watching import EXECUTING, DjangoWatcher, are_instrumented, has_others
 from pg_lo_storage.drivers.watching import WATCHING
 from pg_lo_storage.exceptions import LargeObjectError
 
@@ -38,7 +38,7 @@ def guarded(wrapper: "BaseDatabaseWrapper", used: _T, cursor: "CursorWrapper | N
     wrapper.validate_no_broken_transaction()
     before = WATCHING.watcher
     is_watched = (
-        wrapper.execute_wrappers
+        (wrapper.execute_wrappers and has_others(wrapper.execute_wrappers))
         or wrapper.queries_logged
         or not ON_INSTANCE.isdisjoint(vars(wrapper))
         or are_instrumented((*METHODS(type(wrapper)), *EXECUTING(CursorWrapper)))

@@ -7,7 +7,7 @@ of whichever class that is, with the driver in the place of its raw cursor. So a
 import functools
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, LiteralString, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, LiteralString, Protocol, Self, TypeAlias, TypeVar, cast
 
 from django.db import ProgrammingError
 from typing_extensions import Buffer
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.utils import CursorWrapper
 
-__all__ = ["EXECUTING", "DjangoWatcher", "are_instrumented"]
+__all__ = ["EXECUTING", "DjangoWatcher", "Execute", "OfDjangosStatements", "are_instrumented", "has_others"]
 
 T = TypeVar("T")
 
@@ -27,10 +27,39 @@ EXECUTING: Final = operator.attrgetter("execute", "_execute", "_execute_with_wra
 """Returns the methods of a class of cursors that run a statement."""
 
 
+class Execute(Protocol):
+    """The first argument of Django's execute wrappers."""
+
+    def __call__(self, sql: str, params: object, many: bool, context: dict[str, object], /) -> object:
+        """Execute the statement."""
+        ...
+
+
+ExecuteWrapper: TypeAlias = Callable[[Execute, str, object, bool, dict[str, object]], object]
+
+
 @functools.lru_cache(100)
 def are_instrumented(methods: tuple[object, ...]) -> bool:
     """Tell whether others than Django, and the backends that only set a search path, have a part in the methods."""
     return not all(module.startswith(SET_PATH_ALONE) for module in modules_of(methods))
+
+
+class OfDjangosStatements:
+    """An execute wrapper, from a function, that is shown all statements but this package's own."""
+
+    def __init__(self, function: ExecuteWrapper) -> None:
+        self._function = function
+
+    def __call__(self, execute: Execute, sql: str, params: object, many: bool, context: dict[str, object]) -> object:
+        """Run a statement, by the function if it is Django's."""
+        if isinstance(getattr(context["cursor"], "cursor", None), _Statement):
+            return execute(sql, params, many, context)
+        return self._function(execute, sql, params, many, context)
+
+
+def has_others(wrappers: Iterable[object]) -> bool:
+    """Tell whether any of the execute wrappers is to see this package's statements."""
+    return not all(isinstance(each, OfDjangosStatements) for each in wrappers)
 
 
 class DjangoWatcher:

@@ -16,9 +16,9 @@ from django.db.transaction import Atomic
 
 from pg_lo_storage.databases.atomic_blocks import noticing_loss
 from pg_lo_storage.databases.file_fields import concrete, stored_fields, write_alias_of
+from pg_lo_storage.databases.watching import Execute, OfDjangosStatements
 from pg_lo_storage.lifecycle.known import known
 from pg_lo_storage.lifecycle.leaving import cleans, release_with
-from pg_lo_storage.lifecycle.statements import Execute
 
 __all__ = ["delete_in_batches", "follow_deletions"]
 
@@ -113,6 +113,7 @@ def _expect(sender: type[models.Model], instance: models.Model, using: str, **_s
     _deletions[block].expect(sender, instance, fields)
 
 
+@OfDjangosStatements
 def _watch(execute: Execute, sql: str, params: object, many: bool, context: dict[str, object]) -> object:
     connection = cast("BaseDatabaseWrapper", context["connection"])
     deletions = [_deletions[block] for block in connection.atomic_blocks if block in _deletions]

@@ -3,23 +3,17 @@
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import Protocol, cast
+from typing import cast
 from weakref import WeakKeyDictionary
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-__all__ = ["Execute", "before_next_statement", "before_update", "repeating_update_of"]
+from pg_lo_storage.databases.watching import Execute, OfDjangosStatements
+
+__all__ = ["before_next_statement", "before_update", "repeating_update_of"]
 
 _updates: "WeakKeyDictionary[BaseDatabaseWrapper, list[Callable[[], object]]]" = WeakKeyDictionary()
-
-
-class Execute(Protocol):
-    """The first argument of Django's execute wrappers."""
-
-    def __call__(self, sql: str, params: object, many: bool, context: dict[str, object], /) -> object:
-        """Execute the statement."""
-        ...
 
 
 def before_next_statement(
@@ -30,6 +24,7 @@ def before_next_statement(
     The statement is executed in the context manager that ``action`` returns.
     """
 
+    @OfDjangosStatements
     def run(execute: Execute, sql: str, params: object, many: bool, context: dict[str, object]) -> object:
         # Removed first: the action has statements of its own.
         connection.execute_wrappers.remove(run)
@@ -64,6 +59,7 @@ def repeating_update_of(
     Another session has inserted the row meanwhile. What it had can be seen only before it is changed.
     """
 
+    @OfDjangosStatements
     def run(execute: Execute, sql: str, params: object, many: bool, context: dict[str, object]) -> object:
         if not sql.startswith(f"UPDATE {connection.ops.quote_name(table)} "):
             return execute(sql, params, many, context)

@@ -13,6 +13,7 @@ from django.http.response import HttpResponseBase
 from typing_extensions import override
 
 from pg_lo_storage.catalogue import Found
+from pg_lo_storage.databases.watching import has_others
 from pg_lo_storage.drivers.base import MAX_BLOCK
 from pg_lo_storage.drivers.values import BATCH, BLOCK
 from pg_lo_storage.http.answer import Answer
@@ -131,7 +132,7 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
     def _is_bound(self) -> bool:
         wrapper = self._found.database.wrapper
         # Whoever looks at the statements of the request's connection does not see those of other threads.
-        is_watched = wrapper.execute_wrappers or wrapper.force_debug_cursor
+        is_watched = has_others(wrapper.execute_wrappers) or wrapper.force_debug_cursor
         if is_watched or needs_own_connection(self._found.database.alias, self._found.role):
             return True
         release_connections()
