@@ -110,7 +110,7 @@ def test_the_other_commands_run(shell: Shell, heading: str) -> None:
 
 @pytest.mark.usefixtures("shop")
 def test_each_query_is_answered_to_whom_the_page_says(cluster: Cluster) -> None:
-    roles = {"any role": "stranger", "the application's role": "app", "a role with pg_monitor": "monitor"}
+    roles = {"any role": "stranger", "a role with pg_monitor": "monitor"}
     with closing(connect(cluster, "shop")) as connection:
         execute(connection, "create role monitor login in role pg_monitor")
     queries = QUERY.findall(page())
