@@ -24,6 +24,7 @@ from pg_lo_storage.names import is_made, parse_name
 __all__ = [
     "Cell",
     "default_names",
+    "fields_by_database",
     "file_columns",
     "naming_columns",
     "reaches",
@@ -73,6 +74,17 @@ def naming_columns(alias: str, *registries: Apps) -> list[FileColumn]:
     :raises ImproperlyConfigured: the setting ``PG_LO_STORAGE_REFERENCES`` is wrong.
     """
     return sorted({FileColumn.of(field) for field in _naming_fields(alias, *registries)})
+
+
+def fields_by_database(alias: str) -> "dict[str, list[models.Field[object, object]]]":
+    """Return the fields whose names keep files on ``alias``, by each database that may have their rows.
+
+    :raises ImproperlyConfigured: the setting ``PG_LO_STORAGE_REFERENCES`` is wrong.
+    """
+    fields = _naming_fields(alias)
+    databases = _by_database(fields, alias)
+    columns = databases | _elsewhere(fields, databases)
+    return {rows: [field for field in fields if FileColumn.of(field) in columns[rows]] for rows in columns}
 
 
 def default_names(alias: str, *registries: Apps) -> set[str]:

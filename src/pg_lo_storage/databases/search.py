@@ -13,7 +13,7 @@ from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, exi
 from pg_lo_storage.databases.identity import is_same_database
 from pg_lo_storage.databases.names_in_sql import FINDINGS, naming
 
-__all__ = ["CLAIM_LOCK", "CLAIM_LOCKS", "Cell", "Searched", "named_elsewhere", "named_on", "names_on"]
+__all__ = ["CLAIM_LOCK", "CLAIM_LOCKS", "Cell", "Searched", "is_forbidden", "named_elsewhere", "named_on", "names_on"]
 
 logger: Final = logging.getLogger("pg_lo_storage")
 
@@ -106,7 +106,7 @@ def named_elsewhere(alias: str, wanted: list[FileColumn], oids: Collection[int],
                 wanted = [column for column in wanted if column.table in tables]
             return named_on(alias, wanted, oids, searched=searched) if wanted else set()
     except (Error, AssertionError) as error:
-        if _is_forbidden(error):
+        if is_forbidden(error):
             return set()
         logger.exception("kept large objects %s: rows on %r may name them, and it does not answer", sorted(oids), alias)
         return set(oids)
@@ -118,7 +118,7 @@ def _claimed(columns: list[ExistingColumn], oids: Collection[int]) -> set[int]:
     return {oid for oid in oids if oid % CLAIM_LOCKS in locked}
 
 
-def _is_forbidden(error: Exception) -> bool:
+def is_forbidden(error: Exception) -> bool:
     """Tell whether it is how Django's test cases refuse databases that they do not declare."""
     test_cases = sys.modules.get("django.test.testcases")
     return test_cases is not None and isinstance(error, test_cases.DatabaseOperationForbidden)

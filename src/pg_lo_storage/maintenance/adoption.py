@@ -10,7 +10,7 @@ and the next run completes an interrupted one. Size and digest stay unknown: the
 """
 
 import sys
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing, nullcontext
 from heapq import merge
 from itertools import groupby
@@ -38,7 +38,7 @@ from pg_lo_storage.maintenance.schemas import other_catalogues
 from pg_lo_storage.maintenance.verdicts import Adopted, Outcome, Verdict
 from pg_lo_storage.names import extension_of, parse_name
 
-__all__ = ["adopt", "adopt_after_migrate", "count", "readable_file_columns"]
+__all__ = ["adopt", "adopt_after_migrate", "adopt_names", "count", "readable_file_columns"]
 
 BATCH: Final = 1_000
 """How many objects are judged and entered at a time."""
@@ -193,27 +193,37 @@ def _refused(columns: list[NameColumn], alias: str, beside: list[NameColumn]) ->
     return certain | disputed
 
 
+def adopt_names(alias: str, names: Collection[str], *, dry_run: bool = False) -> dict[str, tuple[Outcome, str]]:
+    """Enter the objects of stored names, which must be all that rows have for them; return what becomes of each."""
+    run = _Run(alias, (), False, dry_run, *_elsewhere(alias))
+    return _decide(dict.fromkeys(names, not dry_run), run)
+
+
 def _judge(objects: Sequence[Sequence[_Use]], run: _Run) -> Generator[Verdict]:
     """Enter the objects, each given by the uses of its names, and yield what becomes of the names that are wanted."""
-    wanted, dry_run = run.wanted, run.dry_run
     names = {use.name: False for uses in objects for use in uses}
-    names |= {use.name: not dry_run for uses in objects for use in uses if use.column in wanted}
-    suffixes = [extension_of(name) for name in names]
-    kinds = [content_type_of(suffix) for suffix in suffixes]
-    oids = [parse_name(name) for name in names]
-    query, given = _JUDGE.replace("{elsewhere}", run.elsewhere), (list(names), suffixes, kinds, list(names.values()))
-    rows = ask(run.alias, query, run.is_unknown, run.any_owner, oids, *given)
-    judged: dict[str, tuple[Outcome, str]] = {name: (outcome, detail) for name, outcome, detail in rows}
+    names |= {use.name: not run.dry_run for uses in objects for use in uses if use.column in run.wanted}
+    judged = _decide(names, run)
     for uses in objects:
         taken = False
         for use in uses:
-            if use.column not in wanted:
+            if use.column not in run.wanted:
                 continue
             outcome, detail = judged[use.name]
             if outcome == "disputed":
                 detail = " and ".join(sorted({use.name for use in uses}))
             yield Verdict(use.column, use.name, use.rows, "present" if taken else outcome, detail)
             taken = outcome == "adopted"
+
+
+def _decide(names: Mapping[str, bool], run: _Run) -> dict[str, tuple[Outcome, str]]:
+    """Decide about each name, and enter those objects whose name says so."""
+    suffixes = [extension_of(name) for name in names]
+    kinds = [content_type_of(suffix) for suffix in suffixes]
+    oids = [parse_name(name) for name in names]
+    query, given = _JUDGE.replace("{elsewhere}", run.elsewhere), (list(names), suffixes, kinds, list(names.values()))
+    rows = ask(run.alias, query, run.is_unknown, run.any_owner, oids, *given)
+    return {name: (outcome, detail) for name, outcome, detail in rows}
 
 
 def _elsewhere(alias: str) -> tuple[str, bool]:

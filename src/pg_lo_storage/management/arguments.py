@@ -1,6 +1,9 @@
 """Arguments that several subcommands take: models, fields, and conditions on rows."""
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+import re
+from argparse import ArgumentTypeError
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from django.apps import apps
 from django.core.management.base import CommandError, CommandParser
@@ -12,7 +15,43 @@ from pg_lo_storage.databases.file_fields import file_fields, write_alias_of
 if TYPE_CHECKING:
     Field: TypeAlias = models.Field[Any, Any]
 
-__all__ = ["add_where", "databases_of", "field_of", "model_of", "where_of"]
+__all__ = ["add_where", "age_of", "databases_of", "field_of", "model_of", "rate_of", "share_of", "where_of"]
+
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_BYTES: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+
+
+def age_of(text: str) -> timedelta:
+    """Return the time that ``7d`` is, or ``12h``, ``30m``, ``45s``, ``2w``.
+
+    :raises ArgumentTypeError: it is none.
+    """
+    match = re.fullmatch(r"([0-9]{1,6})([smhdw])", text)
+    if match is None and text != "0":
+        raise ArgumentTypeError(f"{text!r} is no time such as 7d, 12h, 30m or 0")
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]] if match else 0)
+
+
+def rate_of(text: str) -> float:
+    """Return the bytes a second that ``20MB/s`` is, or ``500kB/s``.
+
+    :raises ArgumentTypeError: it is none.
+    """
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kmg]?)b?(?:/s)?", text.lower())
+    if match is None or not float(match[1]):
+        raise ArgumentTypeError(f"{text!r} is no rate such as 20MB/s or 500kB/s")
+    return float(match[1]) * _BYTES[match[2]]
+
+
+def share_of(text: str) -> float:
+    """Return the share that ``5%`` is.
+
+    :raises ArgumentTypeError: it is none.
+    """
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)%", text)
+    if match is None or not 0 < float(match[1]) <= 100:
+        raise ArgumentTypeError(f"{text!r} is no share such as 5%")
+    return float(match[1]) / 100
 
 
 def databases_of(options: dict[str, Any]) -> list[str]:

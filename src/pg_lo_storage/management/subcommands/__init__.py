@@ -4,9 +4,12 @@ from typing import Final
 
 from pg_lo_storage.management.subcommand import Subcommand
 from pg_lo_storage.management.subcommands.adopt import Adopt
+from pg_lo_storage.management.subcommands.check import Check
 from pg_lo_storage.management.subcommands.detach import Detach
 from pg_lo_storage.management.subcommands.empty import Empty
 from pg_lo_storage.management.subcommands.ls import Ls
+from pg_lo_storage.management.subcommands.prune import Prune
+from pg_lo_storage.management.subcommands.repair import Repair
 from pg_lo_storage.management.subcommands.stats import Stats
 from pg_lo_storage.management.subcommands.top import Top
 from pg_lo_storage.management.subcommands.transfer import Transfer
@@ -15,6 +18,9 @@ from pg_lo_storage.management.subcommands.who import Who
 __all__ = ["SUBCOMMANDS"]
 
 SUBCOMMANDS: Final[dict[str, Subcommand]] = {
+    "check": Check(),
+    "repair": Repair(),
+    "prune": Prune(),
     "adopt": Adopt(),
     "transfer": Transfer(),
     "detach": Detach(),

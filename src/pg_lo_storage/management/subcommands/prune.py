@@ -1,0 +1,45 @@
+"""``manage.py largeobjects prune``: files that no row names, for cron."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from typing_extensions import override
+
+from pg_lo_storage.maintenance.checking import Check
+from pg_lo_storage.management.arguments import age_of, databases_of
+from pg_lo_storage.management.console import Console
+from pg_lo_storage.management.subcommand import Subcommand
+from pg_lo_storage.management.subcommands.check import OF_FILES
+from pg_lo_storage.management.subcommands.repair import prune
+
+__all__ = ["Prune"]
+
+
+class Prune(Subcommand):
+    """Unlinks files that no row names."""
+
+    help = "Unlink catalogued files that no row has named for a while: 'repair --orphans', for cron."
+    by_database = OF_FILES
+    changes = True
+
+    @override
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--older-than",
+            type=age_of,
+            default=timedelta(days=7),
+            metavar="7d",
+            help="How old they have to be. Default: 7d.",
+        )
+
+    @override
+    def run(self, options: dict[str, Any], console: Console) -> int:
+        status = 0
+        for alias in databases_of(options):
+            check = Check(alias)
+            if not check.has_catalogue:
+                message = f"the database {alias!r} has no catalogue, which tells files from other large objects"
+                raise CommandError(message)
+            status |= prune(check, options, console)
+        return status
