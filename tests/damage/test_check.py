@@ -6,6 +6,7 @@ from django.core.files.base import ContentFile
 from tests.damage.planting import Damage, Found, sql
 from tests.damage.shelf.models import Book
 from tests.damage.support import as_found, findings, largeobjects, misread, records
+from tests.fixtures.connections import RawConnection, run
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -31,9 +32,11 @@ def test_the_command_says_all_of_it(damage: Damage) -> None:
     assert lines[-1].startswith("default: ")
 
 
-def test_where_nothing_is_amiss_the_status_says_so() -> None:
+def test_where_nothing_is_amiss_the_status_says_so(superuser: RawConnection) -> None:
     Book.objects.create(data=ContentFile(b"data", "a.txt"))
-    nothing = "default: 1 large objects, 1 files in the catalogue: nothing amiss"
+    # A stranger's, which no row and no entry names.
+    run(superuser, "select lo_create(0)")
+    nothing = "default: 2 large objects, 1 files in the catalogue: nothing amiss"
     assert largeobjects("check", "--deep", "--database", "default") == (0, [nothing])
     sql("delete from pg_lo_storage_file")
     assert largeobjects("check")[0] == 1

@@ -94,7 +94,8 @@ def compare(sources: Sequence[Source], names: str, elsewhere: str, *, has_catalo
         stem=stem_of("x.name"),
         has_catalogue=str(has_catalogue).lower(),
         catalogue=FILES if has_catalogue else NO_FILES,
-        is_ours=f"x.n <> all({_array(keeping)}) or x.n is null and f.loid is not null",
+        # Nothing is among all of none, not even null.
+        is_ours=f"case when x.n is null then f.loid is not null else x.n <> all({_array(keeping)}) end",
         may_read=MAY_READ,
         join="full" if whole else "left",
         order=" order by loid, n, key" if whole else "",

@@ -83,8 +83,8 @@ class Source:
     may_be_changed: bool = False
     may_be_null: bool = False
     may_be_blank: bool = False
-    is_transitional: bool = False
-    """Whether it also has another storage's names."""
+    legacy: Storage | None = None
+    """The storage that a part of the names is of, until their files have moved."""
 
     @property
     def is_looked_through(self) -> bool:
@@ -171,7 +171,7 @@ def _source(alias: str, found: ExistingColumn, of: "models.Field[Any, Any] | Non
         may_be_changed=may_be_changed,
         may_be_null=may_be_null,
         may_be_blank=is_file and of is not None and of.blank,
-        is_transitional=isinstance(of, models.FileField) and is_transitional(of),
+        legacy=_legacy_of(of) if isinstance(of, models.FileField) else None,
     )
 
 
@@ -219,7 +219,8 @@ def _pairs(key: Iterable[str]) -> tuple[tuple[str, str], ...]:
     return tuple(zip(values[::2], values[1::2], strict=True))
 
 
-def is_transitional(of: "models.FileField") -> bool:
-    """Tell whether the field's storage also reads names from another one, until their files have moved."""
+def _legacy_of(of: "models.FileField") -> Storage | None:
+    """Return the storage from which the field's own also reads, until all files have moved."""
     storage: Storage = of.storage
-    return getattr(storage, "legacy", None) is not None
+    legacy: object = getattr(storage, "legacy", None)
+    return legacy if isinstance(legacy, Storage) else None
