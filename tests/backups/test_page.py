@@ -15,10 +15,10 @@ from django.db import connections
 
 from example.cluster import Cluster
 from pg_lo_storage.names import parse_name
-from pg_lo_storage.storage import DbFileStorage
 from tests.backups.conftest import connect, execute, page
 from tests.fixtures.connections import run
 from tests.fixtures.server import known_as
+from tests.invoices.models import Invoice
 
 pytestmark = [pytest.mark.server_tools, pytest.mark.once]
 
@@ -43,7 +43,8 @@ def shop(cluster: Cluster) -> Iterator[str]:
             "create database shop owner app template migrated",
         )
         with known_as("shop", cluster, "shop"), known_as("drill", cluster, "drill"):
-            yield str(parse_name(DbFileStorage(alias="shop").save("march.pdf", ContentFile(CONTENT))))
+            row = Invoice.objects.using("shop").create(data=ContentFile(CONTENT, "march.pdf"))
+            yield str(parse_name(row.data.name or ""))
         execute(connection, *(f"drop database if exists {name}" for name in ("shop", "scratch", "restored")))
 
 
@@ -121,3 +122,12 @@ def test_each_query_is_answered_to_whom_the_page_says(cluster: Cluster) -> None:
             assert not any("insufficient privilege" in str(value) for row in rows for value in row), query
             if "pg_stat_replication" not in query and "slots" not in query and "blocking" not in query:
                 assert rows, query
+
+
+@pytest.mark.usefixtures("shop")
+def test_the_commands_of_each_month_find_nothing() -> None:
+    [text] = re.findall(r"^## Each month\n(.*?)^## ", page(), re.MULTILINE | re.DOTALL)
+    found = re.findall(r"`manage\.py (largeobjects [^`]+)`", text)
+    assert len(found) == 3
+    for command in found:
+        call_command(*command.split(), "--database", "shop")
