@@ -53,7 +53,7 @@ class Check:
     def __init__(self, alias: str) -> None:
         self.alias = alias
         self.sources: Sources = find_sources(alias)
-        self.has_catalogue = catalogue.is_installed() and has_catalogue(alias)
+        self.has_catalogue: bool = catalogue.is_installed() and has_catalogue(alias)
         self.unknown: list[str] = []
         if not self.has_catalogue:
             self.unknown.append(

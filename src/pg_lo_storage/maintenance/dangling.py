@@ -31,7 +31,7 @@ class Dangling(Mender):
         """Mend the rows of each column in a transaction of its own, on their database."""
         outcomes: list[Outcome] = []
         for place, findings in groupby(sorted(batch, key=_place_of), key=_place_of):
-            self.alias = place[0]
+            self.alias: str = place[0]
             outcomes += super().mend(list(findings))
         return outcomes
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterable
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import connections, models, router
@@ -28,8 +28,10 @@ __all__ = ["Adopt"]
 class Adopt(Subcommand):
     """Enters the files that fields name into the catalogue."""
 
-    help = "Catalogue the files that rows name, and the catalogue lacks."
-    by_database = "The database of the files. Default: each that a storage, a setting or a router has for files."
+    help: ClassVar[str] = "Catalogue the files that rows name, and the catalogue lacks."
+    by_database: ClassVar[str | None] = (
+        "The database of the files. Default: each that a storage, a setting or a router has for files."
+    )
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Generator
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.management.base import CommandParser
 from typing_extensions import override
@@ -22,8 +22,10 @@ OF_FILES = "The database of the files. Default: each that a field, or a setting,
 class Check(Subcommand):
     """Says what is amiss, row by row."""
 
-    help = "Find what is amiss between rows, catalogue and large objects; the exit status is 1 where anything is."
-    by_database = OF_FILES
+    help: ClassVar[str] = (
+        "Find what is amiss between rows, catalogue and large objects; the exit status is 1 where anything is."
+    )
+    by_database: ClassVar[str | None] = OF_FILES
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,6 +1,6 @@
 """``manage.py largeobjects detach``: a schema gets files of its own."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.management.base import CommandParser
 from typing_extensions import override
@@ -16,7 +16,7 @@ __all__ = ["Detach"]
 class Detach(Subcommand):
     """Gives a schema copies of what it shares with others."""
 
-    help = "Give a schema copies of its own of the files that it shares with others, as a clone does."
+    help: ClassVar[str] = "Give a schema copies of its own of the files that it shares with others, as a clone does."
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:

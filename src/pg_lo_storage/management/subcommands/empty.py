@@ -1,6 +1,6 @@
 """``manage.py largeobjects empty``: the end of a schema's files."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
 from typing_extensions import override
@@ -16,7 +16,7 @@ __all__ = ["Empty"]
 class Empty(Subcommand):
     """Unlinks the files of a schema."""
 
-    help = "Unlink the files of a schema that is to be dropped, but those that others have, too."
+    help: ClassVar[str] = "Unlink the files of a schema that is to be dropped, but those that others have, too."
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:

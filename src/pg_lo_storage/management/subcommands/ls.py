@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from itertools import islice
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.core.management.base import CommandError, CommandParser
 from typing_extensions import override
@@ -24,8 +24,8 @@ _PAGE: Final = 1_000
 class Ls(Subcommand):
     """Lists the catalogued files in the order of their numbers."""
 
-    help = "List the catalogued files in the order of their numbers."
-    by_database = "Default: each that a storage, a setting or a router has for files."
+    help: ClassVar[str] = "List the catalogued files in the order of their numbers."
+    by_database: ClassVar[str | None] = "Default: each that a storage, a setting or a router has for files."
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,7 +1,7 @@
 """``manage.py largeobjects prune``: files that no row names, for cron."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
 from typing_extensions import override
@@ -19,9 +19,9 @@ __all__ = ["Prune"]
 class Prune(Subcommand):
     """Unlinks files that no row names."""
 
-    help = "Unlink catalogued files that no row has named for a while: 'repair --orphans', for cron."
-    by_database = OF_FILES
-    changes = True
+    help: ClassVar[str] = "Unlink catalogued files that no row has named for a while: 'repair --orphans', for cron."
+    by_database: ClassVar[str | None] = OF_FILES
+    changes: ClassVar[bool] = True
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.core.management.base import CommandError, CommandParser
 from typing_extensions import override
@@ -34,9 +34,9 @@ _DAY: Final = timedelta(days=1)
 class Repair(Subcommand):
     """Mends what was found, kind by kind."""
 
-    help = "Mend what 'check' finds, of the kinds that are asked for."
-    by_database = OF_FILES
-    changes = True
+    help: ClassVar[str] = "Mend what 'check' finds, of the kinds that are asked for."
+    by_database: ClassVar[str | None] = OF_FILES
+    changes: ClassVar[bool] = True
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
 from typing_extensions import override
@@ -21,8 +21,8 @@ __all__ = ["Stats"]
 class Stats(Subcommand):
     """Says how many files there are, how large, and what they have in common."""
 
-    help = "Say how many files there are and how large, and draw a chart of them."
-    by_database = "Default: each that a storage, a setting or a router has for files."
+    help: ClassVar[str] = "Say how many files there are and how large, and draw a chart of them."
+    by_database: ClassVar[str | None] = "Default: each that a storage, a setting or a router has for files."
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:

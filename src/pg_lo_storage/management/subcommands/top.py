@@ -1,6 +1,6 @@
 """``manage.py largeobjects top``: the largest files."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.management.base import CommandParser
 from typing_extensions import override
@@ -17,8 +17,8 @@ __all__ = ["Top"]
 class Top(Subcommand):
     """Shows the largest files, and the rows that name them."""
 
-    help = "Show the largest files, with the rows that name them."
-    by_database = "Default: each that a storage, a setting or a router has for files."
+    help: ClassVar[str] = "Show the largest files, with the rows that name them."
+    by_database: ClassVar[str | None] = "Default: each that a storage, a setting or a router has for files."
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:

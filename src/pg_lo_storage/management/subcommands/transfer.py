@@ -1,6 +1,6 @@
 """``manage.py largeobjects transfer``: rows and their files move to another database."""
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.core.exceptions import FieldError, ValidationError
 from django.core.management.base import CommandError, CommandParser
@@ -23,8 +23,8 @@ _INTERRUPTED: Final = 130
 class Transfer(Subcommand):
     """Moves rows and their files to another database."""
 
-    help = "Move rows and their files to another database."
-    by_database = None
+    help: ClassVar[str] = "Move rows and their files to another database."
+    by_database: ClassVar[str | None] = None
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:

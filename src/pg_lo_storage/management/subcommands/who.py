@@ -1,7 +1,7 @@
 """``manage.py largeobjects who``: which rows name a file, and what else is known of it."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.management.base import CommandParser
 from typing_extensions import override
@@ -19,8 +19,10 @@ __all__ = ["Who"]
 class Who(Subcommand):
     """Shows all that is known of a file, and the rows that name it."""
 
-    help = "Show which rows name a file, and its names, dates, owner; exit with 1 where there is nothing."
-    by_database = "Default: each that a storage, a setting or a router has for files."
+    help: ClassVar[str] = (
+        "Show which rows name a file, and its names, dates, owner; exit with 1 where there is nothing."
+    )
+    by_database: ClassVar[str | None] = "Default: each that a storage, a setting or a router has for files."
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
