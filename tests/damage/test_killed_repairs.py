@@ -29,6 +29,8 @@ KILLS: Final = int(os.environ.get("PG_LO_TEST_DAMAGE", "").partition(",")[2] or 
 SETTINGS: Final = "tests.damage.settings"
 KINDS: Final = ["--extensions", "--entries", "--sizes", "--digests", "--orphans", "--dangling", "null"]
 COMMAND: Final = ["largeobjects", "repair", *KINDS, "--older-than", "1d", "--database", "default", "--yes"]
+NAME: Final = "killed_repairs"
+"""Tells the child's backends from those that other tests may have left open."""
 # Small batches, with a pause in each, so that kills come within them and in between.
 CHILD: Final = """
 import sys, time, random
@@ -60,6 +62,7 @@ def start(most: int) -> "subprocess.Popen[str]":
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
             "DJANGO_SETTINGS_MODULE": "tests.damage.settings",
+            "PGAPPNAME": NAME,
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -70,7 +73,7 @@ def start(most: int) -> "subprocess.Popen[str]":
 def wait_for_the_end_of_backends(superuser: RawConnection) -> None:
     """A backend goes on for a moment when its client was killed."""
     connections.close_all()
-    while run(superuser, "select 1 from pg_stat_activity where usename = 'app'"):
+    while run(superuser, f"select 1 from pg_stat_activity where application_name = '{NAME}'"):
         time.sleep(0.01)
 
 
