@@ -68,7 +68,8 @@ def ours() -> Generator[Ours]:
 
 def _by_cursors(execute: Callable[..., Any], found: Ours) -> Callable[..., Any]:
     def send(self: CursorWrapper, query: str, params: Sequence[object] | None = None) -> Any:
-        if not _is_ours(inspect.currentframe()):
+        # Of a lobject's calls libpq makes its own statement, once a connection.
+        if not _is_ours(inspect.currentframe()) or "lobject" in query:
             return execute(self, query, params)
         with found.sending(query):
             return execute(self, query, params)
