@@ -47,7 +47,7 @@ class Ls(Subcommand):
                 console.warn(f"{alias}: without the catalogue the names of files are not known")
                 status = 1
                 continue
-            # Names alone are there in a tenth of the time.
+            # Names alone need no entries.
             if not options["long"] and not console.as_json and options["pattern"] == "*":
                 for name in _names(alias, options["after"]):
                     console.show(name)
