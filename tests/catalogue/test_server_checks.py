@@ -164,6 +164,7 @@ def test_objects_of_another_owner_are_found(connect: Connect) -> None:
     found = of_database("default")
     assert numbers(found) == ["W009"]
     assert "stranger owns 1" in text_of(found)
+    assert "pg_dump as this role fails" in text_of(found)
 
 
 def test_objects_of_a_role_that_one_is_a_member_of_are_ones_own(connect: Connect) -> None:

@@ -250,7 +250,8 @@ def _check_owners(alias: str, columns: list[ExistingColumn], role: str) -> Itera
             f"The role {role!r} cannot unlink all files on {alias!r}, which only an object's owner may: of those looked"
             f" at, {owners}.",
             hint=(
-                "ALTER LARGE OBJECT ... OWNER TO it, or GRANT it the owner's role. Where that role only migrates, and"
+                "ALTER LARGE OBJECT ... OWNER TO it, REASSIGN OWNED BY the owner, or GRANT it the owner's role: until"
+                " then pg_dump as this role fails, too, where it may not read them. Where that role only migrates, and"
                 " the owner runs the site, silence this."
             ),
             id="pg_lo_storage.W009",

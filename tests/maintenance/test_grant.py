@@ -1,0 +1,106 @@
+"""Another role may read the files: those that are there, and on PostgreSQL 18 those that are made later."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from pg_lo_storage.drivers import get_driver
+from pg_lo_storage.exceptions import LargeObjectPermissionDenied
+from pg_lo_storage.maintenance import grants
+from pg_lo_storage.maintenance.grants import Grant
+from tests.catalogue.support import saved, uncatalogued
+from tests.drivers.support import execute
+from tests.fixtures.connections import Connect
+from tests.storage.support import loid_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def grant(*arguments: str) -> int:
+    try:
+        call_command("largeobjects", "grant", "--to", "stranger", *arguments)
+    except SystemExit as end:
+        return int(str(end.code))
+    return 0
+
+
+@pytest.fixture
+def stranger(connect: Connect) -> Iterator[Any]:
+    yield connect(user="stranger", autocommit=True)
+    rights = Grant("default", "stranger", revoke=True)
+    list(rights.run())
+    if rights.has_defaults:
+        rights.of_new()
+
+
+def reads(stranger: Any, name: str) -> bool:
+    try:
+        return get_driver(stranger).get(loid_of(name), 0, 4) == b"data"
+    except LargeObjectPermissionDenied:
+        return False
+
+
+def test_a_role_may_read_what_was_granted_until_it_is_revoked(
+    stranger: Any, catalogue: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grants, "_BATCH", 2)
+    names = [saved("a.txt", b"data") for _ in range(5)]
+    rights = Grant("default", "stranger")
+    assert rights.count() == 5
+    assert not any(reads(stranger, name) for name in names)
+    assert list(rights.run()) == [2, 2, 1]
+    assert all(reads(stranger, name) for name in names)
+    if catalogue:
+        execute(stranger, "select count(*) from pg_lo_storage_file")
+    assert rights.count() == 0
+    assert list(Grant("default", "stranger", revoke=True).run()) == [2, 2, 1]
+    assert not any(reads(stranger, name) for name in names)
+
+
+def test_the_command_says_what_it_would_do_and_does_it(stranger: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    name = saved("a.txt", b"data")
+    assert grant() == 0
+    assert "1 file and the catalogue's table would be granted to stranger (with --yes)" in capsys.readouterr().out
+    assert not reads(stranger, name)
+    assert grant("--yes") == 0
+    assert reads(stranger, name)
+    capsys.readouterr()
+    assert grant("--yes") == 0
+    assert " 0 files" in capsys.readouterr().out
+
+
+def test_what_is_made_later_may_be_read_where_the_server_can(stranger: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    is_new_enough = connection.cursor().connection.info.server_version >= 180_000
+    assert grant("--new", "--yes") == (0 if is_new_enough else 1)
+    if not is_new_enough:
+        assert "nothing was done for files that are made later" in capsys.readouterr().err
+    assert reads(stranger, saved("a.txt", b"data")) == is_new_enough
+
+
+def test_what_is_not_catalogued_is_not_granted(stranger: Any) -> None:
+    oid = uncatalogued(b"data")
+    grant("--yes")
+    assert not reads(stranger, str(oid))
+
+
+def test_files_of_other_roles_are_left_and_counted(connect: Connect, catalogue: bool) -> None:
+    name = saved("a.txt", b"data")
+    execute(connect(user="postgres", autocommit=True), f"alter large object {loid_of(name)} owner to postgres")
+    rights = Grant("default", "stranger")
+    assert (rights.count(), list(rights.run()), rights.count_others()) == (0, [], int(catalogue))
+    assert Grant("default", "postgres").count_others() == 0
+
+
+def test_the_command_ends_with_1_where_files_were_left(connect: Connect, capsys: pytest.CaptureFixture[str]) -> None:
+    name = saved("a.txt", b"data")
+    execute(connect(user="postgres", autocommit=True), f"alter large object {loid_of(name)} owner to postgres")
+    assert grant("--yes") == 1
+    assert "1 file of roles that this role is no member of" in capsys.readouterr().err
+
+
+def test_a_role_must_be_there() -> None:
+    with pytest.raises(CommandError, match="no role 'nobody'"):
+        call_command("largeobjects", "grant", "--to", "nobody")
