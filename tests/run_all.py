@@ -62,7 +62,7 @@ NOT_IN_MATRIX = [
     )
 ]
 # The same histories and examples as with the first driver, but the first ones only.
-HALF = {"PG_LO_TEST_HISTORIES": "20", "PG_LO_TEST_EXAMPLES": "120"}
+HALF = {"PG_LO_TEST_HISTORIES": "12", "PG_LO_TEST_EXAMPLES": "75"}
 FEWER_DRAWS = {"PG_LO_TEST_HISTORIES": "6", "PG_LO_TEST_EXAMPLES": "30"}
 DJANGO = {"6.x": "django>=6,<7"}
 

@@ -18,7 +18,7 @@ from pg_lo_storage.http.conditions import Validators
 from tests.fuzz import checks, corpus
 from tests.fuzz.inputs import DEALT, Deal, Edit, Stored, deals
 
-INPUTS: Final = int(os.environ.get("PG_LO_FUZZ_INPUTS", "100_000"))
+INPUTS: Final = int(os.environ.get("PG_LO_FUZZ_INPUTS", "30_000"))
 SEED: Final = int(os.environ.get("PG_LO_FUZZ_SEED", "0"))
 # Hypothesis remembers all that it drew of one seed.
 DRAWS: Final = 2_000

@@ -26,7 +26,7 @@ LENGTHS = st.one_of(st.integers(0, 40), st.sampled_from(BORDERS))
 SIZES = st.one_of(LENGTHS, st.sampled_from([-1, None]))
 OFFSETS = st.one_of(st.integers(-20, 60), st.sampled_from([*BORDERS, *(-border for border in BORDERS)]))
 MODES: tuple[BinaryMode, ...] = get_args(BinaryMode)
-EXAMPLES = int(os.environ.get("PG_LO_TEST_EXAMPLES", "250"))
+EXAMPLES = int(os.environ.get("PG_LO_TEST_EXAMPLES", "150"))
 SETTINGS = settings(max_examples=EXAMPLES, stateful_step_count=25, deadline=None, derandomize=True, database=None)
 
 EITHER = (TypeError, io.UnsupportedOperation)

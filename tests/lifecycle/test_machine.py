@@ -16,7 +16,7 @@ from tests.lifecycle.guards import EVERY_GUARD
 from tests.lifecycle.histories import play, random_history, shortest
 from tests.lifecycle.worlds import World
 
-HISTORIES = int(os.environ.get("PG_LO_TEST_HISTORIES", "40"))
+HISTORIES = int(os.environ.get("PG_LO_TEST_HISTORIES", "24"))
 FIRST = int(os.environ.get("PG_LO_TEST_FIRST_HISTORY", "0"))
 FAILURES = int(os.environ.get("PG_LO_TEST_FAILURES", "1"))
 
