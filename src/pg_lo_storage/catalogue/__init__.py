@@ -3,7 +3,7 @@
 from pg_lo_storage.catalogue.entries import Upload, is_installed
 from pg_lo_storage.catalogue.finding import Found, find, find_all, locate, names, read, stream_version
 from pg_lo_storage.catalogue.queries import add, hold, mark_written, save
-from pg_lo_storage.catalogue.unlinking import UNLINK_GONE, as_array, lock, remove, unlink
+from pg_lo_storage.catalogue.unlinking import UNLINK_GONE, as_array, extensions, lock, remove, unlink
 from pg_lo_storage.catalogued import Entry, missing
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Upload",
     "add",
     "as_array",
+    "extensions",
     "find",
     "find_all",
     "hold",

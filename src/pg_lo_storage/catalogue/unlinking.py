@@ -8,7 +8,7 @@ from pg_lo_storage.databases.atomic_blocks import atomic
 from pg_lo_storage.databases.catalogues import IS_OPEN, NAME_LOCK, OTHERS
 from pg_lo_storage.drivers.queries import UNLINK
 
-__all__ = ["UNLINK_GONE", "as_array", "lock", "remove", "unlink"]
+__all__ = ["UNLINK_GONE", "as_array", "extensions", "lock", "remove", "unlink"]
 
 _TOGETHER: Final = 50
 """So many other catalogues are asked in one statement."""
@@ -36,13 +36,12 @@ def as_array(loids: Iterable[int]) -> str:
 
 def lock(database: DatabaseDriver, loids: Collection[int]) -> tuple[str, dict[int, str | None]]:
     """Lock the entries for deletion; return the transaction's isolation level, and the extensions by oid."""
-    query: LiteralString = (
-        "select loid::int8, extension, current_setting('transaction_isolation') from pg_lo_storage_file"
-        " where loid = any((select %s::text::oid[])::oid[]) order by loid for update"
-    )
-    rows = database.run(query, (as_array(loids),))
-    isolation = cast("str", rows[0][2]) if rows else ""
-    return isolation, {cast("int", loid): cast("str | None", extension) for loid, extension, _ in rows}
+    return _extensions(database, loids, " for update")
+
+
+def extensions(database: DatabaseDriver, loids: Collection[int]) -> tuple[str, dict[int, str | None]]:
+    """Return the transaction's isolation level, and the extensions by oid."""
+    return _extensions(database, loids, "")
 
 
 def remove(database: DatabaseDriver, loid: int, extension: str) -> bool:
@@ -56,6 +55,18 @@ def remove(database: DatabaseDriver, loid: int, extension: str) -> bool:
 def unlink(database: DatabaseDriver, loids: Collection[int]) -> None:
     """End the files, in one statement where no other schema has a catalogue."""
     _end(database, _ANY, (as_array(loids),), loids)
+
+
+def _extensions(
+    database: DatabaseDriver, loids: Collection[int], lock: LiteralString
+) -> tuple[str, dict[int, str | None]]:
+    query: LiteralString = (
+        "select loid::int8, extension, current_setting('transaction_isolation') from pg_lo_storage_file"  # noqa: S608 -- of constants
+        " where loid = any((select %s::text::oid[])::oid[]) order by loid" + lock
+    )
+    rows = database.run(query, (as_array(loids),))
+    isolation = cast("str", rows[0][2]) if rows else ""
+    return isolation, {cast("int", loid): cast("str | None", extension) for loid, extension, _ in rows}
 
 
 def _end(database: DatabaseDriver, where: LiteralString, params: tuple[object, ...], loids: Collection[int]) -> bool:

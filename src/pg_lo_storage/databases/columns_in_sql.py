@@ -4,7 +4,16 @@ from typing import Final
 
 from pg_lo_storage.databases.names_in_sql import OID
 
-__all__ = ["COLLATES_LOOSELY", "DEFAULT_OIDS", "FINDING", "IS_INDEXED", "OWN_TYPE", "READABLE", "readable"]
+__all__ = [
+    "COLLATES_LOOSELY",
+    "DEFAULT_OIDS",
+    "FINDING",
+    "IS_GUARDED",
+    "IS_INDEXED",
+    "OWN_TYPE",
+    "READABLE",
+    "readable",
+]
 
 
 def readable(*types: str) -> str:
@@ -51,6 +60,14 @@ FINDING: Final = (
     f" when {IS_INDEXED} then 'index' else 'pass' end"
 )
 """SQL for the key of ``FINDINGS`` by which the rows are found that name an object in column ``a`` of relation ``r``."""
+
+IS_GUARDED: Final = (
+    "exists (select from pg_trigger as t join pg_proc as p on p.oid = t.tgfoid cross join lateral"
+    " (select string_to_array(encode(t.tgargs, 'escape'), E'\\\\000') as given) as args where t.tgrelid = r.oid"
+    " and starts_with(p.proname::text, 'pg_lo_storage_guard') and t.tgenabled <> 'D'::\"char\""
+    " and (given[1] = a.attnum::text or given[3] = a.attname::text))"
+)
+"""SQL that tells whether triggers unlink the objects that column ``a`` of relation ``r`` names."""
 
 DEFAULT_OIDS: Final = (
     "array(select m[1] from pg_attrdef as d"  # noqa: S608 -- of constants

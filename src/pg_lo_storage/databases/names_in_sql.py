@@ -19,13 +19,15 @@ FEW: Final = 20
 
 
 FINDINGS: Final = {
-    # For the order the server reads the index, whatever it expects to find there: two looks for each oid, in a table of
-    # any size. A text and chr(1) comes right after that text.
+    # For the order the server reads the index, whatever it expects to find there: one look for each oid that no row
+    # names, and two more for others, in a table of any size. A text and chr(1) comes right after that text.
     "index": (
         "select lo_wanted.oid from unnest({oids}) as lo_wanted (oid) cross join lateral (values"
         " (lo_wanted.oid, lo_wanted.oid || chr(1)), (lo_wanted.oid || '.', lo_wanted.oid || '/'))"
-        " as lo_names (first, after) where (select true from {table} where {column}::text ~>=~ lo_names.first"
-        " and {column}::text ~<~ lo_names.after and {condition} order by {column}::text using ~<~ limit 1)"
+        " as lo_names (first, after) cross join lateral (select from {table} where {column}::text ~>=~ lo_names.first"
+        " and {column}::text ~<~ lo_names.after and {condition} order by {column}::text using ~<~ limit {most})"
+        " as lo_rows where (select true from {table} where {column}::text ~>=~ lo_wanted.oid"
+        " and {column}::text ~<~ (lo_wanted.oid || '/') order by {column}::text using ~<~ limit 1)"
     ),
     "oid": "select {column}::text from {table} where {column} = any({oids}::oid[]) and {condition}",
     "int8": "select {column}::text from {table} where {column} = any({oids}::int8[]) and {condition}",
@@ -34,8 +36,8 @@ FINDINGS: Final = {
         " where split_part({column}::text{collation}, '.', 1) = any({oids}) and {condition}"
     ),
 }
-"""Queries for those of some oids that rows name: by an index for the operators of varchar_pattern_ops, in columns of
-numbers, in one pass over the table. ``oids`` is an array of text."""
+"""Queries for those of some oids that rows name, a row for each row, or for up to ``most`` of them: by an index for the
+operators of varchar_pattern_ops, in columns of numbers, in one pass over the table. ``oids`` is an array of text."""
 
 
 def stem_of(name: str) -> str:

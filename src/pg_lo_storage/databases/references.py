@@ -18,7 +18,7 @@ from pg_lo_storage.databases.aliases import db_for_write
 from pg_lo_storage.databases.atomic_blocks import noticing_loss
 from pg_lo_storage.databases.columns import FileColumn
 from pg_lo_storage.databases.file_fields import file_fields, follows_rows
-from pg_lo_storage.databases.search import Cell, Searched, named_elsewhere, named_on, names_on
+from pg_lo_storage.databases.search import Besides, Cell, Searched, named_elsewhere, named_on, names_on
 from pg_lo_storage.names import is_made, parse_name
 
 __all__ = [
@@ -128,7 +128,7 @@ def _call(alias: str, default: Callable[[], object]) -> object:
 
 
 def referenced(
-    alias: str, oids: Collection[int], *registries: Apps, using: str | None = None, besides: Cell | None = None
+    alias: str, oids: Collection[int], *registries: Apps, using: str | None = None, besides: Besides = None
 ) -> set[int]:
     """Return those objects of ``alias`` that a row or a field's default names.
 
@@ -137,7 +137,7 @@ def referenced(
 
     The search is in SQL, past any manager. A field's rows are on ``alias``, where its files are on the database of
     their row; else they may be on any on which the routers allow their model. No table is searched twice, whichever
-    aliases lead to it. The cell ``besides``, of a row on ``using``, does not count.
+    aliases lead to it. Of the rows on ``using`` those ``besides`` do not count.
 
     :raises ImproperlyConfigured: the setting ``PG_LO_STORAGE_REFERENCES`` is wrong.
     """

@@ -3,8 +3,8 @@
 import logging
 import sys
 from collections import defaultdict
-from collections.abc import Collection
-from typing import Final, NamedTuple, cast
+from collections.abc import Collection, Mapping
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from django.db import Error, connections
 
@@ -13,7 +13,17 @@ from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, exi
 from pg_lo_storage.databases.identity import is_same_database
 from pg_lo_storage.databases.names_in_sql import FINDINGS, naming
 
-__all__ = ["CLAIM_LOCK", "CLAIM_LOCKS", "Cell", "Searched", "is_forbidden", "named_elsewhere", "named_on", "names_on"]
+__all__ = [
+    "CLAIM_LOCK",
+    "CLAIM_LOCKS",
+    "Besides",
+    "Cell",
+    "Searched",
+    "is_forbidden",
+    "named_elsewhere",
+    "named_on",
+    "names_on",
+]
 
 logger: Final = logging.getLogger("pg_lo_storage")
 
@@ -36,6 +46,10 @@ class Cell(NamedTuple):
 
     column: FileColumn
     key: dict[str, object]
+
+
+Besides: TypeAlias = Cell | Mapping[int, int] | None
+"""What does not count: a row's value in a column, or so many rows of each object."""
 
 
 class Searched:
@@ -63,7 +77,7 @@ def named_on(
     alias: str,
     wanted: list[FileColumn],
     oids: Collection[int],
-    besides: Cell | None = None,
+    besides: Besides = None,
     searched: Searched | None = None,
 ) -> set[int]:
     """Return those objects that rows on ``alias`` name, or may name, in those columns that were not searched yet.
@@ -93,7 +107,11 @@ def named_on(
             logger.warning("kept large objects %s: %s %s", sorted(oids), reason, sorted(map(str, some)))
             return set(oids)
     defaults = {int(oid) for found in columns for oid in found.default_oids}
-    return (_named(alias, columns, oids, besides) | defaults | claimed) & set(oids)
+    going: Mapping[int, int] = besides if isinstance(besides, Mapping) else {}
+    cell = besides if isinstance(besides, Cell) else None
+    counts = _count(alias, columns, oids, cell, most=max(going.values(), default=0) + 1)
+    named = {oid for oid, count in counts.items() if count > going.get(oid, 0)}
+    return (named | defaults | claimed) & set(oids)
 
 
 def named_elsewhere(alias: str, wanted: list[FileColumn], oids: Collection[int], searched: Searched) -> set[int]:
@@ -138,10 +156,12 @@ def names_on(alias: str, wanted: list[FileColumn], oid: int) -> set[str]:
     return {name for (name,) in ask(alias, " union ".join(selects), *params)} if selects else set()
 
 
-def _named(alias: str, columns: list[ExistingColumn], oids: Collection[int], besides: Cell | None) -> set[int]:
-    """Return those objects that rows name."""
+def _count(
+    alias: str, columns: list[ExistingColumn], oids: Collection[int], besides: Cell | None, *, most: int
+) -> dict[int, int]:
+    """Return how many rows name each object; more than ``most`` need not be counted."""
     if not columns:
-        return set()
+        return {}
     quote = connections[alias].ops.quote_name
     selects: list[str] = []
     params: list[object] = []
@@ -157,8 +177,10 @@ def _named(alias: str, columns: list[ExistingColumn], oids: Collection[int], bes
             collation=' collate pg_catalog."C"' if found.collates_loosely else "",
             oids="%s::text[]",
             condition=condition,
+            most=most,
         )
         selects.append(select)
         params += [list(map(str, oids)), *values]
-    stems = (stem for (stem,) in ask(alias, " union ".join(selects), *params))
-    return {int(stem) for stem in stems if stem.isdecimal()}
+    named = " union all ".join(selects)
+    counts = ask(alias, f"select stem, count(*) from ({named}) as named (stem) group by stem", *params)  # noqa: S608 -- of constants
+    return {int(stem): int(count) for stem, count in counts if stem.isdecimal()}

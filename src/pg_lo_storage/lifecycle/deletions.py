@@ -15,10 +15,13 @@ from django.db.models.signals import pre_delete
 from django.db.transaction import Atomic
 
 from pg_lo_storage.databases.atomic_blocks import noticing_loss
+from pg_lo_storage.databases.columns import FileColumn, existing_columns
+from pg_lo_storage.databases.columns_in_sql import IS_GUARDED
 from pg_lo_storage.databases.file_fields import concrete, stored_fields, write_alias_of
 from pg_lo_storage.databases.watching import Execute, OfDjangosStatements
-from pg_lo_storage.lifecycle.known import known
+from pg_lo_storage.lifecycle.known import known, name_of
 from pg_lo_storage.lifecycle.leaving import cleans, release_with
+from pg_lo_storage.lifecycle.sharing import FEW, require_room
 
 __all__ = ["delete_in_batches", "follow_deletions"]
 
@@ -30,11 +33,19 @@ class Deletion:
         self._using = using
         self._going: Counter[type[models.Model]] = Counter()
         self._left: defaultdict[str, set[str]] = defaultdict(set)
+        self._named: defaultdict[models.FileField, list[str]] = defaultdict(list)
+        self._has_room = True
 
     def expect(self, model: type[models.Model], instance: models.Model, fields: "Iterable[models.FileField]") -> None:
-        """Expect a row of the model's table to be deleted, and note the other files that the instance leaves."""
-        self._going[concrete(model)] += 1
+        """Expect a row of the model's table to be deleted, and note its files, and others that the instance leaves."""
+        self._has_room = False
+        cleaned = [field for field in fields if cleans(field)]
+        if cleaned:
+            self._going[concrete(model)] += 1
         for field in fields:
+            if name := name_of(vars(instance).get(field.attname)):
+                self._named[field].append(name)
+        for field in cleaned:
             for alias, name in known(instance, field).leaves(self._using):
                 self._left[alias].add(name)
 
@@ -43,6 +54,9 @@ class Deletion:
 
         The rows may name other files than when they were loaded. RETURNING tells which, without another statement.
         """
+        if not self._has_room and sql.startswith("DELETE "):
+            self._has_room = True
+            self._require_room()
         cursor = cast("CursorWrapper", context["cursor"])
         quote = cursor.db.ops.quote_name
         for model in self._going:
@@ -58,6 +72,23 @@ class Deletion:
                 self._deleted(model, len(cast("Sequence[object]", params)))
                 return result
         return execute(sql, params, False, context)
+
+    def _require_room(self) -> None:
+        """Refuse, before the first row is deleted, what the server's lock table does not hold.
+
+        Triggers alone would see it too late: Django deletes a hundred rows at once.
+        """
+        if sum(map(len, self._named.values())) <= FEW:
+            return
+        columns = {FileColumn.of(field): field for field in self._named}
+        guarded = {found.column for found in existing_columns(self._using, list(columns), IS_GUARDED) if found.more[0]}
+        going: defaultdict[str, list[str]] = defaultdict(list)
+        for column, field in columns.items():
+            if cleans(field) or column in guarded:
+                going[write_alias_of(field, self._using) or self._using] += self._named[field]
+        registries = {field.model._meta.apps for field in self._named}
+        for alias, names in going.items():
+            require_room(alias, names, *registries, using=self._using)
 
     def _deleted(self, model: type[models.Model], values: int) -> None:
         """Count the rows that a statement deleted by so many key values; after the last statement release the files.
@@ -100,7 +131,7 @@ def follow_deletions(model: type[models.Model]) -> None:
 
 def _expect(sender: type[models.Model], instance: models.Model, using: str, **_signal: Any) -> None:
     connection = connections[using]
-    fields = _cleaned_fields(sender)
+    fields = stored_fields(sender)
     # On other databases nobody knows which rows name a file, and it stays.
     if not fields or not connection.atomic_blocks or connection.vendor != "postgresql":
         return

@@ -7,7 +7,8 @@ claims the file there, by an advisory lock, and whoever looks for rows there kee
 of :mod:`pg_lo_storage.operations` keep the same rule.
 """
 
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, LiteralString, cast
 
 from django.apps.registry import Apps
@@ -23,10 +24,14 @@ from pg_lo_storage.exceptions import LargeObjectError, LargeObjectNotFound
 from pg_lo_storage.names import extension_of, parse_name
 from pg_lo_storage.signals import announce_unlinked, file_unlinked
 
-__all__ = ["hold", "release", "require"]
+__all__ = ["FEW", "hold", "release", "require", "require_room"]
 
-_FEW: Final = 1_000
+FEW: Final = 1_000
 """So many files have room in the lock table of any server, or it says itself that they have not."""
+
+
+_SEEING: Final = {"read committed", "read uncommitted"}
+"""The isolation levels at which a statement sees what others have committed before it."""
 
 
 def hold(alias: str, names: Iterable[str]) -> set[str]:
@@ -81,15 +86,14 @@ def release(
     lock, unlink = (catalogue.lock, catalogue.unlink) if has_catalogue else (_lock_oids, _unlink)
     with transaction.atomic(using=alias, savepoint=False):
         if not has_catalogue:
-            _require_room(database, set(wanted.values()), locks=2)
+            _require_room(database, wanted.values())
         isolation, locked = lock(database, set(wanted.values()))
-        oids = {oid for oid, extension in locked.items() if extension is None or f"{oid}{extension}" in wanted}
+        oids = _files(locked, wanted)
         # The snapshot of an earlier statement does not show the rows that others have committed since.
-        if not oids or isolation not in {"read committed", "read uncommitted"}:
+        if not oids or isolation not in _SEEING:
             return
         gone = oids - referenced(alias, oids, *registries, using=using, besides=besides)
-        if has_catalogue:
-            _require_room(database, gone, locks=1)
+        _require_room(database, gone, held=0 if has_catalogue else len(oids))
         entries = catalogue.find_all(database, gone) if announcing and has_catalogue else {}
         unlink(database, gone)
         for name, oid in wanted.items():
@@ -97,9 +101,38 @@ def release(
                 announce_unlinked(alias, name, entries.get(oid))
 
 
-def _require_room(database: DatabaseDriver, oids: Collection[int], *, locks: int) -> None:
-    """Refuse to unlink objects that take more locks, so many each, than the server's lock table holds."""
-    if len(oids) <= _FEW:
+def require_room(alias: str, going: Collection[str], *registries: Apps, using: str) -> None:
+    """Refuse, before they are deleted, rows whose files are more than can be unlinked in one transaction.
+
+    Each of the names ``going`` is in one cell of the rows, which are on ``using``.
+
+    :raises LargeObjectError: they are more than the server's lock table holds.
+    """
+    if len(going) <= FEW:
+        return
+    database = DatabaseDriver(alias)
+    wanted = {name: oid for name in going if (oid := parse_name(name)) is not None}
+    has_catalogue = catalogue.is_installed()
+    isolation, found = (catalogue.extensions if has_catalogue else _existing)(database, set(wanted.values()))
+    oids = _files(found, wanted)
+    if len(oids) <= FEW or isolation not in _SEEING:
+        return
+    if not has_catalogue:
+        _require_room(database, oids)
+    rows = Counter(wanted[name] for name in going if name in wanted)
+    gone = oids - referenced(alias, oids, *registries, using=using, besides=rows)
+    _require_room(database, gone, held=0 if has_catalogue else len(oids))
+
+
+def _files(found: Mapping[int, str | None], wanted: Mapping[str, int]) -> set[int]:
+    """Return those of the objects found, with their extensions if any, that are files of the names."""
+    return {oid for oid, extension in found.items() if extension is None or f"{oid}{extension}" in wanted}
+
+
+def _require_room(database: DatabaseDriver, oids: Iterable[int], *, held: int = 0) -> None:
+    """Refuse to lock objects that are, with the locks that are held, more than the server's lock table holds."""
+    oids = set(oids)
+    if len(oids) + held <= FEW:
         return
     query: LiteralString = (
         "select current_setting('max_locks_per_transaction')::int8"
@@ -107,7 +140,7 @@ def _require_room(database: DatabaseDriver, oids: Collection[int], *, locks: int
         " (select count(*) from pg_largeobject_metadata where oid = any((select %s::text::oid[])::oid[]))"
     )
     room, count = cast("tuple[int, int]", database.run(query, (as_array(oids),))[0])
-    if count * locks > room:
+    if count + held > room:
         message = (
             f"{count} files are more than the server's lock table holds for one transaction: delete their rows in"
             " batches of 1,000, each in a transaction of its own, as pg_lo_storage.lifecycle.delete_in_batches does,"
@@ -138,6 +171,15 @@ def _hold_oids(database: DatabaseDriver, oids: Collection[int]) -> dict[int, Non
     # Asked again: the statement that waited sees only what existed when it began.
     query = "select oid::int8 from pg_largeobject_metadata where oid = any((select %s::text::oid[])::oid[])"
     return {cast("int", row[0]): None for row in database.run(query, (as_array(oids),))}
+
+
+def _existing(database: DatabaseDriver, oids: Collection[int]) -> tuple[str, dict[int, None]]:
+    query: LiteralString = (
+        "select oid::int8, current_setting('transaction_isolation') from pg_largeobject_metadata"
+        " where oid = any((select %s::text::oid[])::oid[])"
+    )
+    rows = database.run(query, (as_array(oids),))
+    return (cast("str", rows[0][1]) if rows else ""), {cast("int", row[0]): None for row in rows}
 
 
 def _lock_oids(database: DatabaseDriver, oids: Collection[int]) -> tuple[str, dict[int, None]]:

@@ -27,8 +27,8 @@ _COMMENT: Final = re.compile(r"\A(?:--.*\n)+")
 _ROOMS: Final = {
     "room": ("(case when catalogue is null then 2 else 1 end) * cardinality(files)", "files"),
     "room_to_name": ("cardinality(loids)", "loids"),
-    "room_to_lock": ("2 * cardinality(loids)", "loids"),
-    "room_to_unlink": ("cardinality(loids)", "loids"),
+    "room_to_lock": ("cardinality(loids)", "loids"),
+    "room_to_unlink": ("cardinality(loids) + (case when catalogue is null then cardinality(held) else 0 end)", "loids"),
 }
 # Conditions as templates of format(), whose arguments are the column and values.
 _NAMING: Final = {
@@ -43,7 +43,7 @@ _PARTS: Final = {
     "finding": FINDING,
     # Queries as templates of format(), whose arguments are the table, the column and its collation.
     **{
-        f"find_{kind}": query.format(table="%1$s", column="%2$I", collation="%3$s", oids="$1", condition="true")
+        f"find_{kind}": query.format(table="%1$s", column="%2$I", collation="%3$s", oids="$1", condition="true", most=1)
         for kind, query in FINDINGS.items()
     },
     "valid": is_name("name"),

@@ -68,6 +68,7 @@ begin
     if catalogue is null then
         execute 'select array(select m.oid from pg_largeobject_metadata as m where m.oid = any($1) order by m.oid)'
             into loids using loids;
+        held := loids;
         /*@room_to_lock@*/
         perform pg_advisory_xact_lock(name_lock, (loid::int8 - 2147483648)::int4) from unnest(loids) as loid;
     else
@@ -89,8 +90,8 @@ begin
             ' array_agg(attnum) from %1$s.pg_lo_storage_columns()', place)
         into kept, tables, columns, table_oids, numbers;
     -- Also in tables of the same names that were listed for another schema: it may be this one's copy, or share the
-    -- catalogue. OFFSET 0 has each column looked up by an index, whatever is expected: a
-    -- database of many schemas has as many columns as others have rows.
+    -- catalogue. OFFSET 0 has each column looked up by an index, whatever is expected: a database of many schemas has
+    -- as many columns as others have rows.
     for reference in select known.* from (
             select attrelid, attnum, bool_and(is_twin) as is_twin from (
                 select a.attrelid, a.attnum, false from unnest(tables, columns) as l (relid, attname)
