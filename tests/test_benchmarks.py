@@ -2,7 +2,10 @@
 
 import dataclasses
 import hashlib
+import os
 import sys
+import threading
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
@@ -25,6 +28,7 @@ from benchmarks.records import COUNTING, Cell, Record, Records
 from benchmarks.running import attempt, rotated
 from benchmarks.tables import compared, markdown, size_name
 from benchmarks.wires import Wire
+from benchmarks.workers.usage import cpu_seconds
 from example.cluster import Cluster, keyword_string
 from pg_lo_storage.drivers import get_driver
 from tests.fixtures.connections import INSTALLED, open_connection, run
@@ -49,6 +53,19 @@ def test_a_ratio_is_of_two_measurements_of_the_same_round() -> None:
     )
     assert answer.speed(READ, "own-psycopg", "c") == (1.0, 0.5, 2.0)
     assert answer.speed(READ, "own-psycopg", "psql") is None
+
+
+def test_the_processor_time_of_a_thread_that_has_ended_is_counted() -> None:
+    def work() -> None:
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 100_000)
+        used.append(time.thread_time())
+
+    used = list[float]()
+    before = cpu_seconds(os.getpid())
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert cpu_seconds(os.getpid()) - before >= used[0] > 0
 
 
 def test_what_failed_is_in_no_ratio_and_is_told() -> None:
