@@ -289,6 +289,9 @@ def main() -> int:
     parser.add_argument("--only", action="append", metavar="NAME", help="an environment; may be repeated")
     options, pytest_arguments = parser.parse_known_args()
 
+    if options.server_tools and not os.environ.get("PG_LO_TEST_BINDIR"):
+        parser.error("--server-tools takes PG_LO_TEST_BINDIR, the folder of PostgreSQL's programs")
+
     missing: set[str] = set()
     left_out = ""
     # The longest come first, so that at the end no core is idle for long.

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString, cast
 
@@ -182,6 +182,45 @@ async def test_a_call_that_waits_for_the_connection_leaves_the_other_task_s_stat
         await cancelled(driver.get(oid, 0, 7))
         await running
         assert await driver.get(oid, 0, 7) == b"content"
+
+
+@pytest.mark.parametrize("in_transaction", [False, True], ids=["autocommit", "transaction"])
+@asynchronous
+async def test_what_undoes_a_failed_call_is_done_though_it_is_cancelled_and_the_cancellation_is_raised(
+    server: Server, monkeypatch: pytest.MonkeyPatch, large_objects: Callable[[], set[int]], *, in_transaction: bool
+) -> None:
+    """A ROLLBACK that is cut off would leave a connection in autocommit in a transaction, for whoever has it next."""
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    execute = Psycopg3AsyncDriver.execute
+
+    async def gated(
+        self: Psycopg3AsyncDriver, query: LiteralString, params: Sequence[object] = ()
+    ) -> list[tuple[object, ...]]:
+        if "unlink" in query if in_transaction else query == "rollback":
+            reached.set()
+            await go_on.wait()
+        return await execute(self, query, params)
+
+    def failing() -> Iterator[bytes]:
+        yield LINES
+        yield LINES
+        raise LookupError("the source's")
+
+    monkeypatch.setattr(Psycopg3AsyncDriver, "execute", gated)
+    async with connected(server.dsn(), autocommit=not in_transaction) as (connection, _):
+        task = asyncio.ensure_future(pg_lo_storage.save(connection, failing()))
+        await reached.wait()
+        for _again in range(3):
+            task.cancel()
+            await asyncio.sleep(0)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        assert "LookupError" in repr(caught.value.__context__)
+        status = connection.info.transaction_status
+        assert status == (TransactionStatus.INTRANS if in_transaction else TransactionStatus.IDLE)
+        await connection.commit()
+        assert large_objects() == set()
 
 
 async def stream(connection: Connection, oid: int, _: random.Random) -> None:

@@ -7,7 +7,7 @@ import pytest
 from django.core import checks
 from django.core.files.base import ContentFile
 from django.core.management import call_command
-from django.db import NotSupportedError, OperationalError
+from django.db import NotSupportedError, OperationalError, connections
 from django.test import override_settings
 
 from example.cluster import Server
@@ -165,6 +165,20 @@ def test_objects_of_another_owner_are_found(connect: Connect) -> None:
     assert numbers(found) == ["W009"]
     assert "stranger owns 1" in text_of(found)
     assert "pg_dump as this role fails" in text_of(found)
+
+
+def test_with_lo_compat_privileges_the_owner_makes_no_difference(connect: Connect) -> None:
+    superuser = connect(user="postgres", autocommit=True)
+    [(foreign,)] = run_raw(connect(user="stranger", autocommit=True), "select lo_create(0)::int8")
+    run("insert into invoices_invoice (data) values (%s)", f"{foreign}.pdf")
+    superuser.cursor().execute("alter role app set lo_compat_privileges = on")
+    connections.close_all()
+    try:
+        assert not of_database("default")
+    finally:
+        superuser.cursor().execute("alter role app reset lo_compat_privileges")
+        connections.close_all()
+    assert numbers(of_database("default")) == ["W009"]
 
 
 def test_objects_of_a_role_that_one_is_a_member_of_are_ones_own(connect: Connect) -> None:

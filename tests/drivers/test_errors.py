@@ -93,6 +93,18 @@ def test_what_the_error_of_a_missing_right_advises_helps(
     call(get_driver(stranger), oid)
 
 
+@pytest.mark.parametrize("call", [*READS.values(), *WRITES.values()], ids=[*READS, *WRITES])
+def test_with_lo_compat_privileges_another_role_may_read_write_and_unlink(
+    connect: Connect, oid: int, call: Call
+) -> None:
+    superuser = connect(user="postgres", autocommit=True)
+    execute(superuser, "alter role stranger set lo_compat_privileges = on")
+    try:
+        call(get_driver(connect(user="stranger")), oid)
+    finally:
+        execute(superuser, "alter role stranger reset lo_compat_privileges")
+
+
 def test_a_right_that_is_missing_for_something_else_is_told_as_the_server_tells_it(
     stranger: RawConnection, owner: RawConnection, oid: int
 ) -> None:

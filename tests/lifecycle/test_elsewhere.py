@@ -7,12 +7,13 @@ from typing import Any, Final
 from unittest import mock
 
 import pytest
-from django.db import connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models.signals import post_save
 from django.test import override_settings, testcases
 
+from tests.lifecycle.guards import BOTH, EVERY_GUARD, TRIGGERS
 from tests.lifecycle.papers.models import Archived, Paper, Remote
-from tests.lifecycle.support import FILES, column, read, sql, upload
+from tests.lifecycle.support import FILES, column, entries, named, read, sql, upload
 from tests.lifecycle.test_shards import ByThread, working_for
 
 pytestmark = pytest.mark.usefixtures("catalogue")
@@ -75,6 +76,43 @@ def test_another_way_to_the_same_database_keeps_no_file(routers: list[object]) -
         assert len(column(FILES)) == 1
         row.delete()
     assert not column(FILES)
+
+
+@EVERY_GUARD
+@pytest.mark.parametrize("here", ["default", "replica"])
+def test_rows_by_two_aliases_of_one_database_share_a_file(guard: str, catalogue: bool, here: str) -> None:
+    there = "replica" if here == "default" else "default"
+    first = paper(here)
+    second, third = (paper(there, first.data.name) for _ in range(2))
+    first.data = upload(b"second")
+    first.save()
+    assert column(FILES) == named()
+    assert read(Paper.objects.using(here).get(pk=second.pk).data) == b"first"
+    second.delete()
+    assert len(column(FILES)) == 2
+    Paper.objects.using(here).get(pk=third.pk).delete()
+    assert column(FILES) == named()
+    assert len(column(FILES)) == 1
+    assert entries() == (column(FILES) if catalogue else set()), guard
+    Paper.objects.using(there).get(pk=first.pk).delete()
+    assert not column(FILES)
+
+
+@pytest.mark.parametrize("guard", [TRIGGERS, BOTH], indirect=True)
+def test_triggers_refuse_a_file_that_another_aliass_transaction_stores(guard: str, catalogue: bool) -> None:
+    with override_settings(**FIXED):
+        row = paper()
+        row.data = upload(b"second")
+        with pytest.raises(IntegrityError, match="there is no such file"):
+            row.save(using="replica")
+        row.refresh_from_db()
+        assert read(row.data) == b"first"
+        assert column(FILES) == named(), (guard, catalogue)
+        row.data = upload(b"second")
+        row.save(using="default")
+        assert column(FILES) == named()
+        assert read(row.data) == b"second"
+        row.delete()
 
 
 def test_a_plain_field_is_searched_for_on_every_database() -> None:

@@ -116,6 +116,19 @@ def test_what_the_role_may_not_read_is_told_of_and_not_measured(strangers: int) 
     assert (found.files, found.bytes, found.unmeasured) == (1, 0, 1)
 
 
+def test_with_lo_compat_privileges_all_is_measured(strangers: int, server: Server) -> None:
+    StoredFile.objects.create(loid=strangers)
+    with closing(open_connection(INSTALLED[0], server.dsn(user="postgres"), autocommit=True)) as superuser:
+        superuser.cursor().execute("alter role app set lo_compat_privileges = on")
+        connections.close_all()
+        try:
+            found = totals("default")
+        finally:
+            superuser.cursor().execute("alter role app reset lo_compat_privileges")
+            connections.close_all()
+    assert (found.files, found.bytes, found.unmeasured) == (1, 3, 0)
+
+
 def test_without_the_catalogue_files_are_what_the_role_may_read(catalogue: bool, strangers: int) -> None:
     saved("a.pdf", b"x" * 10)
     found = totals("default")

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Final, TypeVar
 
-__all__ = ["PATIENCE", "completed", "stopped_when_cancelled"]
+__all__ = ["PATIENCE", "cleaned_up", "completed", "stopped_when_cancelled"]
 
 T = TypeVar("T")
 
@@ -65,6 +65,18 @@ async def completed(
             raise cancellation from error
         return task.result(), cancellation
     return task.result(), None
+
+
+async def cleaned_up(call: Coroutine[object, object, object], *, patience: float | None = PATIENCE) -> None:
+    """Run ``call``, which undoes what an error left, to its end despite cancellation, which is raised then.
+
+    Where the transaction has failed, or the connection is lost, there is nothing to undo, and ``call`` may fail.
+    """
+    cancellation = None
+    with contextlib.suppress(Exception):
+        _, cancellation = await completed(call, patience=patience)
+    if cancellation is not None:
+        raise cancellation
 
 
 async def _ended(*tasks: "asyncio.Task[T] | asyncio.Task[None]", patience: float | None = None) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Final, cast
 
-from pg_lo_storage.aio.cancellation import completed
+from pg_lo_storage.aio.cancellation import cleaned_up, completed
 from pg_lo_storage.aio.sql import AsyncSQLDriver
 from pg_lo_storage.drivers.base import AccessMode
 from pg_lo_storage.drivers.queries import wait_for_append
@@ -53,9 +53,7 @@ async def _open_new(driver: "AsyncLargeObjectDriver", oid: int, mode: "Mode") ->
             return await _open_existing(driver, oid, mode)
         except asyncio.CancelledError as error:
             cancellation = error
-    # Where the transaction has failed, or the connection is lost, the object is gone as well.
-    with contextlib.suppress(Exception):
-        await completed(driver.unlink(oid), patience=_PATIENCE)
+    await cleaned_up(driver.unlink(oid), patience=_PATIENCE)
     raise cancellation
 
 
@@ -111,7 +109,6 @@ async def _begun(sql: "AsyncSQLExecutor") -> AsyncGenerator[None, None]:
         await sql.execute("begin")
         yield
     except BaseException:
-        with contextlib.suppress(Exception):  # on a lost connection
-            await completed(sql.execute("rollback"))
+        await cleaned_up(sql.execute("rollback"))
         raise
     await sql.execute("commit")

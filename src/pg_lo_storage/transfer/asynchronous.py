@@ -1,7 +1,6 @@
 """The functions of :mod:`pg_lo_storage.transfer` on a connection whose calls are awaited."""
 
 import asyncio
-import contextlib
 import operator
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
@@ -12,7 +11,7 @@ from typing import BinaryIO, TypeVar
 from typing_extensions import Buffer
 
 from pg_lo_storage.aio.base import AsyncLargeObjectDriver
-from pg_lo_storage.aio.cancellation import completed
+from pg_lo_storage.aio.cancellation import cleaned_up, completed
 from pg_lo_storage.aio.io import AsyncLargeObjectIO
 from pg_lo_storage.aio.opening import begins_by_itself, transaction
 from pg_lo_storage.aio.sql import AsyncSQLDriver
@@ -130,8 +129,7 @@ async def unit(driver: AsyncLargeObjectDriver) -> AsyncGenerator[list[int], None
     try:
         yield created
     except BaseException as error:
-        with contextlib.suppress(Exception):
-            await completed(_exited(begun, error))
+        await cleaned_up(_exited(begun, error))
         raise
     _, cancellation = await completed(_exited(begun))
     if cancellation is not None:
@@ -157,9 +155,7 @@ async def _created(driver: AsyncLargeObjectDriver, created: list[int]) -> int:
 
 async def _unlink(driver: AsyncLargeObjectDriver, oids: list[int]) -> None:
     for oid in oids:
-        # Where the transaction has failed, or the connection is lost, the object is gone as well.
-        with contextlib.suppress(Exception):
-            await completed(driver.unlink(oid))
+        await cleaned_up(driver.unlink(oid))
 
 
 async def _copy_in_server(driver: AsyncSQLDriver, oid: int, created: list[int]) -> int:
