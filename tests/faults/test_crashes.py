@@ -1,4 +1,4 @@
-"""Crashes at random moments: what was acknowledged is there with its bytes, and nothing else is.
+"""Crashes and full disks at random moments: what was acknowledged is there with its bytes, and nothing else is.
 
 ``PG_LO_TEST_FAULT_ROUNDS`` says how many there are of each kind, ``PG_LO_TEST_FAULT_SEED`` makes them others.
 """
@@ -9,10 +9,11 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tests.fixtures.connections import INSTALLED, RawConnection, open_connection
 
 ROUNDS = int(os.environ.get("PG_LO_TEST_FAULT_ROUNDS", "4"))
 SEED = int(os.environ.get("PG_LO_TEST_FAULT_SEED", "0"))
+DISK = "400m"
 
 FILES = """
     select i.id, i.data, m.oid::int8, f.loid::text || coalesce(f.extension, ''), f.size, f.sha256::text
@@ -44,6 +46,7 @@ class World:
         self._folder = folder
         self.worker = 0
         self.rows: dict[int, State] = {}
+        self.errors: list[str] = []
         self.counts = Counter[str]()
 
     def live(self, seed: str, fault: "Fault") -> None:
@@ -79,6 +82,7 @@ class World:
             else:
                 assert record["is_of_the_database"], record
                 self.counts["errors"] += 1
+                self.errors.append(record["error"])
         assert ("error" in records[-1]) is (fault is not kill_the_client)
         self.rows, after = self.found(), changed(before, pending)
         assert self.rows in (before, after)
@@ -141,16 +145,56 @@ def stop_the_server(world: World) -> None:
     world.cluster.crash()
 
 
+class FullDisk:
+    """Fills the server's disk while the client works, and makes room again."""
+
+    def __init__(self, disk: Path, room: int) -> None:
+        self._disk = disk
+        self._room = room
+
+    def __call__(self, world: World) -> None:
+        filler = self._disk / "filler"
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(1 << 18))
+        os.truncate(filler, filler.stat().st_size - self._room)
+        # The client ends at its first error.
+        while is_running(world.worker):
+            time.sleep(0.001)
+        filler.unlink()
+        lost: type[Exception] = import_module(INSTALLED[0]).OperationalError
+        while is_running(world.cluster.pid):
+            with suppress(lost), closing(open_connection(INSTALLED[0], world.cluster.dsn("app", "postgres"))):
+                world.counts["full disks that the server outlived"] += 1
+                return
+            time.sleep(0.005)
+        world.cluster.crash()  # it starts again
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 FAULTS = [kill_the_client, kill_the_backend, stop_the_server]
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with living(tmp_path_factory.mktemp("faults")) as world:
+        yield world
+
+
+@contextmanager
+def living(folder: Path) -> Generator[World]:
     try:
         find_bindir()
     except LookupError as error:
         pytest.skip(str(error))
-    with Cluster() as cluster:
+    # Each file of the log is a new one.
+    with Cluster(options=("-c", "wal_recycle=off", "-c", "max_wal_size=32MB")) as cluster:
         environment = {**os.environ, "PG_LO_TEST_DATABASES": json.dumps({"default": cluster.django_database()})}
         with subprocess.Popen(
             [sys.executable, "-m", "tests.faults.client"],
@@ -160,7 +204,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             stderr=None,
             text=True,
         ) as client:
-            world = World(cluster, client, tmp_path_factory.mktemp("faults"))
+            world = World(cluster, client, folder)
             assert world.told() == "ready"
             yield world
             client.kill()
@@ -174,3 +218,32 @@ def test_what_was_acknowledged_is_there_and_nothing_else_is(fault: Fault, world:
         world.live(f"{SEED + n}.{fault.__name__}", fault)
     # Something was in the middle of it, and something was done.
     assert world.counts["acknowledged"] > ROUNDS
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A small disk, on which servers are made."""
+    folder = Path(tempfile.mkdtemp(prefix="pg-lo-disk-"))
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=1777", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+        if mounted.returncode:
+            pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
+        try:
+            monkeypatch.setenv("TMPDIR", str(folder))
+            yield folder
+        finally:
+            subprocess.run(["umount", folder], check=True)
+    finally:
+        folder.rmdir()
+
+
+@pytest.mark.timeout(120 + 10 * ROUNDS)
+@pytest.mark.skipif(sys.platform != "linux", reason="disks are mounted as on Linux")
+def test_a_full_disk_loses_nothing_and_all_goes_on_when_there_is_room(disk: Path, tmp_path: Path) -> None:
+    with living(tmp_path) as world:
+        for n in range(max(2, ROUNDS // 2)):
+            # None is left for a file of the tables; or enough for that and too little for the next of the log.
+            world.live(f"{SEED + n}.full_disk", FullDisk(disk, room=(15 << 20) * (n % 2)))
+        assert any("No space left on device" in error for error in world.errors), world.errors
+        assert world.counts["acknowledged"] > ROUNDS
