@@ -14,7 +14,7 @@ from pg_lo_storage.maintenance.statistics import is_catalogued
 from pg_lo_storage.maintenance.uses import Row, naming_columns, rows_in_oid_columns, rows_that_name, usernames
 from pg_lo_storage.names import parse_name
 
-__all__ = ["KnownFile", "find", "largest", "who", "with_rows"]
+__all__ = ["KnownFile", "find", "known", "largest", "who", "with_rows"]
 
 BATCH: Final = 20
 """How many files with one digest are looked at together."""
@@ -63,10 +63,10 @@ def find(alias: str, what: str) -> Iterator[KnownFile]:
     if _SHA256.fullmatch(what):
         last = 0
         while oids := _with_digest(alias, what.lower(), last):
-            yield from _known(alias, oids)
+            yield from known(alias, oids)
             last = oids[-1]
     elif (oid := parse_name(what)) is not None:
-        yield from _known(alias, [oid])
+        yield from known(alias, [oid])
 
 
 def who(alias: str, what: str) -> Iterator[tuple[KnownFile, list[Row]]]:
@@ -106,7 +106,8 @@ def _with_digest(alias: str, sha256: str, after: int) -> list[int]:
     return [int(oid) for (oid,) in ask(alias, query, sha256, after, BATCH)]
 
 
-def _known(alias: str, oids: Collection[int]) -> Iterator[KnownFile]:
+def known(alias: str, oids: Collection[int]) -> Iterator[KnownFile]:
+    """Yield what is known of the objects, in the order of their oids."""
     catalogued = is_catalogued(alias)
     query = (
         f"select given.oid::int8, {MEASURED}, pg_get_userbyid(m.lomowner)::text, {_ENTRY if catalogued else _NO_ENTRY}"  # noqa: S608 -- of constants

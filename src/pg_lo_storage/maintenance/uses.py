@@ -19,7 +19,17 @@ from pg_lo_storage.databases.references import referring_field, referring_paths
 if TYPE_CHECKING:
     Field: TypeAlias = models.Field[Any, Any]
 
-__all__ = ["MOST_ROWS", "NamingColumn", "Row", "naming_columns", "rows_in_oid_columns", "rows_that_name", "usernames"]
+__all__ = [
+    "MOST_ROWS",
+    "NamingColumn",
+    "Row",
+    "naming_columns",
+    "rows_in_oid_columns",
+    "rows_that_name",
+    "user_fields",
+    "user_model",
+    "usernames",
+]
 
 MOST_ROWS: Final = 1_000
 """The most rows that are looked for in one column."""
@@ -127,11 +137,33 @@ def rows_in_oid_columns(alias: str, besides: Iterable[NamingColumn], oids: Colle
 
 def usernames(alias: str, keys: Iterable[str | None]) -> dict[str, str]:
     """Return, by their keys as text, the names of those users that ``alias`` has."""
-    wanted, model = {key for key in keys if key is not None}, _user_model()
+    wanted, model = {key for key in keys if key is not None}, user_model()
     if model is None or not wanted or not existing_columns(alias, [FileColumn.of(model._meta.pk)]):
         return {}
     users = models.QuerySet[Any](model, using=alias).filter(pk__in=wanted)
     return {str(user.pk): str(user.get_username()) for user in users.iterator()}
+
+
+def user_fields(model: type[models.Model]) -> "list[Field]":
+    """Return the fields of the model's own table for users that a row refers to, or for the user that it is."""
+    users, model = user_model(), concrete(model)
+    if users is None:
+        return []
+    if model is concrete(users):
+        return list(model._meta.pk_fields)
+    return [
+        each
+        for each in model._meta.local_concrete_fields
+        if isinstance(each, models.ForeignKey) and each.related_model is users and each.target_field.primary_key
+    ]
+
+
+def user_model() -> Any:
+    """Return the model of users; ``None`` where the project has none."""
+    try:
+        return apps.get_model(settings.AUTH_USER_MODEL)
+    except (LookupError, ValueError):
+        return None
 
 
 def _problem(found: ExistingColumn) -> str | None:
@@ -168,16 +200,7 @@ def _keys(field: "Field") -> "list[Field]":
 
 def _user_fields(field: "Field") -> "list[Field]":
     """Return the field for the one user that a row refers to, or is."""
-    users, model = _user_model(), concrete(field.model)
-    if users is None:
-        return []
-    if model is concrete(users):
-        return _keys(field)
-    own: list[Field] = [
-        each
-        for each in model._meta.local_concrete_fields
-        if isinstance(each, models.ForeignKey) and each.related_model is users and each.target_field.primary_key
-    ]
+    own = user_fields(field.model)
     return own if len(own) == 1 else []
 
 
@@ -191,14 +214,6 @@ def _key(rows: str, field: "Field", known: dict[FileColumn, ExistingColumn]) -> 
 def _user(rows: str, field: "Field", known: dict[FileColumn, ExistingColumn]) -> str:
     columns = [FileColumn.of(each) for each in _user_fields(field)]
     return f"{_quoted(rows, columns[0].column)}::text" if columns and columns[0] in known else "null::text"
-
-
-def _user_model() -> Any:
-    """Return the model of users; ``None`` where the project has none."""
-    try:
-        return apps.get_model(settings.AUTH_USER_MODEL)
-    except (LookupError, ValueError):
-        return None
 
 
 def _quoted(alias: str, name: str) -> str:

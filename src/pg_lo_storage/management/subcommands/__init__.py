@@ -7,6 +7,7 @@ from pg_lo_storage.management.subcommands.adopt import Adopt
 from pg_lo_storage.management.subcommands.check import Check
 from pg_lo_storage.management.subcommands.detach import Detach
 from pg_lo_storage.management.subcommands.empty import Empty
+from pg_lo_storage.management.subcommands.erase import Erase
 from pg_lo_storage.management.subcommands.grant import Grant
 from pg_lo_storage.management.subcommands.ls import Ls
 from pg_lo_storage.management.subcommands.prune import Prune
@@ -31,5 +32,6 @@ SUBCOMMANDS: Final[dict[str, Subcommand]] = {
     "who": Who(),
     "ls": Ls(),
     "grant": Grant(),
+    "erase": Erase(),
 }
 """By name, in the order in which the help shows them."""

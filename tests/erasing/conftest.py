@@ -1,0 +1,27 @@
+"""The models are an app that is installed for the tests of this folder, before tables are made."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.test import override_settings
+
+
+# After the plugin that sets Django up.
+@pytest.hookimpl(trylast=True)
+def pytest_configure() -> None:
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "tests.erasing.desk"]
+    apps.set_installed_apps(settings.INSTALLED_APPS)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that asks for it with the catalogue and without."""
+    if "catalogue" in metafunc.fixturenames:
+        metafunc.parametrize("catalogue", [False, True], ids=["bare", "catalogue"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def _versions_keep_files() -> Iterator[None]:
+    with override_settings(PG_LO_STORAGE_REFERENCES=["desk.Version.data"]):
+        yield
