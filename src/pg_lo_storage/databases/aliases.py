@@ -1,5 +1,6 @@
 """Which of Django's databases have the files: an alias that was given, else the settings', else that of the row."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Self
@@ -98,6 +99,19 @@ class LargeObjectStorage(Storage):
     def on(self, databases: Aliases) -> Self:
         """Return the storage of these databases; the storage itself where it has no others."""
         raise NotImplementedError
+
+    @property
+    def legacy(self) -> Storage | None:
+        """The storage that still has files which are to become large objects; ``None`` where there is none."""
+        return None
+
+    def is_old(self, name: str) -> bool:  # noqa: ARG002 -- for subclasses
+        """Tell whether the name is that of a file which :attr:`legacy` has, and of no stored one."""
+        return False
+
+    def old_among(self, names: Iterable[str]) -> set[str]:  # noqa: ARG002 -- for subclasses
+        """Return those names that can only be of files which :attr:`legacy` has or had."""
+        return set()
 
 
 def aliases_of_database(connection: BaseDatabaseWrapper) -> list[str]:

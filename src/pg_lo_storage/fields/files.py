@@ -29,6 +29,7 @@ from pg_lo_storage.databases.file_fields import (
 )
 from pg_lo_storage.lifecycle.known import AS_IT_WAS, Known, Left, as_it_is, known, learn
 from pg_lo_storage.lifecycle.leaving import cleans, give_up
+from pg_lo_storage.lifecycle.old_files import is_old
 from pg_lo_storage.lifecycle.saves import RowSave, current_save
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import DbFile, DbFileStorage
@@ -101,8 +102,10 @@ class DbFieldFile(FieldFile):
 
     @property
     def loid(self) -> int | None:
-        """The oid of the stored file; ``None`` where the field is empty or the upload is not saved yet."""
-        return parse_name(self.name) if self._committed else None
+        """The oid of the stored file; ``None`` where the field is empty, or has an upload or an old file."""
+        if not self._committed or (loid := parse_name(self.name)) is None or is_old(self):
+            return None
+        return loid
 
     @property
     @override
@@ -144,6 +147,8 @@ class DbFieldFile(FieldFile):
             return None
         if self.entry is not None and self.entry.is_named(self.name):
             return self.entry
+        if storage.legacy is not None and is_old(self):
+            return None
         entry = storage.entry(self.name)
         if self._written_in is None or self._written_in is not DatabaseDriver(storage.write_alias).transaction_marker:
             self.entry = entry
@@ -277,7 +282,7 @@ def prefetch_stored_files(instances: Iterable[models.Model], *fields: str) -> No
     for instance in instances:
         for field in fields:
             file: object = getattr(instance, field)
-            if isinstance(file, DbFieldFile) and file.loid and stores_large_objects(file.field):
+            if isinstance(file, DbFieldFile) and parse_name(file.name) and stores_large_objects(file.field):
                 databases = databases_of(file)
                 files[vars(file)["storage"], databases.read if databases else None].append(file)
     for some in files.values():

@@ -17,6 +17,7 @@ from django.db.models.fields.files import FieldFile
 
 from pg_lo_storage.databases.file_fields import is_known_elsewhere, known_alias_of, write_alias_of
 from pg_lo_storage.lifecycle.known import Known, Scope, key_of, known, learn
+from pg_lo_storage.lifecycle.old_files import Place, is_old
 from pg_lo_storage.lifecycle.sharing import require
 from pg_lo_storage.lifecycle.statements import before_next_statement
 
@@ -25,9 +26,9 @@ __all__ = ["hold_with_next"]
 
 @dataclass
 class _Names:
-    """The names that go into one table, by the files' database, and those files that belong to instances."""
+    """The names that go into one table, by the files' place, and those files that belong to instances."""
 
-    by_alias: dict[str, set[str]] = dataclass_field(default_factory=dict[str, set[str]])
+    by_place: dict[Place, set[str]] = dataclass_field(default_factory=dict[Place, set[str]])
     files: list[tuple["models.FileField", FieldFile]] = dataclass_field(
         default_factory=list[tuple["models.FileField", FieldFile]]
     )
@@ -49,14 +50,14 @@ def hold_with_next(connection: BaseDatabaseWrapper, field: "models.FileField", v
     table = connection.ops.quote_name(field.model._meta.db_table)
     names = _waiting.setdefault(connection, {}).setdefault(table, _Names())
     if value:
-        names.by_alias.setdefault(alias, set()).add(str(value))
+        names.by_place.setdefault(Place.of(field, alias), set()).add(str(value))
     if isinstance(value, FieldFile) and vars(value).get("field") is field:
         names.files.append((field, value))
 
 
 def _require_on(alias: str, field: "models.FileField", value: FieldFile | str) -> None:
     """Require that the file is on that database, as far as its instance knows; a plain name says nothing."""
-    if isinstance(value, FieldFile) and is_known_elsewhere(value, alias):
+    if isinstance(value, FieldFile) and is_known_elsewhere(value, alias) and not is_old(value):
         message = (
             f"{field.model.__name__}.{field.name}: {str(value)!r} is a file on the database {known_alias_of(value)!r},"
             f" and a row that keeps its files on {alias!r} cannot name it: save(using={alias!r}) the rows one by one,"
@@ -79,10 +80,10 @@ def _held(connection: BaseDatabaseWrapper, sql: str, params: object) -> Generato
     given = set(_strings(values))
     scope = None if connection.get_autocommit() else Scope(using)
     # Django 6 runs bulk_create() in autocommit where it is one statement.
-    with transaction.atomic(using=using, savepoint=False) if names.by_alias else nullcontext():
-        for alias, some in names.by_alias.items():
+    with transaction.atomic(using=using, savepoint=False) if names.by_place else nullcontext():
+        for (alias, storage), some in names.by_place.items():
             with transaction.atomic(using=alias, savepoint=False):
-                require(alias, some & given, using)
+                require(alias, some & given, using, storage=storage)
         yield
     is_insert, written = sql.startswith("INSERT "), _written(sql, values, names.files)
     for field, file in names.files:

@@ -21,6 +21,7 @@ from pg_lo_storage.databases.file_fields import concrete, stored_fields, write_a
 from pg_lo_storage.databases.watching import Execute, OfDjangosStatements
 from pg_lo_storage.lifecycle.known import known, name_of
 from pg_lo_storage.lifecycle.leaving import cleans, release_with
+from pg_lo_storage.lifecycle.old_files import Place
 from pg_lo_storage.lifecycle.sharing import FEW, require_room
 
 __all__ = ["delete_in_batches", "follow_deletions"]
@@ -32,7 +33,7 @@ class Deletion:
     def __init__(self, using: str) -> None:
         self._using = using
         self._going: Counter[type[models.Model]] = Counter()
-        self._left: defaultdict[str, set[str]] = defaultdict(set)
+        self._left: defaultdict[Place, set[str]] = defaultdict(set)
         self._named: defaultdict[models.FileField, list[str]] = defaultdict(list)
         self._has_room = True
 
@@ -47,7 +48,7 @@ class Deletion:
                 self._named[field].append(name)
         for field in cleaned:
             for alias, name in known(instance, field).leaves(self._using):
-                self._left[alias].add(name)
+                self._left[Place.of(field, alias)].add(name)
 
     def execute(self, execute: Execute, sql: str, params: object, context: dict[str, object]) -> object:
         """Execute a statement; where it deletes some of the rows, note the files that they name.
@@ -68,7 +69,7 @@ class Deletion:
                 for names in cursor.fetchall():
                     for field, name in zip(fields, names, strict=True):
                         if name:
-                            self._left[cast("str", write_alias_of(field, self._using))].add(name)
+                            self._left[Place.of(field, cast("str", write_alias_of(field, self._using)))].add(name)
                 self._deleted(model, len(cast("Sequence[object]", params)))
                 return result
         return execute(sql, params, False, context)

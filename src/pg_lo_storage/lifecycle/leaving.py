@@ -1,5 +1,7 @@
 """Files that rows no longer name: released in the rows' transaction, or, on another database, after its commit."""
 
+from collections.abc import Mapping
+
 from django.db import connections, models, transaction
 
 from pg_lo_storage import catalogue
@@ -8,16 +10,20 @@ from pg_lo_storage.databases.file_fields import follows_rows
 from pg_lo_storage.databases.references import reaches
 from pg_lo_storage.databases.search import Cell
 from pg_lo_storage.lifecycle.known import Left, known, learn
+from pg_lo_storage.lifecycle.old_files import Place, delete_after_commit, transitional
 from pg_lo_storage.lifecycle.sharing import release
 from pg_lo_storage.names import parse_name
 
 __all__ = ["cleans", "give_up", "release_with"]
 
 
-def release_with(using: str, left: dict[str, set[str]], model: type[models.Model]) -> None:
-    """Release files of each alias in the transaction of the rows on ``using``; on other databases, after its commit."""
-    for alias, names in left.items():
-        if not names:
+def release_with(using: str, left: Mapping[Place, set[str]], model: type[models.Model]) -> None:
+    """Release files of each place in the transaction of the rows on ``using``; on other databases, after its commit."""
+    for (alias, storage), given in left.items():
+        old = set[str]() if storage is None else storage.old_among(given)
+        if storage is not None and old:
+            delete_after_commit(using, storage, old)
+        if not (names := given - old):
             continue
 
         def release_them(alias: str = alias, names: set[str] = names) -> None:
@@ -44,6 +50,10 @@ def give_up(instance: models.Model, field: "models.FileField", left: Left, *, no
         learn(instance, field, left=(*known(instance, field).left, left))
         return
     alias, name = left
+    if (storage := transitional(field)) is not None and storage.old_among([name]):
+        # Its row names it until it is saved, or deleted.
+        learn(instance, field, left=(*known(instance, field).left, left))
+        return
     loid = parse_name(name)
     if loid is None or not (catalogue.is_installed() or reaches(alias, name, loid)):
         return

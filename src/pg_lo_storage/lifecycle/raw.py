@@ -12,6 +12,7 @@ from django.db.models.fields.files import FieldFile
 from pg_lo_storage.databases.file_fields import rows_of, stored_fields, write_alias_of
 from pg_lo_storage.databases.locking import locked
 from pg_lo_storage.lifecycle.known import Known, is_committed, key_of, known, learn, learn_given, name_of
+from pg_lo_storage.lifecycle.old_files import transitional
 from pg_lo_storage.lifecycle.sharing import require
 
 __all__ = ["begin_raw_save", "end_raw_save", "is_saved_raw", "no_raw_save"]
@@ -35,7 +36,14 @@ def begin_raw_save(sender: type[models.Model], instance: models.Model, raw: bool
         for field, before in zip(fields, stored, strict=True):
             name = name_of(vars(instance).get(field.attname))
             if name and before and before != name:
-                require(cast("str", write_alias_of(field, using)), [name], using, kept=before, raw=True)
+                require(
+                    cast("str", write_alias_of(field, using)),
+                    [name],
+                    using,
+                    kept=before,
+                    raw=True,
+                    storage=transitional(field),
+                )
     vars(instance._state)[_KEY] = True
 
 

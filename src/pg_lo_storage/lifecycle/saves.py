@@ -43,6 +43,7 @@ from pg_lo_storage.lifecycle.known import (
 )
 from pg_lo_storage.lifecycle.leaving import cleans, release_with
 from pg_lo_storage.lifecycle.moving import become_upload, moves, pin, put_back, source_of
+from pg_lo_storage.lifecycle.old_files import Place, is_old, transitional
 from pg_lo_storage.lifecycle.raw import end_raw_save
 from pg_lo_storage.lifecycle.sharing import require
 from pg_lo_storage.lifecycle.statements import repeating_update_of
@@ -127,13 +128,13 @@ class RowSave:
         """Unlink the files that the row named before and that nothing names now."""
         for alias, before in (self._expected or {}).items():
             expect_again(alias, before)
-        left: defaultdict[str, set[str]] = defaultdict(set)
+        left: defaultdict[Place, set[str]] = defaultdict(set)
         # A save in a transaction of its own needs no scope: where the commit fails, __exit__ puts the instance back.
         scope = Scope(self.using) if self._is_outer and self._fields else None
         for saved in self._fields.values():
             if gone := self._finish_field(saved, scope):
                 for alias, name in gone:
-                    left[alias].add(name)
+                    left[Place.of(saved.field, alias)].add(name)
         if self._is_moving:
             # Of what was not written nobody knows what the row there has.
             for field in stored_fields_of(type(self.instance)):
@@ -168,7 +169,8 @@ class RowSave:
             self._begin(source_of(file))
             self._blocks.enter_context(closing(become_upload(file)))
         elif is_stored and file.name and not saved.is_written and file.name != known(self.instance, field).own:
-            require(alias, [file.name], self.using, kept=row[field.attname] if row else None)
+            kept = row[field.attname] if row else None
+            require(alias, [file.name], self.using, kept=kept, storage=transitional(field))
         return True
 
     def _move_back(self, field: "models.FileField", file: FieldFile) -> None:
@@ -279,7 +281,7 @@ class RowSave:
 
 def _is_elsewhere(file: FieldFile, alias: str) -> bool:
     """Tell whether the stored file is known to be on another database than that one."""
-    return parse_name(file.name) is not None and is_known_elsewhere(file, alias)
+    return parse_name(file.name) is not None and is_known_elsewhere(file, alias) and not is_old(file)
 
 
 def current_save(instance: models.Model) -> RowSave | None:

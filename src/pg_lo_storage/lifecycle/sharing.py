@@ -16,11 +16,12 @@ from django.db import connections, transaction
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import UNLINK_GONE, as_array
-from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.databases import DatabaseDriver, LargeObjectStorage
 from pg_lo_storage.databases.catalogues import NAME_LOCK
 from pg_lo_storage.databases.references import referenced
 from pg_lo_storage.databases.search import CLAIM_LOCK, CLAIM_LOCKS, Cell
 from pg_lo_storage.exceptions import LargeObjectError, LargeObjectNotFound
+from pg_lo_storage.lifecycle.old_files import hold_old
 from pg_lo_storage.names import extension_of, parse_name
 from pg_lo_storage.signals import announce_unlinked, file_unlinked
 
@@ -44,17 +45,27 @@ def hold(alias: str, names: Iterable[str]) -> set[str]:
     return {name for name, oid in wanted.items() if held.get(oid, "of no extension") in {None, extension_of(name)}}
 
 
-def require(alias: str, names: Collection[str], using: str, *, kept: str | None = None, raw: bool = False) -> None:
+def require(
+    alias: str,
+    names: Collection[str],
+    using: str,
+    *,
+    kept: str | None = None,
+    raw: bool = False,
+    storage: LargeObjectStorage | None = None,
+) -> None:
     """Hold the files that a row on ``using`` comes to name, in the place of ``kept``, until the transaction ends.
 
     A name that is no stored name is another storage's: it is refused only where ``kept`` is a file. With ``raw`` this
-    is so for every name.
+    is so for every name. Files that the ``storage`` has at an old place are held, too.
 
     :raises LargeObjectNotFound: a name is refused, since it is no file's.
     """
     if using != alias and connections[using].vendor == "postgresql":
         _claim(using, {oid for name in names if (oid := parse_name(name)) is not None})
     missing = set(names) - hold(alias, names)
+    if missing and storage is not None:
+        missing -= hold_old(using, storage, missing)
     refused = {name for name in missing if parse_name(name) is not None and not raw}
     if missing - refused and kept and hold(alias, [kept]):
         refused = missing

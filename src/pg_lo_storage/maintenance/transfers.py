@@ -20,6 +20,7 @@ from pg_lo_storage.databases.references import default_names
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.lifecycle.expecting import expect
 from pg_lo_storage.lifecycle.leaving import cleans, release_with
+from pg_lo_storage.lifecycle.old_files import Place
 from pg_lo_storage.maintenance.transfer_checks import require_no_referrers, require_references, require_two_tables
 from pg_lo_storage.maintenance.transfer_files import TransferFiles
 from pg_lo_storage.maintenance.transfer_rows import Key, Problem, Table, Values, agree_on_texts, tables_of
@@ -251,7 +252,7 @@ class Transfer:
         for n, table in reversed(list(enumerate(self.tables))):
             table.delete(self.source, [place[n] for place in rows])
         left = {cell.name for row in rows.values() for cell in self._cells(row) if cleans(cell.field)}
-        release_with(self.source, {self.source: left}, self.model)
+        release_with(self.source, {Place(self.source): left}, self.model)
 
     def _expect_what_stays(self, rows: Iterable[_Row]) -> None:
         """Have triggers keep those files that are the source's whatever database their rows are on."""

@@ -11,7 +11,6 @@ from django.views.generic import View
 
 from pg_lo_storage.http.presentation import INLINE_TYPES, Presentation
 from pg_lo_storage.http.ranges import MAX_RANGES
-from pg_lo_storage.names import parse_name
 from pg_lo_storage.serving.serve import METHODS, not_found, respond
 from pg_lo_storage.storage import DbFileStorage
 
@@ -53,14 +52,21 @@ class DbFileView(View):
         if not self.field:
             message = f"{type(self).__name__} needs field=, the name of a file field"
             raise ImproperlyConfigured(message)
+        response, moves = self._respond(request, **kwargs)
+        # An old file may have moved since its row was read: then the row has another name.
+        return self._respond(request, **kwargs)[0] if moves and response.status_code == 404 else response
+
+    def _respond(self, request: HttpRequest, **kwargs: object) -> tuple[HttpResponseBase, bool]:
+        """Return the response, and whether it is of a file that may move meanwhile."""
         row = self.get_row(**kwargs)
         file = None if row is None else self._file_of(row)
         if row is None or not file or not file.name:
-            return not_found()
-        if not isinstance(file.storage, DbFileStorage):
+            return not_found(), False
+        storage: object = file.storage
+        if not isinstance(storage, DbFileStorage):
             message = f"{type(self).__name__}: the files of {self.field!r} are not in a DbFileStorage"
             raise ImproperlyConfigured(message)
-        return respond(request, file.name, file.storage, self.get_presentation(row))
+        return respond(request, file.name, storage, self.get_presentation(row)), storage.legacy is not None
 
     def get_queryset(self) -> "models.QuerySet[models.Model]":
         """Return the rows whose files this request may read."""
@@ -77,9 +83,11 @@ class DbFileView(View):
         if not lookup:
             message = f"{type(self).__name__} is to be found by filename or pk: name one in the URL pattern"
             raise ImproperlyConfigured(message)
-        if (filename is not None and parse_name(filename) is None) or "\x00" in str(pk):  # PostgreSQL has no such text
+        if "\x00" in f"{filename}{pk}":  # PostgreSQL has no such text
             return None
         rows = self.get_queryset()
+        if filename is not None and not self._may_be_name(rows.model, str(filename)):
+            return None
         if type(self).get_queryset is not DbFileView.get_queryset:  # a subclass's may leave the owner out
             rows = self._owned(rows)
         try:
@@ -108,6 +116,10 @@ class DbFileView(View):
             message = f"{type(self).__name__}: owner= needs AuthenticationMiddleware"
             raise ImproperlyConfigured(message)
         return rows.filter(**{self.owner: user.pk}) if user.is_authenticated else rows.none()
+
+    def _may_be_name(self, model: type[models.Model], filename: str) -> bool:
+        storage: object = getattr(model._meta.get_field(self.field), "storage", None)
+        return storage.is_valid_name(filename) if isinstance(storage, DbFileStorage) else True
 
     def _file_of(self, row: models.Model) -> FieldFile:
         file = getattr(row, self.field, None)

@@ -22,7 +22,7 @@ from pg_lo_storage.http.ranges import Piece
 from pg_lo_storage.serving.readers import READERS, needs_own_connection, release_connections, release_pooled_connections
 from pg_lo_storage.serving.reading import read
 
-__all__ = ["DbFileResponse", "WholeResponse", "response_of"]
+__all__ = ["DbFileResponse", "FileResponseBase", "WholeResponse", "in_the_requests_thread", "response_of"]
 
 _T = TypeVar("_T")
 
@@ -52,8 +52,8 @@ def response_of(made: Answer, found: Found) -> HttpResponseBase:
     return response
 
 
-class _FileResponse(HttpResponseBase):
-    """What both responses have in common."""
+class FileResponseBase(HttpResponseBase):
+    """What the responses with files have in common."""
 
     @override
     def has_header(self, header: str) -> bool:
@@ -68,11 +68,11 @@ class _FileResponse(HttpResponseBase):
     __contains__ = has_header
 
 
-class WholeResponse(_FileResponse, HttpResponse):
+class WholeResponse(FileResponseBase, HttpResponse):
     """Sends a small file, or only the headers of any file."""
 
 
-class DbFileResponse(_FileResponse, StreamingHttpResponse):
+class DbFileResponse(FileResponseBase, StreamingHttpResponse):
     """Sends ``pieces``; ranges are read from the file when their turn comes, each batch by one statement.
 
     Nothing is kept in between: no transaction, no descriptor, no connection of a pool, and under an asynchronous server
@@ -104,7 +104,7 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
         # There may be thousands of these downloads, each with a batch in memory.
         self._most = MAX_BLOCK
         own = self._iterator is self._body
-        async with aclosing(self._read_elsewhere() if own else _in_the_requests_thread(iter(self))) as blocks:
+        async with aclosing(self._read_elsewhere() if own else in_the_requests_thread(iter(self))) as blocks:
             async for block in blocks:
                 yield block
 
@@ -116,7 +116,7 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
 
     async def _read_elsewhere(self) -> AsyncGenerator[bytes]:
         if await sync_to_async(self._is_bound)():
-            async with aclosing(_in_the_requests_thread(self._body)) as blocks:
+            async with aclosing(in_the_requests_thread(self._body)) as blocks:
                 async for block in blocks:
                     yield block
             return
@@ -139,7 +139,8 @@ class DbFileResponse(_FileResponse, StreamingHttpResponse):
         return False
 
 
-async def _in_the_requests_thread(blocks: Iterator[bytes]) -> AsyncGenerator[bytes]:
+async def in_the_requests_thread(blocks: Iterator[bytes]) -> AsyncGenerator[bytes]:
+    """Yield the blocks, each taken in the thread that Django keeps for the request."""
     while (block := await sync_to_async(_next)(blocks)) is not None:
         yield block
 

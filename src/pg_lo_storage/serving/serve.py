@@ -9,6 +9,7 @@ from pg_lo_storage.http.answer import answer
 from pg_lo_storage.http.conditions import CONDITIONAL
 from pg_lo_storage.http.finding import facts_of
 from pg_lo_storage.http.presentation import NO_STORE, Presentation
+from pg_lo_storage.serving.old_files import respond_old
 from pg_lo_storage.serving.responses import response_of
 from pg_lo_storage.storage import DbFileStorage
 from pg_lo_storage.storage.saving import SMALL
@@ -39,7 +40,8 @@ def respond(request: HttpRequest, name: str, storage: DbFileStorage, presentatio
             made = answer(request.method, request.headers, facts, presentation, vary=vary)
             return response_of(made, found)
         except (LargeObjectNotFound, LargeObjectPermissionDenied):
-            return not_found()
+            old = respond_old(request, name, storage, presentation, vary) if storage.legacy is not None else None
+            return old or not_found()
         except LargeObjectConflict:
             # The file was changed between being found and its first block; nothing is promised yet.
             continue

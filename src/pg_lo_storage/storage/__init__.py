@@ -5,6 +5,7 @@ from pg_lo_storage.databases import db_for_read, db_for_write
 from pg_lo_storage.storage.async_files import AsyncDbFile
 from pg_lo_storage.storage.files import DbFile, DbFileIO
 from pg_lo_storage.storage.storage import DbFileStorage, db_file_storage
+from pg_lo_storage.storage.transitional import TransitionalStorage
 
 __all__ = [
     "AsyncDbFile",
@@ -12,6 +13,7 @@ __all__ = [
     "DbFileIO",
     "DbFileStorage",
     "Entry",
+    "TransitionalStorage",
     "db_file_storage",
     "db_for_read",
     "db_for_write",

@@ -5,7 +5,7 @@ The request's transactions are open in that thread: https://docs.djangoproject.c
 
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from asgiref.sync import sync_to_async
 from typing_extensions import Buffer
@@ -27,7 +27,7 @@ class AsyncDbFile:
     def __init__(self, file: DbFile) -> None:
         self._file = file
         self.name: str | None = file.name
-        self.mode: str = file.mode
+        self.mode: str = getattr(file, "mode", "rb")  # some storages' files have none
 
     @property
     def loid(self) -> int:
@@ -85,4 +85,5 @@ class AsyncDbFile:
 
     @property
     def _stored(self) -> DbFileIO:
-        return self._file.stored
+        # A TransitionalStorage opens old files, too, which are of other classes.
+        return self._file.stored if isinstance(cast("object", self._file), DbFile) else cast("DbFileIO", self._file)

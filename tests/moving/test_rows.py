@@ -1,0 +1,178 @@
+"""Fields whose storage is transitional: old files follow their rows as new ones do, after the commit."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.core.files.base import ContentFile
+from django.db import connections, transaction
+from django.forms import modelform_factory
+
+from pg_lo_storage.exceptions import LargeObjectNotFound
+from pg_lo_storage.fields import prefetch_stored_files
+from pg_lo_storage.lifecycle import delete_in_batches
+from pg_lo_storage.storage import db_file_storage
+from tests.lifecycle.support import image, read, sql, upload
+from tests.moving.letters.models import Letter, Parcel
+from tests.moving.support import put, row_of
+
+
+@pytest.fixture(params=["letters/a.pdf", "20240131.pdf"])
+def name(request: pytest.FixtureRequest, old: Path) -> str:
+    """The name of an old file; one looks like a stored file's."""
+    put(old, request.param)
+    found: str = request.param
+    return found
+
+
+def test_a_row_s_old_file_is_read(name: str) -> None:
+    letter = row_of(name)
+    assert read(letter.data) == b"old"
+    assert letter.data.size == 3
+    assert (letter.data.loid, letter.data.sha256, letter.data.created_at) == (None, None, None)
+    assert letter.data.content_type == "application/pdf"
+    letter.full_clean(exclude=["title", "width", "height"])
+    prefetch_stored_files([letter], "data", "scan")
+    assert read(letter.data) == b"old"
+
+
+def test_a_save_of_other_columns_leaves_it(name: str, old: Path) -> None:
+    letter = row_of(name)
+    letter.title = "changed"
+    letter.save()
+    pickle.loads(pickle.dumps(letter)).save()
+    assert (old / name).exists()
+    assert Letter.objects.get().data.name == name
+
+
+def test_a_replaced_old_file_goes_after_the_commit(name: str, old: Path) -> None:
+    letter = row_of(name)
+    with transaction.atomic():
+        letter.data = upload(b"new")
+        letter.save()
+        assert (old / name).exists()
+    assert not (old / name).exists()
+    assert read(Letter.objects.get().data) == b"new"
+
+
+def test_a_replacement_that_is_rolled_back_leaves_it(name: str, old: Path) -> None:
+    letter = row_of(name)
+    with transaction.atomic():
+        letter.data = upload(b"new")
+        letter.save()
+        transaction.set_rollback(True)
+    assert (old / name).exists()
+    assert read(Letter.objects.get().data) == b"old"
+
+
+@pytest.mark.parametrize("how", ["clear", "field", "field and row", "instance", "query", "batches"])
+def test_an_old_file_goes_with_its_row(name: str, old: Path, how: str) -> None:
+    letter = row_of(name)
+    match how:
+        case "clear":
+            letter.data = None
+            letter.save()
+        case "field":
+            letter.data.delete()
+        case "field and row":
+            letter.data.delete(save=False)
+            assert (old / name).exists()
+            letter.delete()
+        case "instance":
+            letter.delete()
+        case "query":
+            Letter.objects.all().delete()
+        case _:
+            delete_in_batches(Letter.objects.all())
+    assert not (old / name).exists()
+
+
+def test_what_a_row_still_names_stays(name: str, old: Path) -> None:
+    first, second = row_of(name), row_of(name)
+    first.delete()
+    assert (old / name).exists()
+    Parcel.objects.create(street="Main", number=1, data=name)
+    second.data = None
+    second.save()
+    assert (old / name).exists()
+    sql("delete from letters_parcel")
+    third = row_of(name)
+    third.delete()
+    assert not (old / name).exists()
+
+
+def test_an_old_name_may_be_given_to_a_row(name: str) -> None:
+    letter = row_of(db_file_storage.save("a.pdf", ContentFile(b"new")))
+    letter.data = name
+    letter.full_clean(exclude=["title", "width", "height"])
+    letter.save()
+    assert read(Letter.objects.get().data) == b"old"
+    assert not sql("select from pg_largeobject_metadata")
+    Letter.objects.create(data=name)
+    Letter.objects.bulk_create([Letter(data=name)])
+    Letter.objects.update(data=name)
+    assert [read(each.data) for each in Letter.objects.all()] == [b"old"] * 3
+
+
+def test_the_name_of_no_file_replaces_none(old: Path) -> None:
+    letter = row_of(db_file_storage.save("a.pdf", ContentFile(b"new")))
+    for name in ("missing.pdf", "4294000077.pdf"):
+        letter.data = name
+        with pytest.raises(LargeObjectNotFound):
+            letter.save()
+        with pytest.raises(ValidationError):
+            letter.full_clean(exclude=["title", "width", "height"])
+    assert read(Letter.objects.get().data) == b"new"
+    assert not any(old.iterdir())
+
+
+def test_a_file_that_a_transaction_comes_to_name_is_not_deleted(name: str, old: Path) -> None:
+    """The one who deletes waits for it."""
+    letter = row_of(name)
+    other = connections["replica"]
+    with transaction.atomic(using="replica"):
+        Letter(data=name).save(using="replica")
+        with connections["default"].cursor() as cursor:
+            cursor.execute("set lock_timeout = 100")
+        letter.delete()  # what waits in vain leaves the file
+    other.close()
+    connections["default"].close()
+    assert (old / name).exists()
+    Letter.objects.get().delete()
+    assert not (old / name).exists()
+
+
+def test_an_image_keeps_its_dimensions(old: Path) -> None:
+    path = put(old, "scans/a.png", image(30, 20).read())
+    letter = row_of("", scan="scans/a.png", width=30, height=20)
+    assert (letter.scan.width, letter.scan.height) == (30, 20)
+    letter.scan = image(4, 5)
+    letter.save()
+    assert (letter.width, letter.height) == (4, 5)
+    assert not path.exists()
+
+
+def test_a_form_shows_keeps_and_replaces_it(name: str, old: Path) -> None:
+    letter = row_of(name)
+    form_class = modelform_factory(Letter, fields=["title", "data"])
+    assert f"/{name}" in str(form_class(instance=letter)["data"])
+    form = form_class({"title": "kept"}, instance=letter)
+    assert form.is_valid(), form.errors
+    form.save()
+    assert (old / name).exists()
+    form = form_class({"title": "cleared", "data-clear": "on"}, instance=Letter.objects.get())
+    assert form.is_valid(), form.errors
+    form.save()
+    assert not (old / name).exists()
+
+
+def test_a_row_that_is_saved_to_another_database_names_the_same_old_file(name: str, old: Path) -> None:
+    letter = row_of(name)
+    letter.save(using="other")
+    assert Letter.objects.using("other").get().data.name == name
+    assert read(Letter.objects.using("other").get().data) == b"old"
+    Letter.objects.get().delete()
+    assert (old / name).exists()
+    Letter.objects.using("other").get().delete()
+    assert not (old / name).exists()
