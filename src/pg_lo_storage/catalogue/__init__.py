@@ -2,7 +2,7 @@
 
 from pg_lo_storage.catalogue.entries import Upload, is_installed
 from pg_lo_storage.catalogue.finding import Found, find, find_all, locate, names, read, stream_version
-from pg_lo_storage.catalogue.queries import add, hold, mark_written, save
+from pg_lo_storage.catalogue.queries import add, hold, keep_times, mark_written, save
 from pg_lo_storage.catalogue.unlinking import UNLINK_GONE, as_array, extensions, lock, remove, unlink
 from pg_lo_storage.catalogued import Entry, missing
 
@@ -18,6 +18,7 @@ __all__ = [
     "find_all",
     "hold",
     "is_installed",
+    "keep_times",
     "locate",
     "lock",
     "mark_written",

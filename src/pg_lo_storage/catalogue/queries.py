@@ -1,6 +1,7 @@
 """The SQL that changes the catalogue: each file has an entry, written in the object's own transaction."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Final, LiteralString, cast
 
 from pg_lo_storage.catalogue.entries import Upload
@@ -9,7 +10,7 @@ from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.atomic_blocks import atomic
 from pg_lo_storage.drivers.queries import Statement
 
-__all__ = ["add", "hold", "mark_written", "save"]
+__all__ = ["add", "hold", "keep_times", "mark_written", "save"]
 
 # Where a new object's oid has an entry already, that entry is about an older object: the new entry replaces it.
 _ENTER: Final = (
@@ -75,6 +76,20 @@ def mark_written(database: DatabaseDriver, loid: int) -> bool:
         " where loid = %s::oid returning 1"
     )
     return bool(database.run(query, (loid,), oid=loid, writing=True))
+
+
+def keep_times(database: DatabaseDriver, times: Mapping[int, tuple[datetime, datetime]]) -> None:
+    """Give entries the times, by oid, when their files were made and changed elsewhere."""
+    if not times:
+        return
+    query: LiteralString = (
+        "update pg_lo_storage_file as f set created_at = given.created, modified_at = given.modified"
+        " from rows from (unnest(%s::text::oid[]), unnest(%s::text::timestamptz[]), unnest(%s::text::timestamptz[]))"
+        " as given (loid, created, modified) where f.loid = given.loid"
+    )
+    created, modified = zip(*times.values(), strict=True)
+    arrays = ("{" + ",".join(f'"{moment.isoformat()}"' for moment in some) + "}" for some in (created, modified))
+    database.run(query, (as_array(times), *arrays), writing=True)
 
 
 def hold(database: DatabaseDriver, loids: Collection[int]) -> dict[int, str | None]:

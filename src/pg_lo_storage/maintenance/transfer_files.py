@@ -1,9 +1,7 @@
 """Files on their way to another database: read in blocks, written, and read back there."""
 
 import hashlib
-import json
 from collections.abc import Iterator
-from typing import Final, LiteralString
 
 from django.db import models
 
@@ -15,12 +13,6 @@ from pg_lo_storage.names import extension_of
 from pg_lo_storage.storage import lookup, saving
 
 __all__ = ["TransferFiles"]
-
-_KEEP_TIMES: Final[LiteralString] = (
-    "update pg_lo_storage_file as f set created_at = given.created, modified_at = given.modified"
-    " from rows from (unnest(%s::text::oid[]), unnest(%s::text::timestamptz[]), unnest(%s::text::timestamptz[]))"
-    " as given (loid, created, modified) where f.loid = given.loid"
-)
 
 
 class TransferFiles:
@@ -80,12 +72,8 @@ class TransferFiles:
 
     def keep_times(self) -> None:
         """Give the copies the times of the files that they are copies of."""
-        if not self._entries:
-            return
-        created = json.dumps([entry.created_at.isoformat() for entry in self._entries.values()])
-        modified = json.dumps([entry.modified_at.isoformat() for entry in self._entries.values()])
-        arrays = (created.translate(_BRACES), modified.translate(_BRACES))
-        self._target.run(_KEEP_TIMES, (catalogue.as_array(self._entries), *arrays), writing=True)
+        times = {loid: (entry.created_at, entry.modified_at) for loid, entry in self._entries.items()}
+        catalogue.keep_times(self._target, times)
         self._entries.clear()
 
     def is_copy(self, name: str, other: str) -> bool:
@@ -99,9 +87,6 @@ class TransferFiles:
             return _digest(self._target, other) == self._digests[name]
         except LargeObjectNotFound:
             return False
-
-
-_BRACES: Final = str.maketrans("[]", "{}")
 
 
 def _find(database: DatabaseDriver, name: str) -> Found:

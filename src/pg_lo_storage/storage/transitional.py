@@ -59,6 +59,11 @@ class TransitionalStorage(DbFileStorage):
         vars(self).update({name: getattr(self._new, name) for name in _STATE})
 
     @property
+    def new(self) -> DbFileStorage:
+        """The storage of the new files."""
+        return self._new
+
+    @property
     @override
     def legacy(self) -> Storage:
         """The storage of the old files.
