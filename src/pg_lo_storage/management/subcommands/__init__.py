@@ -10,9 +10,9 @@ from pg_lo_storage.management.subcommands.empty import Empty
 from pg_lo_storage.management.subcommands.erase import Erase
 from pg_lo_storage.management.subcommands.grant import Grant
 from pg_lo_storage.management.subcommands.ls import Ls
+from pg_lo_storage.management.subcommands.move import Move
 from pg_lo_storage.management.subcommands.prune import Prune
 from pg_lo_storage.management.subcommands.repair import Repair
-from pg_lo_storage.management.subcommands.move import Move
 from pg_lo_storage.management.subcommands.stats import Stats
 from pg_lo_storage.management.subcommands.top import Top
 from pg_lo_storage.management.subcommands.transfer import Transfer
