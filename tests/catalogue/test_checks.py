@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.core import checks
+from django.core.files.storage import InMemoryStorage
 from django.db import connections, models
 from django.db.backends.postgresql.psycopg_any import IsolationLevel
 from django.test import override_settings
@@ -17,7 +18,7 @@ import pg_lo_storage
 from pg_lo_storage.checks import TAG, check_databases, check_fields, check_settings, register_checks
 from pg_lo_storage.drivers import get_driver
 from pg_lo_storage.fields import DbFileField
-from pg_lo_storage.storage import DbFileStorage
+from pg_lo_storage.storage import DbFileStorage, TransitionalStorage
 from tests.catalogue.support import numbers, run, text_of
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
@@ -242,6 +243,16 @@ def test_a_field_is_told_of_once_whatever_stands_for_its_model() -> None:
         assert numbers(check_fields(app_configs=[isolated.get_app_config("invoices")])) == ["E004"]
 
 
+@pytest.mark.parametrize(
+    ("legacy", "expected"),
+    [("default", []), (InMemoryStorage(), []), ("nowhere", ["E008"]), (DbFileStorage(), ["E008"])],
+)
+def test_old_files_are_in_another_storage(legacy: Any, expected: list[str]) -> None:
+    found = messages_of(DbFileField(storage=TransitionalStorage(legacy=legacy)))
+    assert numbers(found) == expected
+    assert all("TransitionalStorage(legacy=...)" in text_of([message]) for message in found)
+
+
 def test_rows_and_files_share_a_database() -> None:
     found = messages_of(DbFileField(storage=DbFileStorage(alias="other")))
     assert numbers(found) == ["W002"]
@@ -263,6 +274,11 @@ def test_the_routers_say_where_rows_are() -> None:
 
 def test_a_field_on_another_storage_is_none_of_ours() -> None:
     assert not messages_of(models.FileField(max_length=5))
+
+
+def test_a_field_on_a_storage_that_cannot_be_made_is_none_of_ours() -> None:
+    with override_settings(STORAGES={"default": {"BACKEND": "no.such.Storage"}}):
+        assert not messages_of(models.FileField())
 
 
 def test_only_the_apps_that_are_asked_for_are_checked() -> None:

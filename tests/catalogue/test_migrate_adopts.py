@@ -3,13 +3,18 @@
 from collections.abc import Iterator
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import InMemoryStorage
 from django.core.management import call_command
 from django.core.management.sql import emit_post_migrate_signal
 from django.test import override_settings
 
+from pg_lo_storage.checks.server import check_server
 from pg_lo_storage.maintenance import adoption, name_columns
-from pg_lo_storage.storage import db_file_storage
-from tests.catalogue.support import entries, invoice, migrate, run, uncatalogued
+from pg_lo_storage.names import parse_name
+from pg_lo_storage.storage import TransitionalStorage, db_file_storage
+from tests.catalogue.support import adopt, entries, invoice, migrate, run, uncatalogued
+from tests.invoices.models import Invoice
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -131,3 +136,35 @@ def test_any_identifier_may_be_settled() -> None:
         assert name_columns.settled_columns("default") == before | columns
     finally:
         name_columns.settle("default", before)
+
+
+def test_of_a_column_from_which_files_move_nothing_is_adopted(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = InMemoryStorage()
+    monkeypatch.setattr(Invoice._meta.get_field("data"), "storage", TransitionalStorage(legacy=old))
+    name_columns.settle("default", set())
+    alien, stored = (f"{uncatalogued()}.pdf" for _ in "ab")
+    old.save(alien, ContentFile(b"old"))
+    for name in (alien, stored):
+        invoice(name)
+    assert "adopted" not in migrate()
+    assert "0 adopted" in adopt()
+    assert not entries()
+    assert not [found for found in check_server("default", ["default"]) if found.id == "pg_lo_storage.W012"]
+    said = adopt("--model", "invoices.Invoice.data", "--show")
+    assert f"{alien!r}: refused, the file of that name is still at its old place" in said
+    assert list(entries()) == [parse_name(stored)]
+    # Once its storage is another one, the column is as any other.
+    name_columns.settle("default", set())
+    monkeypatch.undo()
+    assert "invoices_invoice.data" in migrate()
+
+
+def test_an_old_name_is_taken_from_no_other_column_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = InMemoryStorage()
+    monkeypatch.setattr(Invoice._meta.get_field("data"), "storage", TransitionalStorage(legacy=old))
+    name = f"{uncatalogued()}.pdf"
+    old.save(name, ContentFile(b"old"))
+    invoice(name)
+    invoice(name, "scan")
+    assert "1 at their old place" in adopt()
+    assert not entries()

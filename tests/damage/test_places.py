@@ -6,14 +6,17 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import InMemoryStorage
 from django.db import connections
+from django.test import override_settings
 
 from pg_lo_storage.maintenance.checking import Check
-from pg_lo_storage.storage import DbFileStorage, db_file_storage
+from pg_lo_storage.storage import TransitionalStorage, db_file_storage
 from tests.damage.planting import BOOK, DATA, sql
 from tests.damage.shelf.models import Book, Contract
 from tests.damage.support import findings, kinds, largeobjects, mend
 from tests.fixtures.catalogue import without_catalogue
 from tests.fixtures.schemas import in_schema
+
+MOVES = "files of this column still move: its file may be at the old place"
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other", "replica"])
 
@@ -86,22 +89,50 @@ def test_rows_of_schemas_that_share_the_catalogue_keep_a_file(original: Book, sc
     assert original.data.storage.exists(str(original.data.name))
 
 
-class Moving(DbFileStorage):
-    """Also has the files that another storage has not given up."""
-
+@pytest.fixture
+def legacy(monkeypatch: pytest.MonkeyPatch) -> InMemoryStorage:
+    """The storage that has not given up all files of contracts yet."""
     legacy = InMemoryStorage()
+    monkeypatch.setattr(Contract._meta.get_field("data"), "storage", TransitionalStorage(legacy=legacy))
+    return legacy
 
 
-def test_names_of_the_storage_before_are_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
-    field = Contract._meta.get_field("data")
-    monkeypatch.setattr(field, "storage", Moving())
-    Moving.legacy.save("20240131.pdf", ContentFile(b"old"))
+def test_names_of_the_storage_before_are_no_damage(legacy: InMemoryStorage) -> None:
+    legacy.save("20240131.pdf", ContentFile(b"old"))
     for name in ("scans/a.pdf", "20240131.pdf"):
         sql("insert into shelf_contract (data) values (%s)", name)
     assert findings() == []
     assert mend("dangling") == mend("uncatalogued") == []
     sql("insert into shelf_contract (data) values ('20240201.pdf')")
     assert kinds(findings()) == ["dangling"]
+    # The old place may be out of reach.
+    assert [left for _, left in mend("dangling")] == [MOVES]
+
+
+@pytest.mark.usefixtures("legacy")
+def test_of_a_column_from_which_files_move_nothing_is_mended() -> None:
+    [(alien,)] = sql("select lo_from_bytea(0, 'another application')")
+    orphan = db_file_storage.save("a.txt", ContentFile(b"nobody's"))
+    names = f"{alien}.pdf", orphan.replace(".txt", ".pdf"), "20240201.pdf"
+    for name in names:
+        sql("insert into shelf_contract (data) values (%s)", name)
+    assert {found.kind for found in findings()} == {"uncatalogued", "extension", "dangling"}
+    for kind in ("uncatalogued", "extension", "dangling"):
+        assert [left for _, left in mend(kind)] == [MOVES]
+    assert sql("select data from shelf_contract order by data") == [(name,) for name in sorted(names)]
+    # A plain column may have the very name.
+    sql(f"insert into {BOOK} (cover) values (%s)", names[0])
+    assert [left for _, left in mend("uncatalogued")] == ["the file of that name is still at its old place", MOVES]
+    assert not db_file_storage.exists(names[0])
+
+
+def test_copies_of_names_of_the_storage_before_are_no_damage(legacy: InMemoryStorage) -> None:
+    legacy.save("20240132.pdf", ContentFile(b"old"))
+    with override_settings(PG_LO_STORAGE_REFERENCES=["shelf.Sheet.page"]):
+        for name in ("20240132.pdf", "20240202.pdf"):
+            sql("insert into shelf_sheet (book, page) values (1, %s)", name)
+        assert [(found.kind, found.name) for found in findings()] == [("dangling", "20240202.pdf")]
+        assert [left for _, left in mend("dangling")] == [MOVES]
 
 
 def test_a_pooler_that_forbids_server_side_cursors(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,8 @@ FILE_SYSTEM = "django.core.files.storage.FileSystemStorage"
 def pytest_configure() -> None:
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "tests.moving.letters"]
     apps.set_installed_apps(settings.INSTALLED_APPS)
+    # Tests of other folders may run in the same process.
+    settings.STORAGES = settings.STORAGES | {"old": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -7,7 +7,7 @@ from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
 
 from pg_lo_storage.databases.columns import FileColumn, ask, existing_columns
-from pg_lo_storage.databases.file_fields import file_fields, follows_rows
+from pg_lo_storage.databases.file_fields import file_fields, follows_rows, legacy_of
 from pg_lo_storage.databases.names_in_sql import oid_in
 from pg_lo_storage.databases.references import file_columns
 
@@ -28,7 +28,8 @@ def may_have_files(alias: str) -> bool:
 
 def check_left_behind(alias: str) -> Iterator[checks.CheckMessage]:
     """Warn where rows name files that are not there: until 0.2 all files were on ``default``, wherever their rows."""
-    following = {FileColumn.of(field) for field in file_fields(alias) if follows_rows(field)}
+    fields = (field for field in file_fields(alias) if follows_rows(field) and legacy_of(field) is None)
+    following = {FileColumn.of(field) for field in fields}
     if alias == DEFAULT_DB_ALIAS or not following:
         return
     quote = connections[alias].ops.quote_name

@@ -11,6 +11,7 @@ from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import InvalidStorageError
 from django.db import connections, router
 
 from pg_lo_storage import catalogue
@@ -20,7 +21,7 @@ from pg_lo_storage.checks.server import check_server, keeps_files
 from pg_lo_storage.checks.storages import configured_storages
 from pg_lo_storage.databases import db_for_read, db_for_write
 from pg_lo_storage.databases.backends import schema_of
-from pg_lo_storage.databases.file_fields import concrete, stored_fields, write_alias_of
+from pg_lo_storage.databases.file_fields import concrete, legacy_of, stored_fields, write_alias_of
 from pg_lo_storage.databases.references import referring_field, referring_paths
 from pg_lo_storage.drivers import DriverNotFound
 from pg_lo_storage.drivers.registry import load_factory, why_no_driver, why_no_factory
@@ -56,7 +57,9 @@ def check_settings(**_options: object) -> list[checks.CheckMessage]:
 def check_fields(app_configs: Sequence[AppConfig] | None = None, **_options: object) -> list[checks.CheckMessage]:
     """Check each file field against its column and its rows' database."""
     return [
-        message for field in _fields(app_configs) for message in (*_check_length(field), *_check_rows_database(field))
+        message
+        for field in _fields(app_configs)
+        for message in (*_check_length(field), *_check_rows_database(field), *_check_old_place(field))
     ]
 
 
@@ -224,6 +227,18 @@ def _check_rows_database(field: "models.FileField") -> Iterator[checks.CheckMess
             hint=f"Leave out alias= and the settings: files then follow their rows; or route its model to {alias!r}.",
             obj=field,
             id="pg_lo_storage.W002",
+        )
+
+
+def _check_old_place(field: "models.FileField") -> Iterator[checks.CheckMessage]:
+    try:
+        legacy_of(field)
+    except (ImproperlyConfigured, InvalidStorageError) as error:  # the former is raised for another backend, too
+        yield checks.Error(
+            f"The storage that has the old files cannot be used: {str(error).removesuffix('.')}.",
+            hint="TransitionalStorage(legacy=...) takes a storage of other files, or its alias in STORAGES.",
+            obj=field,
+            id="pg_lo_storage.E008",
         )
 
 

@@ -6,10 +6,11 @@ Which one has a file is decided by :mod:`.aliases`; here it is asked for a field
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from django.apps import apps
 from django.apps.registry import Apps
+from django.core.files.storage import InvalidStorageError, Storage
 from django.db import DEFAULT_DB_ALIAS, models, router
 from django.db.models.fields.files import FieldFile
 from django.db.models.query import QuerySet
@@ -27,6 +28,7 @@ __all__ = [
     "follows_rows",
     "is_known_elsewhere",
     "known_alias_of",
+    "legacy_of",
     "place",
     "row_database",
     "rows_of",
@@ -134,8 +136,17 @@ def place(file: FieldFile, alias: str | None) -> None:
 
 
 def stores_large_objects(field: "models.FileField") -> bool:
-    """Tell whether a field's files are large objects."""
-    return isinstance(cast("object", field.storage), LargeObjectStorage)
+    """Tell whether a field's files are large objects; those of a storage that cannot be made are none."""
+    try:
+        return isinstance(cast("object", field.storage), LargeObjectStorage)
+    except InvalidStorageError:  # the default storage is made when it is used first, and Django says so then
+        return False
+
+
+def legacy_of(field: "models.Field[Any, Any]") -> Storage | None:
+    """Return the storage in which some of the field's files are until they have moved; ``None`` where there is none."""
+    storage = cast("object", getattr(field, "storage", None))
+    return storage.legacy if isinstance(storage, LargeObjectStorage) else None
 
 
 def concrete(model: type[models.Model]) -> type[models.Model]:

@@ -17,6 +17,7 @@ from django.db.models.fields.files import FieldFile
 from pg_lo_storage.databases import LargeObjectStorage
 from pg_lo_storage.databases.atomic_blocks import noticing_loss
 from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, existing_columns
+from pg_lo_storage.databases.file_fields import legacy_of
 from pg_lo_storage.databases.references import referring_field, referring_paths
 from pg_lo_storage.databases.search import is_forbidden
 
@@ -47,8 +48,7 @@ class Place(NamedTuple):
 
 def transitional(field: "models.Field[object, object]") -> LargeObjectStorage | None:
     """Return the field's storage where that reads old files of another one, too."""
-    storage: object = getattr(field, "storage", None)
-    return storage if isinstance(storage, LargeObjectStorage) and storage.legacy is not None else None
+    return None if legacy_of(field) is None else cast("LargeObjectStorage", cast("models.FileField", field).storage)
 
 
 def is_old(file: FieldFile) -> bool:

@@ -10,13 +10,14 @@ and the next run completes an interrupted one. Size and digest stay unknown: the
 """
 
 import sys
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, nullcontext
 from heapq import merge
 from itertools import groupby
 from operator import attrgetter
 from typing import Final, NamedTuple, Protocol
 
+from django.core.files.storage import Storage
 from django.db import connections, transaction
 
 from pg_lo_storage.content_types import content_type_of
@@ -29,6 +30,7 @@ from pg_lo_storage.maintenance.name_columns import (
     may_settle,
     name_columns,
     names_of,
+    old_places,
     settle,
     settled_columns,
     unreadable,
@@ -37,6 +39,7 @@ from pg_lo_storage.maintenance.name_columns import (
 from pg_lo_storage.maintenance.schemas import other_catalogues
 from pg_lo_storage.maintenance.verdicts import Adopted, Outcome, Verdict
 from pg_lo_storage.names import extension_of, parse_name
+from pg_lo_storage.storage import elsewhere
 
 __all__ = ["adopt", "adopt_after_migrate", "adopt_names", "count", "readable_file_columns"]
 
@@ -111,21 +114,35 @@ def adopt(
     objects of other roles, too. ``dry_run`` changes nothing.
     """
     wanted, objects = set(columns), list[list[_Use]]()
-    run = _Run(alias, wanted, any_owner, dry_run, *_elsewhere(alias))
+    run, places = _Run(alias, wanted, any_owner, dry_run, *_elsewhere(alias)), old_places(alias)
     with closing(_uses(sorted(wanted.union(beside)))) as uses:
         for _, group in groupby(uses, key=attrgetter("stem")):
             named: list[_Use] = []
-            for use in group:
-                if parse_name(use.name) is not None:
+            for use, refused in _looked_at(list(group), wanted, places):
+                if refused is None:
                     named.append(use)
                 elif use.column in wanted:
-                    yield Verdict(use.column, use.name, use.rows, "malformed")
+                    yield Verdict(use.column, use.name, use.rows, refused)
             if any(use.column in wanted for use in named):
                 objects.append(named)
             if len(objects) == BATCH:
                 yield from _judge(objects, run)
                 objects = []
         yield from _judge(objects, run)
+
+
+def _looked_at(
+    uses: Sequence[_Use], wanted: Collection[NameColumn], places: Mapping[NameColumn, Storage]
+) -> Iterator[tuple[_Use, Outcome | None]]:
+    """Yield the uses of an object's names, and why a name is of no object, whatever there is; ``None`` where it may be.
+
+    What one column has of an old place, no column names an object by.
+    """
+    if not any(use.column in wanted for use in uses):
+        return
+    old = {use.name for use in uses if use.column in places and elsewhere.exists(places[use.column], use.name)}
+    for use in uses:
+        yield use, "old" if use.name in old else "malformed" if parse_name(use.name) is None else None
 
 
 def count(columns: Iterable[NameColumn], verdicts: Iterable[Verdict]) -> dict[NameColumn, Adopted]:

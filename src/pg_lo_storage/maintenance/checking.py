@@ -23,6 +23,7 @@ from pg_lo_storage.maintenance.findings import KINDS, Finding, Kind
 from pg_lo_storage.maintenance.passes import GIVEN, compare, entries_without_object, missized, names_of, sized
 from pg_lo_storage.maintenance.schemas import other_catalogues
 from pg_lo_storage.maintenance.sources import Source, Sources, find_sources
+from pg_lo_storage.storage import elsewhere
 
 __all__ = ["BATCH", "Check"]
 
@@ -118,11 +119,14 @@ class Check:
         else:
             source = sources[row.n]
             # Its file is where it was: no object is meant, whatever oid the name begins with.
-            if source.legacy is not None and (row.kind == "name" or source.legacy.exists(row.name)):
+            if source.legacies and (
+                row.kind == "name" or any(elsewhere.exists(old, row.name) for old in source.legacies)
+            ):
                 return
             columns = [column for column, _ in source.key] or ["ctid"]
             key = tuple(zip(columns, row.key, strict=True))
             found = Finding("name", source.alias, row.name, row.oid, source.shown, source.column, key)
+            found = replace(found, may_be_old=bool(source.legacies))
         if row.kind == "extension":
             yield replace(found, kind=row.kind, detail=f"is {row.entry!r} in the catalogue")
         elif row.kind == "orphan" and row.since is not None:

@@ -23,6 +23,7 @@ _REASONS: Final[dict[Outcome, str]] = {
     "disputed": "rows name it under several extensions: correct the rows that are wrong",
     "elsewhere": "the catalogue of another schema has it",
     "unowned": "it is another role's",
+    "old": "the file of that name is still at its old place",
 }
 
 
@@ -104,20 +105,26 @@ class Missing(Mender):
     def _adopted(self, batch: Sequence[Finding], *, dry_run: bool) -> dict[Finding, str]:
         names = names_by_oid(self.check, oids_of(batch))
         known = {name for found in names.values() for name in found if parse_name(name) is not None}
-        decided = adopt_names(self.alias, known, dry_run=dry_run) if known else {}
-        left: dict[Finding, str] = {}
+        # A name that may be of an old place is nobody's object here, whichever columns have it.
+        old = {name for found in names_by_oid(self.check, oids_of(batch), moving=True).values() for name in found}
+        decided = adopt_names(self.alias, known - old, dry_run=dry_run) if known - old else {}
+        left: dict[Finding, str] = {finding: _REASONS["old"] for finding in batch if finding.name in old}
         for finding in batch:
             outcome, _ = decided.get(finding.name, ("missing", ""))
-            if outcome != "adopted":
+            if finding not in left and outcome != "adopted":
                 left[finding] = _REASONS[outcome]
         return left
 
 
-def names_by_oid(check: Check, oids: Sequence[int]) -> dict[int | None, set[str]]:
-    """Return the names that rows have of the objects, in columns of names, on any database."""
+def names_by_oid(check: Check, oids: Sequence[int], *, moving: bool = False) -> dict[int | None, set[str]]:
+    """Return the names that rows have of the objects, in columns of names, on any database.
+
+    With ``moving`` only those columns count from which files still move.
+    """
     names: dict[int | None, set[str]] = {}
     for alias, sources in ((check.alias, check.sources.here), *check.sources.elsewhere.items()):
         texts = [source for source in sources if source.use in {"file", "guarded", "twin"}]
+        texts = [source for source in texts if source.legacies or not moving]
         for oid, name in ask(alias, named_among(texts), list(oids)) if texts and oids else ():
             names.setdefault(int(oid), set()).add(name)
     return names

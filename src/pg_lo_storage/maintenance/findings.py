@@ -37,6 +37,8 @@ class Finding:
     detail: str = ""
     since: datetime | None = None
     """When an orphan was last changed."""
+    may_be_old: bool = False
+    """Whether the row's file may be at the old place of a ``TransitionalStorage``, though that says otherwise now."""
 
     def as_record(self) -> dict[str, object]:
         """Return all of it, for JSON."""

@@ -9,11 +9,12 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from django.apps import apps
+from django.core.files.storage import Storage
 from django.db import connections, models, router
 from typing_extensions import override
 
 from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, existing_columns
-from pg_lo_storage.databases.file_fields import file_fields, follows_rows
+from pg_lo_storage.databases.file_fields import file_fields, follows_rows, legacy_of
 
 if TYPE_CHECKING:
     Field: TypeAlias = models.Field[Any, Any]
@@ -25,6 +26,7 @@ __all__ = [
     "may_settle",
     "name_columns",
     "names_of",
+    "old_places",
     "settle",
     "settled_columns",
     "unreadable",
@@ -103,9 +105,22 @@ def settled_columns(alias: str) -> set[NameColumn]:
 
 
 def unsettled_columns(alias: str, among: Collection[str] | None = None) -> list[NameColumn]:
-    """Return the columns with names of files on ``alias`` that are not settled, as :func:`name_columns` finds them."""
-    settled = settled_columns(alias)
-    return [column for column in name_columns(file_fields(alias), alias, among) if column not in settled]
+    """Return the columns with names of files on ``alias`` that are not settled, as :func:`name_columns` finds them.
+
+    Columns from which files still move come later: nobody has moved the files of the other names yet.
+    """
+    left_out = settled_columns(alias).union(old_places(alias, among))
+    return [column for column in name_columns(file_fields(alias), alias, among) if column not in left_out]
+
+
+def old_places(alias: str, among: Collection[str] | None = None) -> dict[NameColumn, Storage]:
+    """Return the storages in which files still are, by those columns whose names may be of either place."""
+    return {
+        column: legacy
+        for field in file_fields(alias)
+        if (legacy := legacy_of(field)) is not None
+        for column in name_columns([field], alias, among)
+    }
 
 
 def may_settle(alias: str) -> bool:

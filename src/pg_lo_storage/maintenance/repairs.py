@@ -21,6 +21,7 @@ from pg_lo_storage.maintenance.findings import Finding, Kind
 __all__ = ["IN_USE", "EntryMender", "Mender", "Outcome", "repair", "seeing_what_is_committed"]
 
 IN_USE: Final = "another transaction has it in use, or has mended it"
+_MAY_BE_OLD: Final = "files of this column still move: its file may be at the old place"
 
 
 class Outcome(NamedTuple):
@@ -53,6 +54,11 @@ class Mender(ABC):
     def lock(self, batch: Sequence[Finding]) -> Collection[Finding]:
         """Lock what is to be changed, and wait for nobody; return those findings that are locked."""
 
+    def look(self, batch: Sequence[Finding]) -> dict[Finding, str]:
+        """Judge the findings, less those of which nobody here can tell: an old place may be out of reach."""
+        left = {finding: _MAY_BE_OLD for finding in batch if finding.may_be_old}
+        return left | self.judge([finding for finding in batch if not finding.may_be_old])
+
     @abstractmethod
     def judge(self, batch: Sequence[Finding]) -> dict[Finding, str]:
         """Look again; return why findings are to be left, of those that are."""
@@ -66,7 +72,7 @@ class Mender(ABC):
         with seeing_what_is_committed(self.alias):
             locked = set(self.lock(batch))
             left = {finding: IN_USE for finding in batch if finding not in locked}
-            left |= self.judge([finding for finding in batch if finding not in left])
+            left |= self.look([finding for finding in batch if finding not in left])
             left |= self.change([finding for finding in batch if finding not in left])
         return [Outcome(finding, left.get(finding, "")) for finding in batch]
 
@@ -91,7 +97,7 @@ def repair(mender: Mender, *, dry_run: bool = True) -> Generator[Outcome]:
     findings = iter(mender.findings())
     while batch := list(islice(findings, mender.most)):
         if dry_run:
-            left = mender.judge(batch)
+            left = mender.look(batch)
             yield from (Outcome(finding, left.get(finding, "")) for finding in batch)
         elif reason := mender.prepare():
             yield from (Outcome(finding, reason) for finding in batch)

@@ -14,7 +14,7 @@ from pg_lo_storage.databases.atomic_blocks import apart
 from pg_lo_storage.databases.catalogues import IS_RELATED_TABLE
 from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, existing_columns
 from pg_lo_storage.databases.columns_in_sql import COLLATES_LOOSELY, READABLE
-from pg_lo_storage.databases.file_fields import stores_large_objects
+from pg_lo_storage.databases.file_fields import file_fields, legacy_of, stores_large_objects
 from pg_lo_storage.databases.references import fields_by_database
 from pg_lo_storage.databases.search import Searched, is_forbidden
 
@@ -83,8 +83,8 @@ class Source:
     may_be_changed: bool = False
     may_be_null: bool = False
     may_be_blank: bool = False
-    legacy: Storage | None = None
-    """The storage that a part of the names is of, until their files have moved."""
+    legacies: tuple[Storage, ...] = ()
+    """The storages that a part of the names is of, until their files have moved."""
 
     @property
     def is_looked_through(self) -> bool:
@@ -171,7 +171,7 @@ def _source(alias: str, found: ExistingColumn, of: "models.Field[Any, Any] | Non
         may_be_changed=may_be_changed,
         may_be_null=may_be_null,
         may_be_blank=is_file and of is not None and of.blank,
-        legacy=_legacy_of(of) if isinstance(of, models.FileField) else None,
+        legacies=() if of is None else _legacies_of(of),
     )
 
 
@@ -219,8 +219,7 @@ def _pairs(key: Iterable[str]) -> tuple[tuple[str, str], ...]:
     return tuple(zip(values[::2], values[1::2], strict=True))
 
 
-def _legacy_of(of: "models.FileField") -> Storage | None:
-    """Return the storage from which the field's own also reads, until all files have moved."""
-    storage: Storage = of.storage
-    legacy: object = getattr(storage, "legacy", None)
-    return legacy if isinstance(legacy, Storage) else None
+def _legacies_of(of: "models.Field[Any, Any]") -> tuple[Storage, ...]:
+    """Return the storages whose names the column may have; one that is listed may have copies of any field's."""
+    fields = [of] if isinstance(of, models.FileField) and stores_large_objects(of) else file_fields()
+    return tuple(legacy for field in fields if (legacy := legacy_of(field)) is not None)

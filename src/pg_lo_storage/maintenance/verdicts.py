@@ -8,7 +8,7 @@ from pg_lo_storage.maintenance.name_columns import NameColumn
 __all__ = ["Adopted", "Outcome", "Verdict"]
 
 Outcome: TypeAlias = Literal[
-    "adopted", "present", "missing", "malformed", "foreign", "disputed", "elsewhere", "unowned"
+    "adopted", "present", "missing", "malformed", "foreign", "disputed", "elsewhere", "unowned", "old"
 ]
 
 
@@ -19,7 +19,7 @@ class Adopted:
     ``adopted``: entered now. ``present``: catalogued before, or named by an earlier row. ``missing``: no such object.
     ``malformed``: no stored name. ``foreign``: catalogued under another extension, and left so. ``disputed``: rows name
     the object under several extensions. ``elsewhere``: another schema's catalogue has the object. ``unowned``: the
-    object is another role's.
+    object is another role's. ``old``: a ``TransitionalStorage`` has a file of that name at its old place.
     """
 
     adopted: int = 0
@@ -30,6 +30,7 @@ class Adopted:
     disputed: int = 0
     elsewhere: int = 0
     unowned: int = 0
+    old: int = 0
 
     @property
     def total(self) -> int:
@@ -61,6 +62,7 @@ class Adopted:
             "named under several extensions": self.disputed,
             "in another schema's catalogue": self.elsewhere,
             "of another role": self.unowned,
+            "at their old place": self.old,
         }
         return text + "".join(f", {count} {what}" for what, count in rarer.items() if count)
 
@@ -91,6 +93,7 @@ class Verdict(NamedTuple):
             "disputed": f"refused, rows name one object {self.detail}",
             "elsewhere": "refused, the catalogue of another schema has the object",
             "unowned": f"refused, the object is of the role {self.detail}, see --any-owner",
+            "old": "refused, the file of that name is still at its old place",
         }
         return reasons[self.outcome]
 

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from pg_lo_storage.databases import db_for_write
 from pg_lo_storage.databases.columns import has_catalogue
-from pg_lo_storage.databases.file_fields import file_fields, write_alias_of
+from pg_lo_storage.databases.file_fields import file_fields, legacy_of, write_alias_of
 from pg_lo_storage.maintenance import adoption, name_columns
 from pg_lo_storage.maintenance.name_columns import NameColumn
 from pg_lo_storage.maintenance.verdicts import Adopted, Verdict
@@ -41,7 +41,8 @@ class Adopt(Subcommand):
             action="extend",
             default=[],
             metavar="APP.MODEL.FIELD",
-            help="Where the names are, in fields of any type. Default: in all file fields on large objects.",
+            help="Where the names are, in fields of any type. Default: in all file fields on large objects, less those"
+            " of a TransitionalStorage.",
         )
         parser.add_argument(
             "--any-owner", action="store_true", help="Take large objects of other roles too, not only the role's own."
@@ -109,7 +110,8 @@ def _wanted(labels: list[str], database: str | None) -> "dict[str, list[Field]]"
     if labels:
         return wanted
     aliases = [database] if database else connections
-    wanted = {alias: [*file_fields(alias)] for alias in aliases}
+    # From the others files move: their names may be of the old place.
+    wanted = {alias: [field for field in file_fields(alias) if legacy_of(field) is None] for alias in aliases}
     # A database is mentioned only where a router, or a storage, names it for files, or the user asks for it.
     named = {write_alias_of(field, router.db_for_write(field.model)) for field in file_fields()}
     return {alias: fields for alias, fields in wanted.items() if alias in {database, *named}}
