@@ -45,6 +45,16 @@ test-packages *ARGS:
 test-faults *ARGS:
     uv run python -m tests.run_all --faults "$@"
 
+# Which branches of src no test of the suite takes, on any driver; ARGS go to tests/run_all.py and pytest
+[group('test')]
+coverage *ARGS:
+    uv run python -m tests.run_all --coverage "$@"
+
+# Changes of src that no test notices; ROOMS are of tests/mutate.py, all of them take hours. docs/mutants.md lists what is left
+[group('test')]
+mutate *ROOMS:
+    uv run --group mutation python -m tests.mutate "$@"
+
 # A million inputs for names, headers, signatures and uploads, in about ten minutes; PG_LO_FUZZ_SEED makes them others
 [group('test')]
 fuzz $PG_LO_FUZZ_INPUTS="1000000":

@@ -4,11 +4,13 @@ Without an option it runs lint, types, the suite on each driver, and the tests w
 suite on other versions of Python, Django and PostgreSQL, ``--packages`` the tests with other packages for Django,
 ``--server-tools`` the group that needs vacuumlo, pg_dump, lz4 and contrib, or curl, wget, chromium, nginx and
 pgbouncer, and PyGreSQL, ``--faults`` more crashes, ``--users-types`` the types that users get, several of these options
-all of that, and ``--only NAME`` some of it by name. All other arguments are passed to pytest.
+all of that, and ``--only NAME`` some of it by name. ``--coverage`` runs the suite and says which branches of ``src`` no
+driver's tests take. All other arguments are passed to pytest.
 """
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +18,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -206,6 +208,18 @@ def faults(rounds: int) -> list[Stage]:
     ]
 
 
+def covered(stage: Stage) -> Stage:
+    """Return the stage with the branches counted that it takes, which has it last half as long again."""
+    place = stage.argv.index("pytest")
+    counting = ["--group", "coverage", "coverage", "run", "-m"]
+    return replace(stage, argv=[*stage.argv[:place], *counting, *stage.argv[place:], "--timeout=600"])
+
+
+def coverage(command: str) -> Stage:
+    """Return a command on what was counted, of all stages together."""
+    return Stage(f"coverage {command}", [*environment([], "coverage"), "coverage", command], pytest=False)
+
+
 def users_types() -> Stage:
     """Return the check of the types that users get, in environments of its own."""
     return Stage("users' types", [sys.executable, "-m", "tests.typing.check"], pytest=False)
@@ -284,6 +298,7 @@ def main() -> int:
     parser.add_argument("--packages", action="store_true", help="with other packages for Django")
     parser.add_argument("--server-tools", action="store_true", help="the group server_tools")
     parser.add_argument("--faults", action="store_true", help="crashes, more of them than in the suite")
+    parser.add_argument("--coverage", action="store_true", help="the branches of src that the suite takes")
     parser.add_argument("--rounds", type=int, default=60, help="how many faults of each kind (default: 60)")
     parser.add_argument("--users-types", action="store_true", help="the types that users get")
     parser.add_argument("--only", action="append", metavar="NAME", help="an environment; may be repeated")
@@ -300,6 +315,7 @@ def main() -> int:
     stages += packages() if options.packages else []
     stages += faults(options.rounds) if options.faults else []
     stages += [users_types()] if options.users_types else []
+    stages += [covered(stage) for stage in suites()] if options.coverage else []
     if not stages and not missing:
         stages = [*suites(), *checks()]
         left_out = "left out: the group server_tools, see 'just test-server-tools'"
@@ -312,6 +328,8 @@ def main() -> int:
     processes = Processes()
     interrupt_on_signals()
     adopt_orphans()
+    if options.coverage:
+        shutil.rmtree(ROOT / "build" / "coverage", ignore_errors=True)
     # Two at a time: each waits for its server half of the time.
     with tempfile.TemporaryDirectory(prefix="pg-lo-junit-") as folder, ThreadPoolExecutor(max_workers=2) as pool:
         try:
@@ -323,6 +341,9 @@ def main() -> int:
             ]
             for run in runs:
                 run.result()
+            for command in ("combine", "report") if options.coverage else ():
+                stages.append(stage := coverage(command))
+                stage.run(processes, Path(), [])
         except Interrupted as error:
             pool.shutdown(wait=False, cancel_futures=True)
             processes.end()

@@ -236,3 +236,21 @@ def test_what_is_known_as_made_is_made(name: str) -> None:
 def test_an_original_name_has_up_to_1000_characters(original: str, kept: str) -> None:
     assert original_name_of(original) == kept
     assert make_name(1, original) == make_name(1, kept)
+
+
+@pytest.mark.parametrize(
+    ("original", "kept"),
+    [
+        ("folder/a.pdf", "a.pdf"),
+        ("C:\\folder\\a.pdf", "a.pdf"),
+        (Path("folder", "a.pdf"), "a.pdf"),
+        (" a.pdf ", "a.pdf"),
+        ("a\0b\ud800c.pdf", "abc.pdf"),
+        (None, ""),
+        (12, ""),
+        (b"a.pdf", ""),
+    ],
+)
+def test_an_original_name_is_what_can_be_stored_of_the_last_part(original: object, kept: str) -> None:
+    assert original_name_of(original) == kept
+    assert make_name(12, original) == make_name(12, kept)

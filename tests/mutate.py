@@ -1,0 +1,110 @@
+"""Change the source in one place after another, and say which changes no test notices; docs/mutants.md lists those.
+
+``python -m tests.mutate ROOM...`` has mutmut mutate the files of some rooms, each by the tests of its own folder alone,
+in a copy of the project in build/mutation, on a server that it starts. All rooms take hours.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from example.cluster import Cluster
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIES = ROOT / "build" / "mutation"
+NOT_COPIED = {".git", ".venv", "build", "dist"}
+
+
+@dataclass(frozen=True)
+class Room:
+    """Files of ``src/pg_lo_storage``, and the tests that are to notice each change of them."""
+
+    files: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+# Without those that cut connections: mutmut runs the tests again and again in one process.
+ANSWERS = ("answer", "conditions", "oracle", "presentation", "ranges", "serve")
+ROOMS = {
+    "names": Room(("names.py",), ("test_names.py",)),
+    "http": Room(("http/*.py", "content_types.py"), ("http", *(f"serving/test_{name}.py" for name in ANSWERS))),
+    "serving": Room(("serving/*.py",), ("serving",)),
+    "io": Room(("io/*.py",), ("io",)),
+    "drivers": Room(("drivers/*.py",), ("drivers", "testing")),
+    "lifecycle": Room(("lifecycle/*.py",), ("lifecycle",)),
+}
+FEW = {"PG_LO_TEST_HISTORIES": "6", "PG_LO_TEST_EXAMPLES": "30"}
+
+
+def configuration(room: Room) -> str:
+    """Return mutmut's section of pyproject.toml."""
+    return f"""
+[tool.mutmut]
+source_paths = ["src"]
+only_mutate = {[f"src/pg_lo_storage/{path}" for path in room.files]}
+also_copy = {sorted(path.name for path in ROOT.iterdir() if path.name not in {*NOT_COPIED, "src"})}
+pytest_add_cli_args = ["-p", "no:cacheprovider", "-m", "not server_tools"]
+pytest_add_cli_args_test_selection = {[f"tests/{path}" for path in room.tests]}
+"""
+
+
+def mutate(name: str) -> list[str]:
+    """Try all mutants of a room; return those that survived, each as its name and a diff."""
+    copy = COPIES / name
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(ROOT, copy, ignore=lambda folder, _: NOT_COPIED if Path(folder) == ROOT else {"__pycache__"})
+    with (copy / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write(configuration(ROOMS[name]))
+    with Cluster() as cluster:
+        # A cluster for each mutant would take longer than its tests.
+        server = {"PG_LO_TEST_DSN": cluster.dsn(), "PG_LO_TEST_OTHER_DSN": cluster.dsn("other")}
+        # One at a time, for they share it.
+        mutmut("run", "--max-children", "1", cwd=copy, env=os.environ | FEW | server)
+    results = output("results", cwd=copy)
+    survivors = re.findall(r"^\s*(\S+): (?:survived|no tests|suspicious)$", results, re.MULTILINE)
+    changes = {survivor: changed_lines(output("show", survivor, cwd=copy)) for survivor in survivors}
+    return [f"{survivor}\n{change}" for survivor, change in changes.items() if not is_of_types(change)]
+
+
+def changed_lines(diff: str) -> str:
+    """Return the lines of a diff that were changed."""
+    return "\n".join(re.findall(r"^[-+](?![-+]).*$", diff, re.MULTILINE))
+
+
+def is_of_types(change: str) -> bool:
+    """Tell whether a change is one of the types that ``cast`` names, which nothing looks at."""
+    before, _, after = (re.sub(r'cast\((?:"[^"]*"|None), ', "", line) for line in change.partition("\n"))
+    return before[1:] == after[1:]
+
+
+def mutmut(*arguments: str, cwd: Path, env: dict[str, str]) -> None:
+    """Run mutmut."""
+    subprocess.run([sys.executable, "-m", "mutmut", *arguments], cwd=cwd, env=env, check=True)
+
+
+def output(*arguments: str, cwd: Path) -> str:
+    """Return what mutmut says."""
+    argv = [sys.executable, "-m", "mutmut", *arguments]
+    return subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=True).stdout
+
+
+def main() -> None:
+    """Mutate the rooms of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"one of: {', '.join(ROOMS)}")
+    rooms = parser.parse_args().rooms or list(ROOMS)
+    if unknown := set(rooms) - set(ROOMS):
+        parser.error(f"no room {', '.join(sorted(unknown))}; there are: {', '.join(ROOMS)}")
+    for room in rooms:
+        survivors = mutate(room)
+        print(f"\n=== {room}: {len(survivors)} survived\n")
+        print("\n\n".join(survivors), flush=True)
+
+
+if __name__ == "__main__":
+    main()
