@@ -5,7 +5,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import chdir, closing
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,7 @@ CONTENT = b"%PDF-1.7 " * 1000
 def commands(heading: str) -> list[str]:
     """Return the commands below a heading."""
     [text] = re.findall(rf"^##+ {heading}\n(.*?)(?=^##|\Z)", page(), re.MULTILINE | re.DOTALL)
-    return re.findall(r"^\$ (.*)$", text, re.MULTILINE)
+    return re.findall(r"^ *\$ (.*)$", text, re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,8 @@ class Shell:
 
     def run(self, command: str) -> str:
         if command.startswith("python manage.py "):
-            call_command(*shlex.split(command)[2:])
+            with chdir(self.folder):
+                call_command(*shlex.split(command)[2:])
             connections["drill"].close()
             return ""
         command = command.replace("16394", self._oid).replace("pg_basebackup", "pg_basebackup --no-sync")

@@ -13,6 +13,7 @@ from pg_lo_storage.management.subcommands.ls import Ls
 from pg_lo_storage.management.subcommands.move import Move
 from pg_lo_storage.management.subcommands.prune import Prune
 from pg_lo_storage.management.subcommands.repair import Repair
+from pg_lo_storage.management.subcommands.restore_check import RestoreCheck
 from pg_lo_storage.management.subcommands.stats import Stats
 from pg_lo_storage.management.subcommands.top import Top
 from pg_lo_storage.management.subcommands.transfer import Transfer
@@ -35,5 +36,6 @@ SUBCOMMANDS: Final[dict[str, Subcommand]] = {
     "ls": Ls(),
     "grant": Grant(),
     "erase": Erase(),
+    "restore-check": RestoreCheck(),
 }
 """By name, in the order in which the help shows them."""
