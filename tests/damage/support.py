@@ -39,7 +39,7 @@ MENDERS: Final[dict[str, Callable[[Check], Mender]]] = {
     "entry": Strays,
     "uncatalogued": Missing,
     "size": Sizes,
-    "digest": lambda check: Contents(check, misread(check.alias)),
+    "digest": lambda check: Contents(check, misread(check.alias), Pace()),
     "orphan": lambda check: Orphans(check, timedelta(days=1)),
     "dangling": Dangling,
 }

@@ -1,13 +1,13 @@
 """What somebody may still name is no orphan to be unlinked: open transactions, columns of others, rows elsewhere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
 from django.core.files.base import ContentFile
 from django.db import connections
 
-from pg_lo_storage.maintenance import in_progress
+from pg_lo_storage.maintenance import in_progress, repairs
 from pg_lo_storage.maintenance.checking import Check
 from pg_lo_storage.maintenance.findings import Finding
 from pg_lo_storage.maintenance.orphans import Orphans
@@ -15,7 +15,7 @@ from pg_lo_storage.maintenance.repairs import Outcome, repair
 from pg_lo_storage.storage import DbFileStorage, db_file_storage
 from tests.damage.planting import BOOK, DATA, sql
 from tests.damage.shelf.models import Book, Remote
-from tests.damage.support import findings, kinds
+from tests.damage.support import findings, kinds, largeobjects
 from tests.fixtures.connections import RawConnection, run
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other", "replica"])
@@ -118,6 +118,89 @@ def test_so_does_what_a_new_column_has(orphan: str, monkeypatch: pytest.MonkeyPa
     [(_, left)] = named_between(monkeypatch, lambda: sql(f"create table shelf_new as select {oid}::oid as made"))
     assert left == "a row names it by now"
     sql("drop table shelf_new")
+
+
+TYPES = ("oid", "shelf_number", "shelf_inner", "oid[]", "shelf_inner[]")
+
+
+@pytest.fixture
+def types() -> Iterator[tuple[str, ...]]:
+    """Types of columns that may have oids: a domain, a domain of that, and arrays."""
+    sql("create domain shelf_number as oid")
+    sql("create domain shelf_inner as shelf_number")
+    yield TYPES
+    sql("drop domain shelf_number cascade")
+
+
+def test_oids_of_any_type_and_in_columns_of_any_name_keep_their_object(orphan: str, types: tuple[str, ...]) -> None:
+    oid = orphan.partition(".")[0]
+    for kind in types:
+        value = f"array[{oid}]" if kind.endswith("[]") else oid
+        for key in ("", ", primary key (n)"):
+            sql(f'create table shelf_new ("ima""ge %" {kind}, n int{key})')
+            try:
+                sql(f"insert into shelf_new values ({value}, 1)".replace("%", "%%"))
+                assert (findings(), prune()) == ([], []), kind
+            finally:
+                sql("drop table shelf_new")
+    assert [left for _, left in prune()] == [""]
+
+
+def test_the_name_of_anothers_column_is_a_name_and_no_sql(orphan: str, superuser: RawConnection) -> None:
+    """Whoever may make a table that the role can read gives its columns their names."""
+    execute = superuser.cursor().execute
+    execute("create schema shelf_theirs authorization stranger")
+    execute("create table shelf_theirs.t (\"a\"\"::oid, (select set_config('a.b', 'c', false)) -- %\" oid)")
+    try:
+        execute("grant usage on schema shelf_theirs to app")
+        execute("grant select on shelf_theirs.t to app")
+        assert kinds(findings()) == ["orphan"]
+        assert largeobjects("who", orphan)[0] == 0
+        execute(f"insert into shelf_theirs.t values ({orphan.partition('.')[0]})")
+        assert findings() == []
+        assert any("shelf_theirs.t" in line for line in largeobjects("who", orphan)[1])
+        assert sql("select current_setting('a.b', true)") == [(None,)]
+    finally:
+        execute("drop schema shelf_theirs cascade")
+
+
+def test_a_view_that_was_never_refreshed_has_nothing(orphan: str) -> None:
+    sql("create materialized view shelf_new as select 1::oid as image, 'a'::text as name with no data")
+    try:
+        assert [found.name for found, left in prune() if not left] == [orphan]
+    finally:
+        sql("drop materialized view shelf_new")
+
+
+@pytest.mark.parametrize("kind", ["text", "varchar(100)"])
+def test_a_text_that_is_its_name_keeps_a_file_wherever_it_stands(orphan: str, kind: str) -> None:
+    """It may be a version's, or of a project that shares the database."""
+    sql(f'create table shelf_new ("old %" {kind} not null)')
+    try:
+        sql(f"insert into shelf_new values ('a longer text with {orphan}'), (repeat('x', 100))")
+        assert [left for _, left in repair_dry()] == [""]
+        sql("insert into shelf_new values (%s)", orphan)
+        assert [left for _, left in repair_dry()] == ["its name is a text in public.shelf_new.old %"]
+        assert prune() == repair_dry()
+        assert db_file_storage.exists(orphan)
+    finally:
+        sql("drop table shelf_new")
+
+
+def repair_dry() -> list[Outcome]:
+    return list(repair(Orphans(Check("default"), timedelta(days=1))))
+
+
+def test_what_is_being_written_is_left_and_nobody_waits_long(
+    orphan: str, other: RawConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that writes to the object itself locks no entry."""
+    monkeypatch.setattr(repairs, "PATIENCE", 0.1)
+    run(other, f"select lo_put({orphan.partition('.')[0]}, 0, 'changed')")
+    [(_, left)] = prune()
+    assert left.startswith("the server refuses it: ")
+    other.rollback()
+    assert [left for _, left in prune()] == [""]
 
 
 def test_a_column_of_others_counts_where_its_owner_may_be_the_role(orphan: str, superuser: RawConnection) -> None:

@@ -8,6 +8,7 @@ from django.core.files.storage import InMemoryStorage
 from django.db import connections
 from django.test import override_settings
 
+from pg_lo_storage.lifecycle.sharing import release
 from pg_lo_storage.maintenance.checking import Check
 from pg_lo_storage.storage import TransitionalStorage, db_file_storage
 from tests.damage.planting import BOOK, DATA, sql
@@ -87,6 +88,25 @@ def test_rows_of_schemas_that_share_the_catalogue_keep_a_file(original: Book, sc
     sql(f"delete from {BOOK}")
     assert findings() == []
     assert original.data.storage.exists(str(original.data.name))
+
+
+def test_rows_of_other_schemas_keep_a_file_where_this_one_has_no_such_table(original: Book) -> None:
+    """As of tenants: the public schema has the catalogue, and each other one the rows."""
+    name = str(original.data.name)
+    change = "created_at = created_at - interval '9 days', modified_at = modified_at - interval '9 days'"
+    sql(f"update pg_lo_storage_file set {change}")
+    sql("create schema shelf_blue")
+    sql(f"alter table {BOOK} set schema shelf_blue")
+    try:
+        assert kinds(findings()) == []
+        assert mend("orphan") == []
+        release("default", [name])
+        assert db_file_storage.exists(name)
+        sql(f"delete from shelf_blue.{BOOK}")
+        assert kinds(findings()) == ["orphan"]
+    finally:
+        sql(f"alter table shelf_blue.{BOOK} set schema public")
+        sql("drop schema shelf_blue")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """``manage.py largeobjects detach`` and ``empty``: a clone gets files of its own, and a tenant goes with its files."""
 
+import contextlib
 import io
 import os
 from typing import Any
@@ -13,7 +14,7 @@ from django_tenants.utils import schema_context
 from pg_lo_storage.maintenance import schemas
 from pg_lo_storage.storage import db_file_storage
 from tests.tenants.shop.models import Invoice, Scan
-from tests.tenants.support import Clone, Oids, entries, named, stored
+from tests.tenants.support import Clone, Oids, empty, entries, named, stored
 
 
 def fill(schema: str, count: int = 3) -> dict[str, bytes]:
@@ -133,3 +134,25 @@ def test_nothing_is_unlinked_unasked(monkeypatch: pytest.MonkeyPatch, large_obje
 def test_a_schema_that_is_not_there_is_said_so(subcommand: str) -> None:
     with pytest.raises(CommandError, match="no schema 'nowhere'"):
         largeobjects(subcommand, "nowhere")
+
+
+@pytest.mark.parametrize("schema", ["public", "blue"])
+def test_a_prune_in_one_schema_keeps_what_rows_of_any_name(place: str, schema: str, large_objects: Oids) -> None:
+    """The public schema has no table of a tenant's."""
+    made = {tenant: fill(tenant, 1) for tenant in ("blue", "green")}
+    with schema_context("blue"):
+        orphan = db_file_storage.save("a.txt", ContentFile(b"nobody's"))
+    with schema_context(schema), contextlib.suppress(SystemExit):
+        if (place, schema) == ("in each tenant", "public"):
+            with pytest.raises(CommandError, match="has no catalogue"):
+                largeobjects("prune", "--older-than", "0", "--yes")
+        else:
+            largeobjects("prune", "--older-than", "0", "--yes")
+    for tenant, contents_by_name in made.items():
+        assert {name: stored(tenant, name) for name in contents_by_name} == contents_by_name
+    with schema_context("blue"):
+        assert db_file_storage.exists(orphan) is (schema == "public" and place != "shared")
+        db_file_storage.delete(orphan)
+    for tenant in made:
+        empty(tenant)
+    assert large_objects()

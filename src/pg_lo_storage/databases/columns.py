@@ -16,6 +16,7 @@ __all__ = [
     "ask",
     "existing_columns",
     "has_catalogue",
+    "quoted",
 ]
 
 
@@ -61,13 +62,16 @@ class ExistingColumn(NamedTuple):
 
 
 # Further tables of a name, in other schemas that share the catalogue: what the role cannot read there hides rows. The
-# per cent signs of their names are doubled, as queries with parameters ask.
+# session's own schema may have none of that name, as the public one beside tenants'. The per cent signs of their names
+# are doubled, as queries with parameters ask.
 _TWINS: Final = (
     " union all select c.oid, not " + IS_OPEN + ", replace(concat('\"', replace(nspname::text, '\"', '\"\"'), '\".\"',"  # noqa: S608 -- of constants
     " replace(c.relname::text, '\"', '\"\"'), '\"'), '%%', '%%%%')"
-    " from pg_class as own join pg_class as c on c.relname = own.relname"
+    " from pg_class as own join pg_class as c on c.relname = (parse_ident(relation, false))"
+    "[cardinality(parse_ident(relation, false))]::name"
     " join pg_namespace as n on n.oid = c.relnamespace"
-    " where own.oid = to_regclass(relation)::oid and c.oid <> own.oid"
+    " where own.oid = coalesce(to_regclass(relation)::oid, to_regclass('pg_lo_storage_file')::oid)"
+    " and c.oid <> own.oid"
     " and " + is_twin("to_regclass('pg_lo_storage_file')::oid")
 )
 
@@ -113,6 +117,14 @@ def has_catalogue(alias: str) -> bool:
     """Tell whether the database has the catalogue's table."""
     [(found,)] = ask(alias, "select to_regclass('pg_lo_storage_file') is not null")
     return bool(found)
+
+
+def quoted(name: str) -> str:
+    """Return the name of a column or table, as the server has it, as SQL.
+
+    Django's ``quote_name`` is for names that the project gives: it lets quotation marks in a name end it.
+    """
+    return '"' + name.replace('"', '""') + '"'
 
 
 def ask(alias: str, query: str, *params: Any) -> list[tuple[Any, ...]]:

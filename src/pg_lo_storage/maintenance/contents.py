@@ -59,9 +59,10 @@ class Contents(EntryMender):
     # The entry is locked while a file of any size is read.
     most: ClassVar[int] = 1
 
-    def __init__(self, check: Check, found: Iterable[Finding]) -> None:
+    def __init__(self, check: Check, found: Iterable[Finding], pace: Pace) -> None:
         super().__init__(check)
         self._found = found
+        self._pace = pace
         self._read: dict[Finding, tuple[int, str]] = {}
 
     @override
@@ -81,7 +82,9 @@ class Contents(EntryMender):
                 continue
             try:
                 with apart(self.alias):
-                    size, sha256 = self._read[finding] = digest_of(partial(_stream, database, entry.loid), Pace())
+                    size, sha256 = self._read[finding] = digest_of(
+                        partial(self._stream, database, entry.loid), self._pace
+                    )
             except DAMAGED:
                 left[finding] = "it cannot be read: restore it from a backup"
                 continue
@@ -103,6 +106,5 @@ class Contents(EntryMender):
             )
         return {}
 
-
-def _stream(database: DatabaseDriver, loid: int, offset: int, sink: Sink) -> None:
-    database.stream(loid, offset, Pace().step, sink, BLOCK)
+    def _stream(self, database: DatabaseDriver, loid: int, offset: int, sink: Sink) -> None:
+        database.stream(loid, offset, self._pace.step, sink, BLOCK)

@@ -2,18 +2,20 @@
 
 from collections.abc import Collection, Sequence
 from itertools import groupby
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from django.db import connections
 from typing_extensions import override
 
-from pg_lo_storage.databases.columns import ask
+from pg_lo_storage.databases.columns import ask, quoted
 from pg_lo_storage.maintenance.checking import Check
 from pg_lo_storage.maintenance.findings import Finding, Kind
 from pg_lo_storage.maintenance.repairs import Mender, Outcome, oids_of
 from pg_lo_storage.maintenance.sources import Source
 
 __all__ = ["Dangling"]
+
+_NULL: Final = "null"
+_EMPTY: Final = "''"
 
 
 class Dangling(Mender):
@@ -65,9 +67,11 @@ class Dangling(Mender):
             return {}
         source = self._source(batch[0])
         given, values = _given(source, batch)
-        column, value = connections[source.alias].ops.quote_name(source.column), "null" if source.may_be_null else "''"
-        # No spaces: this equals sign is no operator.
-        query = f"update {_doubled(source.table)} as t set {_doubled(column)}={value} from {given} returning n"  # noqa: S608
+        # No spaces: these equals signs are no operators.
+        changes = [f"{quoted(source.column)}={_NULL if source.may_be_null else _EMPTY}"]
+        changes += [f"{quoted(column)}=null" for column in source.dimensions]
+        setting = _doubled(", ".join(changes))
+        query = f"update {_doubled(source.table)} as t set {setting} from {given} returning n"  # noqa: S608
         changed = {int(n) - 1 for (n,) in ask(source.alias, query, *values)}
         return {finding: "its row was changed" for n, finding in enumerate(batch) if n not in changed}
 
@@ -77,11 +81,10 @@ class Dangling(Mender):
 
 def _given(source: Source, batch: Sequence[Finding]) -> tuple[str, list[list[str]]]:
     """Return SQL that joins the findings to table ``t``, by key and name, and its parameters; ``n`` is their number."""
-    quote = connections[source.alias].ops.quote_name
     key = source.key or (("ctid", "tid"),)
     arrays = ", ".join(["unnest(%s::text[])"] * (len(key) + 1))
     names = ", ".join([*(f"key{n}" for n in range(len(key))), "name"])
-    conditions = [f"t.{_doubled(quote(column))} = key{n}::{kind}" for n, (column, kind) in enumerate(key)]
+    conditions = [f"t.{_doubled(quoted(column))} = key{n}::{kind}" for n, (column, kind) in enumerate(key)]
     conditions.append(f"t.{_doubled(source.text)} = name")
     values = [[finding.key[n][1] for finding in batch] for n in range(len(key))]
     values.append([finding.name for finding in batch])

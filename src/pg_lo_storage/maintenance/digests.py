@@ -51,17 +51,13 @@ class Pace:
         self.step: int = _TOGETHER if rate is None else int(min(_TOGETHER, max(rate / 4, BLOCK)))
         """So many bytes are read at a time, so that no wait is long."""
         self._rate = rate
-        self._began: float | None = None
-        self._done = 0
+        self._last = time.monotonic()
 
     def wait(self, size: int) -> None:
-        """Wait for as long as so many bytes are to take."""
-        if self._rate is None:
-            return
-        now = time.monotonic()
-        self._began = now if self._began is None else self._began
-        self._done += size
-        time.sleep(max(0.0, self._done / self._rate - (now - self._began)))
+        """Wait for what is left of the time that so many bytes are to take; what took longer is not made up for."""
+        if self._rate is not None:
+            time.sleep(max(0.0, size / self._rate - (time.monotonic() - self._last)))
+            self._last = time.monotonic()
 
 
 class Digests:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, TypeAlias, get_args
 
-__all__ = ["KINDS", "Finding", "Kind"]
+__all__ = ["KINDS", "Finding", "Kind", "escaped"]
 
 Kind: TypeAlias = Literal[
     "dangling", "uncatalogued", "extension", "name", "orphan", "entry", "size", "digest", "role", "shared"
@@ -49,4 +49,9 @@ class Finding:
     def __str__(self) -> str:
         key = ", ".join(f"{column}={value}" for column, value in self.key)
         where = f"{self.alias}: {self.table}.{self.column} of {key}"
-        return f"{self.kind}: {where}: {self.name!r}{f' {self.detail}' if self.detail else ''}"
+        return escaped(f"{self.kind}: {where}: {self.name!r}{f' {self.detail}' if self.detail else ''}")
+
+
+def escaped(text: str) -> str:
+    """Return a text in one line, whose control characters a terminal does not obey: as in Python's literals."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -2,7 +2,8 @@
 
 An orphan is not always what it seems. It may be named by a transaction that has not committed, by a form that stores
 the file in one request and the row in the next, or by another program's column. So it has to be of some age, older than
-each transaction that is open, and named by no column that can be read; where one cannot be read, all stay.
+each transaction that is open, and named by no column that can be read; where one cannot be read, all stay. What no
+field is known for, a history or another project's table, may have its name as a text.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ from pg_lo_storage.lifecycle.sharing import release
 from pg_lo_storage.maintenance.checking import Check
 from pg_lo_storage.maintenance.findings import Finding, Kind
 from pg_lo_storage.maintenance.in_progress import outlasting
+from pg_lo_storage.maintenance.mentions import mentions
 from pg_lo_storage.maintenance.passes import OWNERS, named_among
 from pg_lo_storage.maintenance.repairs import EntryMender, oids_of
 from pg_lo_storage.maintenance.sources import find_sources
@@ -78,7 +80,13 @@ class Orphans(EntryMender):
             others = [source for source in sources.here if source.use in {"guarded", "oid"}]
             named = {oid for oid, _ in ask(self.alias, named_among(others), list(free))}
             named |= referenced(self.alias, free - named)
-        return {finding: reason or _NAMED for finding, reason in left.items() if reason or finding.oid in named}
+        left |= {finding: _NAMED for finding, reason in left.items() if not reason and finding.oid in named}
+        for alias in (self.alias, *sources.elsewhere):
+            texts = mentions(alias, {finding.name for finding, reason in left.items() if not reason})
+            left |= {
+                finding: f"its name is a text in {texts[finding.name]}" for finding in left if finding.name in texts
+            }
+        return {finding: reason for finding, reason in left.items() if reason}
 
     @override
     def change(self, batch: Sequence[Finding]) -> dict[Finding, str]:

@@ -3,8 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from django.db import connections
-
+from pg_lo_storage.databases.columns import quoted
 from pg_lo_storage.databases.names_in_sql import is_name, oid_in, stem_of
 from pg_lo_storage.maintenance.sources import Source
 
@@ -104,11 +103,11 @@ def compare(sources: Sequence[Source], names: str, elsewhere: str, *, has_catalo
 
 def names_of(sources: Sequence[Source]) -> str:
     """Return a query for what the rows of the sources name: the source's number, the row's key, the name, its oid."""
-    quote = connections[sources[0].alias].ops.quote_name if sources else str
     selects: list[str] = []
     for n, source in enumerate(sources):
-        key = ", ".join(f"{quote(column)}::text" for column, _ in source.key) or "ctid::text"
-        loid = f"{quote(source.column)}::oid" if source.use == "oid" else oid_in(source.text)
+        key = ", ".join(f"{quoted(column)}::text" for column, _ in source.key) or "ctid::text"
+        key = "''" if source.use == "oid" else key  # of no interest: nothing is amiss with such a row
+        loid = source.loid or oid_in(source.text)
         selects.append(
             f"select {n}, array[{key}], {source.text}, {loid} from {source.table}"  # noqa: S608 -- quoted
             f" where {source.text} <> ''"

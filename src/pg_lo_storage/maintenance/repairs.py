@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import ClassVar, Final, NamedTuple
 
-from django.db import connections
+from django.db import DatabaseError, connections
 
 from pg_lo_storage.databases.atomic_blocks import atomic
 from pg_lo_storage.databases.columns import ask
+from pg_lo_storage.drivers.qualified import qualified
+from pg_lo_storage.exceptions import LargeObjectError
 from pg_lo_storage.maintenance.checking import BATCH, Check
 from pg_lo_storage.maintenance.findings import Finding, Kind
 
@@ -22,6 +24,14 @@ __all__ = ["IN_USE", "EntryMender", "Mender", "Outcome", "repair", "seeing_what_
 
 IN_USE: Final = "another transaction has it in use, or has mended it"
 _MAY_BE_OLD: Final = "files of this column still move: its file may be at the old place"
+
+
+PATIENCE: float = 5
+"""So many seconds a statement waits for what another transaction has locked, unless the session says otherwise."""
+
+_WAITING: Final = (
+    "select case when current_setting('lock_timeout') = '0' then set_config('lock_timeout', %s::text, true) end"
+)
 
 
 class Outcome(NamedTuple):
@@ -68,7 +78,18 @@ class Mender(ABC):
         """Mend these; return why some were left after all."""
 
     def mend(self, batch: Sequence[Finding]) -> list[Outcome]:
-        """Mend a batch in one transaction."""
+        """Mend a batch in one transaction; where the server refuses that, find what it refuses by halves."""
+        try:
+            return self._mend(batch)
+        except (DatabaseError, LargeObjectError) as error:
+            if not connections[self.alias].is_usable():
+                raise
+            if len(batch) == 1:
+                return [Outcome(batch[0], f"the server refuses it: {' '.join(str(error).split())}")]
+        middle = len(batch) // 2
+        return [*self.mend(batch[:middle]), *self.mend(batch[middle:])]
+
+    def _mend(self, batch: Sequence[Finding]) -> list[Outcome]:
         with seeing_what_is_committed(self.alias):
             locked = set(self.lock(batch))
             left = {finding: IN_USE for finding in batch if finding not in locked}
@@ -112,10 +133,11 @@ def oids_of(batch: Iterable[Finding]) -> list[int]:
 
 @contextmanager
 def seeing_what_is_committed(alias: str) -> Generator[None]:
-    """Begin a transaction in which each statement sees what was committed before it."""
+    """Begin a transaction in which each statement sees what was committed before it, and none waits for long."""
     is_outermost = not connections[alias].in_atomic_block
     with atomic(alias):
         if is_outermost:
             with connections[alias].cursor() as cursor:
                 cursor.execute("set transaction isolation level read committed")
+                cursor.execute(qualified(_WAITING), [f"{PATIENCE}s"])
         yield

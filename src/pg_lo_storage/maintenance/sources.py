@@ -1,6 +1,7 @@
 """The columns that name files on a database, wherever their rows are, and any other that may keep an object.
 
-A column of type ``oid`` or ``lo`` in any schema keeps what it names, as it does for ``vacuumlo``, whoever made it.
+A column of type ``oid``, of a domain of it such as ``lo``, or of arrays of them, in any schema, keeps what it names, as
+it does for ``vacuumlo``, whoever made it.
 """
 
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from django.db import Error, connections, models
 
 from pg_lo_storage.databases.atomic_blocks import apart
 from pg_lo_storage.databases.catalogues import IS_RELATED_TABLE
-from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, existing_columns
+from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, existing_columns, quoted
 from pg_lo_storage.databases.columns_in_sql import COLLATES_LOOSELY, READABLE
 from pg_lo_storage.databases.file_fields import file_fields, legacy_of, stores_large_objects
 from pg_lo_storage.databases.references import fields_by_database
@@ -21,8 +22,8 @@ from pg_lo_storage.databases.search import Searched, is_forbidden
 __all__ = ["Source", "Sources", "find_sources"]
 
 Use: TypeAlias = Literal["file", "guarded", "listed", "oid", "twin"]
-"""A file field; a column that triggers guard; one of ``PG_LO_STORAGE_REFERENCES``; one of type ``oid`` or ``lo``; a
-file field's in a table of the same name in another schema."""
+"""A file field; a column that triggers guard; one of ``PG_LO_STORAGE_REFERENCES``; one of oids; a file field's in a
+table of the same name in another schema."""
 
 # The columns of the primary key, and their types, where PostgreSQL's own functions write these as text.
 _KEY: Final = (
@@ -34,12 +35,16 @@ _KEY: Final = (
     " or u.typtype <> 'b'::\"char\" or u.typname !~ '^[a-z][a-z0-9]+$' or u.typname = 'char'::name))"
     " order by array_position(i.indkey::int2[], k.attnum))"
 )
-_MAY_CHANGE: Final = "has_column_privilege(r.oid, a.attnum, 'update')"
+_MAY_CHANGE: Final = "(a.attgenerated = ''::\"char\" and has_column_privilege(r.oid, a.attnum, 'update'))"
 _IDENTITY: Final = "(pg_identify_object('pg_catalog.pg_class'::regclass::oid, r.oid, 0)).identity"
-_IS_OID: Final = (
-    "(a.atttypid = 'oid'::regtype::oid or t.typname = 'lo'::name and t.typtype = 'd'::\"char\""
-    " and t.typbasetype = 'oid'::regtype::oid)"
+# The domains of oid, such as lo, and arrays of either.
+_OID_TYPES: Final = (
+    "with recursive oids (type, is_array) as (select 'oid'::regtype::oid, false union select k.oid,"
+    " oids.is_array or k.typtype <> 'd'::\"char\" from pg_type as k join oids on"
+    " k.typtype = 'd'::\"char\" and k.typbasetype = oids.type"
+    " or k.typcategory = 'A'::\"char\" and k.typelem = oids.type and not oids.is_array)"
 )
+_IS_OID: Final = "(oids.type is not null)"
 # As in pg_lo_storage.operations: the arguments are the column's number, its table and its name.
 _IS_GUARDED: Final = (
     "exists (select from pg_trigger as g join pg_proc as p on p.oid = g.tgfoid cross join lateral"
@@ -50,16 +55,18 @@ _IS_GUARDED: Final = (
     " (select relnamespace from pg_class as k where k.oid = to_regclass('pg_lo_storage_file')::oid)))"
 )
 # A table that the role cannot read counts where its owner may have anything to do with the role, as another catalogue
-# does. Of a partitioned table the parent has all rows.
+# does. Of a partitioned table the parent has all rows; a view that was never refreshed has none.
 _OTHERS: Final = (
-    f"select {_IDENTITY}, concat(n.nspname::text, '.', r.relname::text), a.attname::text, r.oid::int8, {_IS_OID},"  # noqa: S608 -- of constants
-    f" has_schema_privilege(n.oid, 'usage') and has_column_privilege(r.oid, a.attnum, 'select'),"
+    f"{_OID_TYPES} select {_IDENTITY}, concat(n.nspname::text, '.', r.relname::text), a.attname::text,"  # noqa: S608 -- of constants
+    f" r.oid::int8, {_IS_OID}, oids.is_array,"
+    " has_schema_privilege(n.oid, 'usage') and has_column_privilege(r.oid, a.attnum, 'select'),"
     f" row_security_active(r.oid), a.attgenerated <> 'v'::\"char\" and ({_IS_OID} or {READABLE}), {COLLATES_LOOSELY},"
     f" {_KEY}, {_MAY_CHANGE}, not a.attnotnull"
     " from pg_class as r join pg_class as c on c.oid = r.oid join pg_namespace as n on n.oid = r.relnamespace"
-    " join pg_attribute as a on a.attrelid = r.oid join pg_type as t on t.oid = a.atttypid"
+    " join pg_attribute as a on a.attrelid = r.oid left join oids on oids.type = a.atttypid"
     " join pg_class as own on own.oid = coalesce(to_regclass('pg_lo_storage_file')::oid, r.oid)"
-    " where a.attnum > 0 and not a.attisdropped and r.relkind = any('{r,p,m}'::\"char\"[]) and not r.relispartition"
+    " where a.attnum > 0 and not a.attisdropped and r.relkind = any('{r,p,m}'::\"char\"[]) and r.relispopulated"
+    " and (not r.relispartition or not has_table_privilege(pg_partition_root(r.oid)::oid, 'select'))"
     " and not starts_with(n.nspname::text, 'pg_') and n.nspname <> 'information_schema'::name"
     f" and r.relname <> 'pg_lo_storage_file'::name and ({_IS_OID} or {_IS_GUARDED})"
     f" and ({IS_RELATED_TABLE} or has_schema_privilege(n.oid, 'usage')"
@@ -78,11 +85,15 @@ class Source:
     relation: int
     text: str
     use: Use
+    loid: str = ""
+    """SQL for the object that the row names, where its value is no text; empty where the text says it."""
     key: tuple[tuple[str, str], ...] = ()
     """The columns of the primary key with their types; empty where a row is known by its place in the table only."""
     may_be_changed: bool = False
     may_be_null: bool = False
     may_be_blank: bool = False
+    dimensions: tuple[str, ...] = ()
+    """The columns of an image's width and height."""
     legacies: tuple[Storage, ...] = ()
     """The storages that a part of the names is of, until their files have moved."""
 
@@ -167,37 +178,39 @@ def _source(alias: str, found: ExistingColumn, of: "models.Field[Any, Any] | Non
         int(relation),
         found.text(alias),
         "twin" if of is None else "file" if is_file else "listed",
-        _pairs(key),
+        key=_pairs(key),
         may_be_changed=may_be_changed,
         may_be_null=may_be_null,
         may_be_blank=is_file and of is not None and of.blank,
+        dimensions=_dimensions_of(of) if isinstance(of, models.ImageField) else (),
         legacies=() if of is None else _legacies_of(of),
     )
 
 
 def _of_others(alias: str, found: Sources) -> list[Source]:
-    """Return the columns of type ``oid`` or ``lo``, and those that triggers guard, which no field has."""
-    quote = connections[alias].ops.quote_name
+    """Return the columns of oids, and those that triggers guard, which no field has."""
     fields = {(source.relation, source.column) for source in found.here}
     known = {source.relation: source.shown for source in found.here}
     sources: list[Source] = []
     for row in ask(alias, _OTHERS):
-        table, shown, column, relation, is_oid, may_read, hides_rows, is_safe, *more = row
+        table, shown, column, relation, is_oid, is_array, may_read, hides_rows, is_safe, *more = row
         loosely, key, may_be_changed, may_be_null = more
         if (int(relation), column) in fields:
             continue
         if reason := _unread(may_read, hides_rows, is_safe):
             found.unread.append(f"{alias}: {reason} {shown}.{column}")
             continue
-        text = f"{quote(column)}::oid::text" if is_oid else f"{quote(column)}::text"
+        loid = "lo_each" if is_array else f"{quoted(column)}::oid" if is_oid else ""
+        text = f"{loid or quoted(column)}::text"
         source = Source(
             alias,
-            table,
+            f"{table} cross join unnest({quoted(column)}::oid[]) as lo_each" if is_array else table,
             known.get(int(relation), str(shown)),
             column,
             int(relation),
             f'{text} collate pg_catalog."C"' if loosely else text,
             "oid" if is_oid else "guarded",
+            loid,
             _pairs(key),
             may_be_changed=may_be_changed,
             may_be_null=may_be_null,
@@ -217,6 +230,13 @@ def _unread(may_read: bool, hides_rows: bool, is_safe: bool) -> str | None:
 def _pairs(key: Iterable[str]) -> tuple[tuple[str, str], ...]:
     values = list(key)
     return tuple(zip(values[::2], values[1::2], strict=True))
+
+
+def _dimensions_of(of: "models.ImageField") -> tuple[str, ...]:
+    """Return the columns of the same table that Django empties when the field is emptied, and that take ``NULL``."""
+    names: set[object] = {vars(of).get("width_field"), vars(of).get("height_field")}
+    own = of.model._meta.local_concrete_fields
+    return tuple(str(each.column) for each in own if each.name in names and each.null)
 
 
 def _legacies_of(of: "models.Field[Any, Any]") -> tuple[Storage, ...]:

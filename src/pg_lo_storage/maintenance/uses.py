@@ -9,7 +9,7 @@ from django.db import connections, models, router
 from typing_extensions import override
 
 from pg_lo_storage.catalogue import as_array
-from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, existing_columns
+from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, existing_columns, quoted
 from pg_lo_storage.databases.columns_in_sql import OWN_TYPE
 from pg_lo_storage.databases.file_fields import concrete, file_fields, follows_rows
 from pg_lo_storage.databases.identity import is_same_database
@@ -127,7 +127,7 @@ def rows_in_oid_columns(alias: str, besides: Iterable[NamingColumn], oids: Colle
     known = [(_quoted(alias, c.field.model._meta.db_table), str(c.field.column)) for c in besides if c.rows == alias]
     found = ask(alias, _OID_COLUMNS, [table for table, _ in known], [column for _, column in known])
     for table, column, keys in found:
-        name, parts = _quoted(alias, column), [f"{key}::text".replace("%", "%%") for key in keys]
+        name, parts = quoted(column).replace("%", "%%"), [f"{key}::text".replace("%", "%%") for key in keys]
         key = f"concat_ws(', ', {', '.join(parts)})" if parts else "null::text"
         query = f"select {name}::oid::int8, {key} from {table.replace('%', '%%')}"  # noqa: S608 -- quoted
         query += f" where {name}::oid = any(%s::text::oid[]) limit {MOST_ROWS}"

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 
-from pg_lo_storage.fields import DbFileField
+from pg_lo_storage.fields import DbFileField, DbImageField
 from pg_lo_storage.storage import DbFileStorage
 
 if TYPE_CHECKING:
@@ -46,6 +46,18 @@ class Contract(models.Model):
 
     def __str__(self) -> str:
         return str(self.data)
+
+
+class Portrait(models.Model):
+    """An image, of which the row has what Django reads in it."""
+
+    image = DbImageField(null=True, blank=True, width_field="width", height_field="height")
+    width: "models.IntegerField[int | None, int | None]" = models.IntegerField(null=True)
+    height: "models.IntegerField[int, int]" = models.IntegerField(default=0)
+    pages: "models.IntegerField[int, int]" = models.IntegerField(default=1)
+
+    def __str__(self) -> str:
+        return str(self.image)
 
 
 class Sheet(models.Model):

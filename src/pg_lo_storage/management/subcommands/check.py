@@ -37,7 +37,7 @@ class Check(Subcommand):
 
     @override
     def run(self, options: dict[str, Any], console: Console) -> int:
-        total = 0
+        status = 0
         for alias in databases_of(options):
             check = checking.Check(alias)
             counts = Counter[str]()
@@ -47,14 +47,15 @@ class Check(Subcommand):
                     console.show(str(finding))
                     console.record(finding.as_record())
             for text in check.unknown:
-                console.say(text)
+                console.warn(text)
             objects, files = check.counts()
             found = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind])
             console.say(f"{alias}: {objects} large objects, {files} files in the catalogue: {found or 'nothing amiss'}")
             about = {"database": alias, "objects": objects, "files": files, "unknown": check.unknown}
             console.record(about | {"found": dict(counts)})
-            total += counts.total()
-        return int(total > 0)
+            is_blind = bool(check.sources.unread) and "orphan" not in options["ignore"]
+            status |= int(is_blind or counts.total() > 0)
+        return status
 
 
 def add_reading(parser: CommandParser) -> None:
@@ -63,9 +64,9 @@ def add_reading(parser: CommandParser) -> None:
     parser.add_argument("--max-rate", type=rate_of, metavar="20MB/s", help="Read no faster than this.")
 
 
-def digests(alias: str, options: dict[str, Any], console: Console) -> Generator[Finding]:
+def digests(alias: str, pace: Pace, options: dict[str, Any], console: Console) -> Generator[Finding]:
     """Yield the files whose bytes are not those of the digest, and show how far it is."""
-    reading = Digests(alias, Pace(options["max_rate"]), sample=options["sample"])
+    reading = Digests(alias, pace, sample=options["sample"])
     with console.progress(f"{alias}: reading", reading.total() if console.shows_progress else None) as progress:
         for read in reading.read():
             progress.advance(read.files)
@@ -75,4 +76,4 @@ def digests(alias: str, options: dict[str, Any], console: Console) -> Generator[
 def _findings(check: checking.Check, options: dict[str, Any], console: Console) -> Generator[Finding]:
     yield from check.findings()
     if options["deep"] and check.has_catalogue:
-        yield from digests(check.alias, options, console)
+        yield from digests(check.alias, Pace(options["max_rate"]), options, console)

@@ -11,7 +11,9 @@ from typing_extensions import override
 from pg_lo_storage.maintenance.checking import Check
 from pg_lo_storage.maintenance.contents import Contents, Sizes
 from pg_lo_storage.maintenance.dangling import Dangling
+from pg_lo_storage.maintenance.digests import Pace
 from pg_lo_storage.maintenance.entries import Extensions, Missing, Strays
+from pg_lo_storage.maintenance.findings import escaped
 from pg_lo_storage.maintenance.orphans import Orphans
 from pg_lo_storage.maintenance.repairs import Mender, repair
 from pg_lo_storage.management.arguments import age_of, databases_of
@@ -68,7 +70,8 @@ class Repair(Subcommand):
             if options["sizes"]:
                 status |= mend([Sizes(check)], options, console)
             if options["digests"]:
-                status |= mend([Contents(check, digests(alias, options, console))], options, console)
+                pace = Pace(options["max_rate"])
+                status |= mend([Contents(check, digests(alias, pace, options, console), pace)], options, console)
             if options["orphans"]:
                 status |= prune(check, options, console)
             if options["dangling"]:
@@ -95,7 +98,7 @@ def mend(menders: Iterable[Mender], options: dict[str, Any], console: Console) -
                 counts[not left] += 1
                 progress.advance(1)
                 done = "would be mended" if not options["yes"] else "mended"
-                console.say(f"{finding}: {f'left, {left}' if left else done}")
+                console.say(f"{finding}: {f'left, {escaped(left)}' if left else done}")
                 console.record(finding.as_record() | {"mended": bool(options["yes"]) and not left, "left": left})
         said = f"{counts[True]} {'mended' if options['yes'] else 'would be mended, with --yes'}"
         console.say(f"{alias}: {kind}: {said}{f', {counts[False]} left' if counts[False] else ''}")
