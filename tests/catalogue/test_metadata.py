@@ -9,14 +9,18 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
-from django.db import transaction
+from django.db import connections, models, transaction
+from django.db.models import Value
+from django.db.models.functions import Cast
 from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
 from pg_lo_storage.catalogue import Entry
 from pg_lo_storage.fields import DbFieldFile, prefetch_stored_files
+from pg_lo_storage.models import OidField, StoredFile
 from pg_lo_storage.storage import DbFileIO, DbFileStorage, db_file_storage
 from tests.catalogue.support import run, saved, uncatalogued
 from tests.catalogue.support_storage import WIRED, digest, round_trips, row
@@ -299,3 +303,22 @@ def test_prefetching_nothing_asks_nothing(wire: Wire) -> None:
     with override_settings(PG_LO_STORAGE_DB_FOR_READ="wired", PG_LO_STORAGE_DB_FOR_WRITE="wired"):
         assert round_trips(wire, lambda: prefetch_stored_files([], "data")) == 0
         assert round_trips(wire, lambda: prefetch_stored_files([Invoice()], "data", "short")) == 0
+
+
+@pytest.mark.parametrize("loid", [-1, 2**32, 2**70])
+def test_an_oid_out_of_range_is_of_no_entry_and_takes_no_query(loid: int) -> None:
+    with CaptureQueriesContext(connections["default"]) as queries:
+        assert not StoredFile.objects.filter(loid=loid).exists()
+    assert not queries.captured_queries
+
+
+def test_what_refers_to_an_entry_and_what_is_cast_are_oids_too() -> None:
+    name = db_file_storage.save("a.txt", ContentFile(b"x"))
+    field = StoredFile._meta.pk
+    assert field is not None
+    assert models.ForeignKey(StoredFile, models.CASCADE).target_field is field
+    assert field.rel_db_type(connections["default"]) == "oid"
+    [loid] = StoredFile.objects.annotate(as_oid=Cast(Value(name.partition(".")[0]), OidField())).values_list(
+        "as_oid", flat=True
+    )
+    assert f"{loid}.txt" == name

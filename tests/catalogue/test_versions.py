@@ -1,7 +1,9 @@
 """The digest and the version: whether the content is still what it was."""
 
+import hashlib
 from collections.abc import Callable
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -160,3 +162,22 @@ def test_an_object_that_is_no_file_has_no_version(name: str) -> None:
     run("delete from pg_lo_storage_file")
     assert read(entry) is None
     assert run("select lo_get(%s) = %s", loid_of(name), DATA) == [(True,)]
+
+
+def test_a_file_that_changes_while_it_is_verified_is_verified_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = saved(data=content(LARGE))
+    stream = catalogue.stream_version
+    times: list[str | None] = []
+
+    def changed_first(database: DatabaseDriver, entry: catalogue.Entry, *where: Any) -> bool:
+        if not times:
+            run("select lo_put(%s, 0, 'other')", loid_of(name))
+            with db_file_storage.open(name) as file:
+                digest = hashlib.sha256(file.read()).hexdigest()
+            run("update pg_lo_storage_file set sha256 = %s", digest)
+        times.append(entry.sha256)
+        return stream(database, entry, *where)
+
+    monkeypatch.setattr(catalogue, "stream_version", changed_first)
+    assert db_file_storage.verify(name) is True
+    assert len(set(times)) == 2

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -14,9 +14,12 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
+from example.cluster import Server
 from pg_lo_storage.management.commands.largeobjects import Command
 from pg_lo_storage.models import StoredFile
 from tests.catalogue.support import invoice, run, saved, uncatalogued
+from tests.fixtures.connections import INSTALLED, open_connection
+from tests.fixtures.connections import run as sql
 from tests.storage.support import loid_of
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
@@ -178,3 +181,23 @@ def test_a_database_that_is_not_postgresql_is_refused(monkeypatch: pytest.Monkey
     for subcommand in (["stats"], ["top"], ["who", "1"], ["ls"]):
         with pytest.raises(CommandError, match="large objects need PostgreSQL"):
             largeobjects(*subcommand, "--database", "other")
+
+
+def test_who_says_that_no_row_names_a_file() -> None:
+    text, _ = largeobjects("who", saved("a.pdf"))
+    assert "  no row names it" in text.splitlines()
+
+
+def test_stats_tell_of_files_without_a_digest() -> None:
+    saved("a.pdf")
+    StoredFile.objects.update(sha256=None, modified_at="2025-03-15T12:00:00Z")
+    text, _ = largeobjects("stats")
+    assert "  1 of them without a digest, the oldest of 2025-03-15" in text.splitlines()
+
+
+def test_stats_tell_of_files_that_the_role_may_not_measure(server: Server) -> None:
+    with closing(open_connection(INSTALLED[0], server.dsn(user="stranger"), autocommit=True)) as connection:
+        [(oid,)] = sql(connection, "select lo_from_bytea(0, 'abc')::int8")
+    StoredFile.objects.create(loid=oid)
+    text, _ = largeobjects("stats")
+    assert "  1 of them of unknown size: the role may not read them" in text.splitlines()

@@ -9,6 +9,7 @@ from django.contrib.auth.mixins import LoginRequiredMixin, PermissionRequiredMix
 from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
+from django.core.files.storage import InMemoryStorage
 from django.db import connection, models
 from django.http import HttpResponseBase
 from django.test import AsyncClient, Client, RequestFactory
@@ -256,3 +257,12 @@ def test_a_url_that_names_no_row_is_a_mistake() -> None:
 def test_owners_need_users(invoice: Invoice) -> None:
     with pytest.raises(ImproperlyConfigured, match="AuthenticationMiddleware"):
         OWNERS(RequestFactory().get("/"), pk=invoice.pk)
+
+
+def test_a_field_on_another_storage_is_a_mistake_of_the_sites(
+    invoice: Invoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    field = Invoice._meta.get_field("data")
+    monkeypatch.setattr(field, "storage", InMemoryStorage())
+    with pytest.raises(ImproperlyConfigured, match="the files of 'data' are not in a DbFileStorage"):
+        ask(DbFileView.as_view(model=Invoice, field="data"), pk=invoice.pk)

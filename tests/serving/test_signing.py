@@ -216,3 +216,14 @@ def test_a_relayed_name_needs_no_session(name: str) -> None:
     request = RequestFactory().get(sign(name))
     assert not hasattr(request, "user")
     assert db_serve_signed(request, name, storage=STORAGE, download_name="b.pdf").status_code == 200
+
+
+@pytest.mark.usefixtures("set_time")
+def test_the_alias_in_a_url_has_one_spelling(name: str) -> None:
+    url = signed_url(STORAGE.url(name), name, base_url="/signed/", alias="other", row_alias="other", max_age=60)
+    query = urlsplit(url).query
+    granted = read_signature(query, name, base_url="/signed/", alias="default")
+    assert granted is not None
+    assert granted.row_alias == "other"
+    spelled = query.replace("other", "%6Fther")
+    assert read_signature(spelled, name, base_url="/signed/", alias="default") is None

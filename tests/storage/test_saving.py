@@ -340,3 +340,15 @@ def test_a_source_may_fill_one_buffer_again_and_again(catalogue: bool, monkeypat
     assert stored(name) == b"".join(parts)
     if catalogue:
         assert db_file_storage.entry(name).sha256 == sha256(b"".join(parts)).hexdigest()
+
+
+@pytest.mark.parametrize("size", [1, 1000, 60_000])
+def test_many_small_chunks_are_joined(size: int) -> None:
+    data = content(3 * LARGE)
+
+    class Source:
+        def chunks(self) -> Iterator[bytes]:
+            return (data[start : start + size] for start in range(0, len(data), size))
+
+    name = db_file_storage.save("a.bin", cast("IO[bytes]", Source()))
+    assert stored(name) == data

@@ -1,6 +1,7 @@
 """The storage's other methods: open, size, exists, delete; and the file that ``open`` gives."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.core.files import File
@@ -267,3 +268,13 @@ def test_lines_are_iterated_as_in_any_of_djangos_files() -> None:
         file.seek(0)
         assert file.readline() == b"0\n"
         assert file.readlines() == lines[1:]
+
+
+def test_which_names_may_be_stored_ones_is_told_without_a_query(django_assert_num_queries: Callable[..., Any]) -> None:
+    with django_assert_num_queries(0):
+        assert [db_file_storage.is_valid_name(name) for name in ("12.pdf", "12", "a.pdf", "")] == [
+            True,
+            True,
+            False,
+            False,
+        ]
