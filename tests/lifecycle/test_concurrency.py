@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
-from django.db import OperationalError, transaction
+from django.db import OperationalError, models, transaction
 
 from pg_lo_storage.exceptions import LargeObjectNotFound
+from pg_lo_storage.lifecycle.saves import RowSave
 from tests.lifecycle.guards import EVERY_GUARD
 from tests.lifecycle.papers.models import Paper, Version
 from tests.lifecycle.sessions import Session
@@ -129,6 +130,29 @@ def test_a_stale_instance_does_not_name_what_is_gone(other: Session, catalogue: 
     started.result(timeout=30)
     check(b"second", catalogue=catalogue)
     assert Paper.objects.get().title == "other"
+
+
+def test_a_row_that_comes_goes_and_comes_again_leaves_no_file(
+    other: Session, catalogue: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A save that was to insert the row finds another one each time that it is about to write."""
+    key = Paper.objects.create().pk
+    Paper.objects.all().delete()
+    look: Callable[..., object] = vars(RowSave)["_look"]
+    looks = list[object]()
+
+    def gated(self: RowSave, model: type[models.Model], pk: object) -> object:
+        if len(looks) in {1, 2}:
+            other.do(Paper.objects.all().delete)
+        looks.append(look(self, model, pk))
+        if len(looks) < 4:
+            other.do(partial(Paper(pk=key, data=upload(b"of the other")).save, force_insert=True))
+        return looks[-1]
+
+    monkeypatch.setattr(RowSave, "_look", gated)
+    Paper(pk=key, data=upload(b"mine")).save()
+    assert [row is None for row in looks] == [True, True, True, False]
+    check(b"mine", catalogue=catalogue)
 
 
 Plan = list[tuple[Callable[[Paper], None], Paper]]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import cast
+from typing import Final, cast
 from weakref import WeakKeyDictionary
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -12,6 +12,9 @@ from django.db.backends.utils import CursorWrapper
 from pg_lo_storage.databases.watching import Execute, OfDjangosStatements
 
 __all__ = ["before_next_statement", "before_update", "repeating_update_of"]
+
+# Of a view, an UPDATE may find what can never be locked.
+_LOOKS: Final = 20
 
 _updates: "WeakKeyDictionary[BaseDatabaseWrapper, list[Callable[[], object]]]" = WeakKeyDictionary()
 
@@ -56,7 +59,8 @@ def repeating_update_of(
 ) -> Generator[None]:
     """Where an UPDATE of the table finds a row that an earlier look did not, look again, and repeat the UPDATE.
 
-    Another session has inserted the row meanwhile. What it had can be seen only before it is changed.
+    Another session has inserted the row meanwhile. What it had can be seen only before it is changed. ``look_again``
+    locks the row; it returns ``None`` where the row was deleted by then, and may be inserted once more.
     """
 
     @OfDjangosStatements
@@ -64,13 +68,15 @@ def repeating_update_of(
         if not sql.startswith(f"UPDATE {connection.ops.quote_name(table)} "):
             return execute(sql, params, many, context)
         connection.execute_wrappers.remove(run)
-        savepoint = cast("str", connection.savepoint())  # there is a transaction
-        result = execute(sql, params, many, context)
-        if cast("CursorWrapper", context["cursor"]).rowcount <= 0:
-            connection.savepoint_commit(savepoint)
-            return result
-        connection.savepoint_rollback(savepoint)
-        look_again()
+        for _ in range(_LOOKS):
+            savepoint = cast("str", connection.savepoint())  # there is a transaction
+            result = execute(sql, params, many, context)
+            if cast("CursorWrapper", context["cursor"]).rowcount <= 0:
+                connection.savepoint_commit(savepoint)
+                return result
+            connection.savepoint_rollback(savepoint)
+            if look_again() is not None:
+                break
         return execute(sql, params, many, context)
 
     connection.execute_wrappers.insert(0, run)
