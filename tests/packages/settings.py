@@ -12,6 +12,8 @@ ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "tests.packages.urls"
 MEDIA_URL = "/files/"
 STATIC_URL = "/static/"
+MEDIA_ROOT = os.environ["PG_LO_TEST_DERIVED"]  # django-binary-database-files
+DB_FILES_AUTO_EXPORT_DB_TO_FS = False
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 LANGUAGE_CODE = "en"
 
@@ -23,6 +25,7 @@ STORAGES = {
     "default": {"BACKEND": "pg_lo_storage.storage.DbFileStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     "derived": _ON_DISK,
+    "disk": _ON_DISK,
     "easy_thumbnails": _ON_DISK,
     "import_export": _ON_DISK,
 }
@@ -44,6 +47,8 @@ INSTALLED_APPS = [
     "modeltranslation",
     "tests.packages.shop",
     "pg_lo_storage",
+    "binary_database_files",
+    "db_file_storage",
     "django_cleanup.apps.CleanupSelectedConfig",
     "easy_thumbnails",
     "debug_toolbar",

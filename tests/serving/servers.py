@@ -28,13 +28,16 @@ EXAMPLES: Final = {
     "ASGI": [*UVICORN, "--lifespan=off", "example.web.asgi_files:app"],
     "WSGI": [*THREADS, "example.web.wsgi_files:app"],
 }
+OTHERS: Final = {"moving": [*THREADS, "tests.moving.site:wsgi"]}
+"""Those of single tests; there is no such page either."""
+_ALL: Final = SERVERS | EXAMPLES | OTHERS
 
 
 class WebServer:
     """A server that listens on ``127.0.0.1``."""
 
     def __init__(self, name: str, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-        self.is_asynchronous = "uvicorn" in (SERVERS | EXAMPLES)[name]
+        self.is_asynchronous = "uvicorn" in _ALL[name]
         self.process = process
         self.port = port
         self._log = log
@@ -64,10 +67,10 @@ class WebServer:
 
 @contextmanager
 def serving(name: str, **environment: str) -> Generator[WebServer]:
-    """Run one of SERVERS or EXAMPLES; what it writes to its log is for :attr:`WebServer.log`."""
+    """Run one of SERVERS, EXAMPLES or OTHERS; what it writes to its log is for :attr:`WebServer.log`."""
     with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.NamedTemporaryFile() as log:
         port: int = listener.getsockname()[1]
-        program, *arguments = (SERVERS | EXAMPLES)[name]
+        program, *arguments = _ALL[name]
         address = ["--bind", f"fd://{listener.fileno()}"] if program == "gunicorn" else ["--fd", str(listener.fileno())]
         process = subprocess.Popen(
             [sys.executable, "-m", program, *address, *arguments],

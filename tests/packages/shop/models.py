@@ -11,7 +11,7 @@ from safedelete.models import SOFT_DELETE, SafeDeleteModel
 from simple_history.models import HistoricalRecords
 
 from pg_lo_storage.fields import DbFileField, DbImageField
-from pg_lo_storage.storage import db_file_storage
+from pg_lo_storage.storage import TransitionalStorage, db_file_storage
 
 
 class Paper(models.Model):
@@ -102,3 +102,32 @@ class Leaflet(models.Model):
     """With modeltranslation."""
 
     file = DbFileField(null=True, blank=True)
+
+
+class Letter(models.Model):
+    """With files that were another storage's until now."""
+
+    data = DbFileField(storage=TransitionalStorage(legacy="disk"), upload_to="letters/%Y", max_length=300)
+
+
+class LetterBytes(models.Model):
+    """With django-db-file-storage, which keeps bytes as texts."""
+
+    content = models.TextField()
+    filename = models.CharField(max_length=300)
+    mimetype = models.CharField(max_length=100)
+
+
+class Fax(models.Model):
+    """With bytes in a column, and their name in another."""
+
+    content = models.BinaryField(null=True)
+    filename = models.CharField(max_length=300)
+    data = DbFileField(null=True, blank=True)
+
+
+class Snapshot(models.Model):
+    """With thumbnails of pictures of which some are still on a disk."""
+
+    image = DbImageField(storage=TransitionalStorage(legacy="disk"), upload_to="snapshots")
+    small = ImageSpecField(source="image", processors=[ResizeToFill(8, 8)], format="PNG")
