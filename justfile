@@ -13,7 +13,12 @@ default:
 # Keep, roll back, delete and serve files on an embedded PostgreSQL, on both drivers
 [group('demo')]
 demo *FILES:
-    uv run --group demo python -m example.demo "$@"
+    uv run --no-default-groups --group demo --extra django --extra psycopg --extra psycopg2 python -m example.demo "$@"
+
+# A site with made-up users and files on an embedded PostgreSQL: prints its address and the sign-ins
+[group('demo')]
+site *ARGS:
+    uv run --no-default-groups --group site --extra django --extra psycopg python -m example.site "$@"
 
 # Compare with other ways to keep files, into benchmarks/RESULTS.md; --quick in 3 minutes, --help tells the options
 [group('bench')]
@@ -34,6 +39,11 @@ test-server-tools *ARGS:
 [group('test')]
 test-matrix *ARGS:
     uv run python -m tests.run_all --matrix "$@"
+
+# The example site in Debian's chromium, on each driver
+[group('test')]
+test-site *ARGS:
+    uv run python -m tests.run_all --site "$@"
 
 # With other packages that keep files: histories, thumbnails, a CMS, REST; docs/packages.md says what holds
 [group('test')]

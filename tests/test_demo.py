@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from example.cluster import Server, find_bindir
-from example.demo.files import ROOT, default_files, find_problems
+from example.demo.files import default_files, find_problems
+from example.webserver import ROOT
 from tests.fixtures.connections import INSTALLED, open_connection, run
 
 DRIVER = INSTALLED[0]

@@ -15,8 +15,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, cast
 
 from example.cluster import Server, open_server
-from example.demo.files import ROOT, default_files, find_problems
+from example.demo.files import default_files, find_problems
 from example.demo.one_pass import DRIVERS, find_driver_problem, run_pass
+from example.webserver import ROOT
 
 if TYPE_CHECKING:
     import io

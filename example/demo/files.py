@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-ROOT = Path(__file__).resolve().parents[2]
+from example.webserver import ROOT
+
 DEFAULT = ("README.md", "LICENSE", "uv.lock", "src/pg_lo_storage/storage/storage.py")
 MB = 1024 * 1024
 LARGE_SIZE = 64 * MB

@@ -14,8 +14,9 @@ from typing_extensions import override
 
 from example.demo.files import Source
 from example.demo.report import Bar, Report, Step, progress
-from example.demo.web import Visitor, WebServer, blocks
+from example.demo.web import Visitor, blocks
 from example.project.models import Invoice
+from example.webserver import WebServer
 
 if TYPE_CHECKING:
     BinaryFile = File[bytes]
@@ -45,7 +46,7 @@ class Journey:
         self._replace_and_roll_back(source, key)
         self._delete_and_roll_back(source, key)
         path = Invoice.objects.get(pk=key).data.url
-        owner = self._web.visitor()
+        owner = Visitor(self._web.port)
         self._log_in(owner, path)
         self._download_whole(owner, path, source)
         self._download_in_part(owner, path, source)
@@ -128,7 +129,7 @@ class Journey:
 
     def _refuse_a_stranger(self, path: str) -> None:
         with self._report.step("log in as another user: download is 404") as step:
-            stranger = self._web.visitor()
+            stranger = Visitor(self._web.port)
             step.same("logged in", stranger.log_in("stranger", self._passwords["stranger"]), True)
             with stranger.request("GET", path) as response:
                 step.same("status", response.status, 404)

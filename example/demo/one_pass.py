@@ -18,7 +18,7 @@ from django.db import connection
 from example.cluster import Server
 from example.demo.files import Source
 from example.demo.report import Report
-from example.demo.web import WebServer
+from example.webserver import WebServer
 
 DRIVERS = {"psycopg": "psycopg", "psycopg2": "psycopg2-binary"}
 
@@ -40,7 +40,7 @@ def run_pass(server: Server, driver: str, paths: list[Path]) -> int:
     _set_up(server, schema)
     from example.demo.journey import Journey  # models load once Django is set up
 
-    with _own_schema(schema), WebServer() as web:
+    with _own_schema(schema), WebServer("example.project.wsgi") as web:
         print(f"\n{_versions(driver)}; gunicorn on {web.url}", flush=True)
         call_command("migrate", verbosity=0)
         Journey(report, web).run(sources)
