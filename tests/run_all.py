@@ -2,6 +2,7 @@
 
 Without an option it runs lint, types, the suite on each driver, and the tests without a driver; ``--matrix`` runs the
 suite on other versions of Python, Django and PostgreSQL, ``--packages`` the tests with other packages for Django,
+``--site`` those that go through the example site in Debian's chromium,
 ``--server-tools`` the group that needs vacuumlo, pg_dump, lz4 and contrib, or curl, wget, chromium, nginx and
 pgbouncer, and PyGreSQL, ``--faults`` more crashes, ``--users-types`` the types that users get, several of these options
 all of that, and ``--only NAME`` some of it by name. ``--coverage`` runs the suite and says which branches of ``src`` no
@@ -37,12 +38,14 @@ SYSTEM_SERVERS = Path("/usr/lib/postgresql")
 BELOW_DJANGO = ("aio", "contrib_fsspec", "drivers", "io", "testing", "transfer")
 # Histories of rows and files, in which Django's version decides more than the driver's.
 HISTORIES = ("lifecycle/test_remembered.py", "lifecycle/test_shards.py", "lifecycle/test_table.py", "maintenance")
+# Nor do the drivers' and Django's lowest versions decide in these, which take long.
+LONG = ("catalogue/test_foreign_names.py", "catalogue/test_migrate_adopts.py", "storage/test_admin.py", "damage")
 # Python, Django, PostgreSQL, driver, paths left out: every value at least once on either driver, not the full product.
 # "lowest" are the lower bounds that pyproject.toml promises, of Django and of all else. What stands below Django runs
 # with the drivers' lowest versions here, with their newest in the suite proper.
 MATRIX = [
-    ("3.11", "lowest", "system", "psycopg", HISTORIES),
-    ("3.11", "lowest", "16", "psycopg2", HISTORIES),
+    ("3.11", "lowest", "system", "psycopg", (*HISTORIES, *LONG)),
+    ("3.11", "lowest", "16", "psycopg2", (*HISTORIES, *LONG)),
     ("3.12", "6.x", "system", "psycopg2", BELOW_DJANGO),
     ("3.13", "6.x", "16", "psycopg", BELOW_DJANGO),
 ]
@@ -184,6 +187,19 @@ def packages() -> list[Stage]:
     ]
 
 
+def site() -> list[Stage]:
+    """Return the tests that go through the example site in Debian's chromium."""
+    folder = "tests/site"
+    return [
+        Stage(
+            f"site, {driver}",
+            [*environment(["django", driver], "browser"), "pytest", "-m", marked, f"--confcutdir={folder}", folder],
+            {"PG_LO_TEST_BINDIR": ""},
+        )
+        for driver, marked in zip(DRIVERS, ("", "not once"), strict=True)
+    ]
+
+
 def server_tools() -> list[Stage]:
     """Return the marked group, on the server that the environment names."""
     return [
@@ -296,6 +312,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--matrix", action="store_true", help="other versions of what we stand on")
     parser.add_argument("--packages", action="store_true", help="with other packages for Django")
+    parser.add_argument("--site", action="store_true", help="the example site in a browser")
     parser.add_argument("--server-tools", action="store_true", help="the group server_tools")
     parser.add_argument("--faults", action="store_true", help="crashes, more of them than in the suite")
     parser.add_argument("--coverage", action="store_true", help="the branches of src that the suite takes")
@@ -313,6 +330,7 @@ def main() -> int:
     stages = list(matrix(missing)) if options.matrix else []
     stages += [*server_tools(), pygresql()] if options.server_tools else []
     stages += packages() if options.packages else []
+    stages += site() if options.site else []
     stages += faults(options.rounds) if options.faults else []
     stages += [users_types()] if options.users_types else []
     stages += [covered(stage) for stage in suites()] if options.coverage else []

@@ -1,6 +1,7 @@
 """A network between browser and site that can be cut."""
 
 import socket
+import struct
 import threading
 from contextlib import suppress
 from types import TracebackType
@@ -32,6 +33,8 @@ class Network:
         self._cut.set()
         for one in (self._listener, *self._sockets):
             with suppress(OSError):
+                # Reset, not closed in order: nobody waits for the rest.
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
 
