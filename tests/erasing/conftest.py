@@ -1,6 +1,7 @@
 """The models are an app that is installed for the tests of this folder, before tables are made."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.apps import apps
@@ -22,6 +23,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _versions_keep_files() -> Iterator[None]:
-    with override_settings(PG_LO_STORAGE_REFERENCES=["desk.Version.data"]):
+def _settings(tmp_path: Path) -> Iterator[None]:
+    """Versions keep files; what has not moved is in a folder of the test's own."""
+    with override_settings(PG_LO_STORAGE_REFERENCES=["desk.Version.data"], MEDIA_ROOT=tmp_path / "old"):
         yield

@@ -16,7 +16,7 @@ from pg_lo_storage.maintenance.erasing import CannotErase
 from pg_lo_storage.operations import ManageLargeObjects
 from pg_lo_storage.storage import db_file_storage
 from tests.catalogue.support import run, saved, uncatalogued
-from tests.erasing.desk.models import Bill, Customer, Letter, Note, Page, Remote, Version
+from tests.erasing.desk.models import DISK, Bill, Customer, Letter, Moving, Note, Page, Remote, Version
 from tests.erasing.support import erase, examine, files, letter, page, query, states
 from tests.fixtures.connections import Connect
 from tests.storage.support import loid_of
@@ -131,6 +131,21 @@ def test_files_of_other_storages_are_left_and_told(catalogue: bool) -> None:
     run("insert into desk_remote (disk) values ('scans/a.pdf')")
     assert states(examine(query(Remote))) == {"scans/a.pdf": "left"}
     assert states(erase(query(Remote))) == {"scans/a.pdf": "left"}
+    assert catalogue is not None
+
+
+def test_files_that_have_not_moved_yet_go_from_their_old_place(catalogue: bool) -> None:
+    moved = Moving.objects.create(data=ContentFile(b"new", "a.pdf"))
+    names = [DISK.save(f"letters/{n}.pdf", ContentFile(b"old")) for n in range(2)]
+    for name in names:
+        run("insert into desk_moving (data) values (%s)", name)
+    Version.objects.create(data=names[1])
+    assert {file.size for file in files(examine(query(Moving)))} == {3}
+    assert all(map(DISK.exists, names))
+    done = {str(moved.data.name): "erased", names[0]: "erased", names[1]: "kept"}
+    assert states(erase(query(Moving))) == done
+    assert [DISK.exists(name) for name in names] == [False, True]
+    assert not oids()
     assert catalogue is not None
 
 

@@ -17,7 +17,7 @@ from django.test import override_settings
 from pg_lo_storage.maintenance.erasing import CannotErase, settle
 from pg_lo_storage.maintenance.receipts import BadReceipt, Receipt, read
 from tests.catalogue.support import run
-from tests.erasing.desk.models import Customer, Letter, Remote
+from tests.erasing.desk.models import DISK, Customer, Letter, Moving, Remote
 from tests.erasing.support import erase, kinds, letter, page, query
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
@@ -132,6 +132,23 @@ def test_files_of_another_database_go_when_the_work_goes_on(path: Path, monkeypa
         settle(receipt)
     assert run("select count(*) from pg_largeobject_metadata", using="other") == [(0,)]
     assert erased(path) == [(str(row.data.name), "erased")]
+
+
+def test_old_files_go_when_the_work_goes_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = DISK.save("letters/1.pdf", ContentFile(b"old"))
+    run("insert into desk_moving (data) values (%s)", name)
+    with monkeypatch.context() as patched:
+        patched.setattr("pg_lo_storage.lifecycle.leaving.delete_after_commit", Mock())
+        patched.setattr("pg_lo_storage.maintenance.erasing.delete_old", Mock(side_effect=Crash))
+        with Receipt(path, HEAD) as receipt, pytest.raises(Crash):
+            erase(query(Moving), receipt)
+    assert DISK.exists(name)
+    with Receipt(path, HEAD) as receipt:
+        settle(receipt)
+    assert not DISK.exists(name)
+    assert erased(path) == [(name, "erased")]
+    [batch] = [record for record in read(path) if record["kind"] == "batch"]
+    assert batch["files"][0]["sha256"] == hashlib.sha256(b"old").hexdigest()
 
 
 def test_what_the_server_does_not_know_any_more_is_not_claimed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,15 @@
 """The files of rows that are erased: what was known of each, and what became of it."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
+from dataclasses import field as dataclass_field
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias, cast
 
+from django.apps import apps
 from django.core.files.storage import Storage
 from django.db import models
 
@@ -14,16 +17,18 @@ from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import as_array
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.columns import ask
-from pg_lo_storage.databases.file_fields import concrete, write_alias_of
+from pg_lo_storage.databases.file_fields import concrete, legacy_of, write_alias_of
 from pg_lo_storage.databases.references import referring_field, referring_paths
 from pg_lo_storage.drivers.base import Sink
 from pg_lo_storage.drivers.values import BLOCK
+from pg_lo_storage.lifecycle.old_files import delete_unnamed, transitional
 from pg_lo_storage.maintenance.digests import Pace, digest_of
 from pg_lo_storage.maintenance.files import KnownFile, known
 from pg_lo_storage.maintenance.uses import Row, naming_columns, rows_in_oid_columns, rows_that_name
 from pg_lo_storage.names import parse_name
+from pg_lo_storage.storage import elsewhere
 
-__all__ = ["Cell", "Erased", "Files", "cells_of", "judged", "naming_fields"]
+__all__ = ["Cell", "Erased", "Files", "cells_of", "delete_old", "judged", "naming_fields"]
 
 State: TypeAlias = Literal["erased", "kept", "missing", "left"]
 """Unlinked; still there, as something names it; not there before either; of another storage, which was not asked."""
@@ -35,13 +40,17 @@ _UNKNOWN: Final = "a field's default, a row on another database or one that the 
 
 
 class Cell(NamedTuple):
-    """A row's column that names a file; ``database`` is the file's, empty for a file of another storage."""
+    """A row's column that names a file; ``database`` is the file's, empty for a file of another storage.
+
+    ``field`` is the label of a field whose file is still at the old place of its transitional storage, else empty.
+    """
 
     table: str
     column: str
     key: str
     name: str
     database: str
+    field: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,9 +60,10 @@ class Erased:
     database: str
     name: str
     oid: int | None
+    field: str = ""
     state: State = "erased"
     why: str = ""
-    rows: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
+    rows: list[tuple[str, str, str]] = dataclass_field(default_factory=list[tuple[str, str, str]])
     """Table, column and key of the rows that were erased."""
     original_name: str | None = None
     content_type: str | None = None
@@ -81,23 +91,39 @@ class Files:
 
     def known(self, cells: Iterable[Cell], *, lock: bool = False) -> list[Erased]:
         """Return the files that are named, each with what is known of it; ``lock`` has nobody write into them."""
-        rows: defaultdict[tuple[str, str], list[tuple[str, str, str]]] = defaultdict(list)
+        rows: defaultdict[tuple[str, str, str], list[tuple[str, str, str]]] = defaultdict(list)
         for cell in cells:
-            rows[cell.database, cell.name].append(cell[:3])
+            rows[cell.database, cell.name, cell.field].append(cell[:3])
         found: dict[str, dict[int, KnownFile]] = {}
-        for alias in {alias for alias, _ in rows} - {""}:
-            oids = {oid for there, name in rows if there == alias and (oid := parse_name(name)) is not None}
+        for alias in {alias for alias, _, _ in rows} - {""}:
+            oids = {oid for there, name, _ in rows if there == alias and (oid := parse_name(name)) is not None}
             if lock and alias == self._alias and catalogue.is_installed():
                 catalogue.lock(DatabaseDriver(alias), oids)
             found[alias] = {file.oid: file for file in known(alias, oids)}
-        return [self._of(alias, name, where, found.get(alias, {})) for (alias, name), where in sorted(rows.items())]
+        return [
+            self._old(Erased("", name, None, field, rows=where))
+            if field
+            else self._of(Erased(alias, name, parse_name(name) if alias else None, rows=where), found.get(alias, {}))
+            for (alias, name, field), where in sorted(rows.items())
+        ]
 
     def expected(self, cells: Collection[Cell]) -> list[Erased]:
         """Return the files that are named, and what would become of them if these rows went."""
         return _kept(self.known(cells), self._alias, {cell[:3] for cell in cells})
 
-    def _of(self, alias: str, name: str, rows: list[tuple[str, str, str]], found: Mapping[int, KnownFile]) -> Erased:
-        file = Erased(alias, name, parse_name(name) if alias else None, rows=rows)
+    def _old(self, file: Erased) -> Erased:
+        """Say what is known of a file at its old place."""
+        legacy = _legacy_of(file.field)
+        size, sha256 = elsewhere.size_of(legacy, file.name), None
+        if self._with_digests:
+            with legacy.open(file.name) as content:
+                digest = hashlib.sha256()
+                for block in content.chunks():
+                    digest.update(block)
+                sha256 = digest.hexdigest()
+        return replace(file, size=size, sha256=sha256, modified_at=elsewhere.modified_at(legacy, file.name))
+
+    def _of(self, file: Erased, found: Mapping[int, KnownFile]) -> Erased:
         if file.oid is None:
             return replace(file, state="left", why="another storage has it")
         what = found[file.oid]
@@ -107,7 +133,7 @@ class Files:
             return replace(file, state="left", why="it is another application's object: the catalogue has no such file")
         sha256 = what.sha256
         if sha256 is None and self._with_digests:
-            _, sha256 = digest_of(partial(_read, DatabaseDriver(alias), what.oid), Pace())
+            _, sha256 = digest_of(partial(_read, DatabaseDriver(file.database), what.oid), Pace())
         return replace(
             file,
             original_name=what.original_name,
@@ -138,7 +164,7 @@ def cells_of(rows: "models.QuerySet[Any]", alias: str, *, lock: bool) -> list[Ce
             name = "" if value is None else str(value)
             if name and (isinstance(each, models.FileField) or parse_name(name) is not None):
                 place = each.model._meta.db_table, str(each.column), key_of(pk)
-                cells.append(Cell(*place, name, _database_of(each, name, alias)))
+                cells.append(Cell(*place, name, *_place_of(each, name, alias)))
     return cells
 
 
@@ -185,16 +211,35 @@ def _kept(
     ]
 
 
-def _database_of(naming: "models.Field[Any, Any]", name: str, alias: str) -> str:
-    """Return the database of the file that a field's column names; empty for a file of another storage."""
-    if parse_name(name) is None:
-        return ""
+def delete_old(files: Iterable[Erased], using: str) -> list[Erased]:
+    """Delete those at their old place, now that the rows on ``using`` are gone; say which another row names."""
+    done: list[Erased] = []
+    for file in files:
+        if file.field and elsewhere.exists(legacy := _legacy_of(file.field), file.name):
+            gone = delete_unnamed(using, legacy, file.name)
+            done.append(replace(file, state="erased" if gone else "kept", why="" if gone else _UNKNOWN))
+        else:
+            done.append(file)
+    return done
+
+
+def _place_of(naming: "models.Field[Any, Any]", name: str, alias: str) -> tuple[str, str]:
+    """Return the database of the file that a field's column names, and the field's label where it is an old file."""
     if not isinstance(naming, models.FileField):
-        return alias
-    legacy: object = getattr(naming.storage, "legacy", None)
-    if isinstance(legacy, Storage) and legacy.exists(name):
-        return ""
-    return write_alias_of(naming, alias) or ""
+        return alias, ""
+    storage = transitional(naming)
+    if storage is not None and storage.old_among([name]) and elsewhere.exists(_legacy(naming), name):
+        return "", f"{naming.model._meta.label}.{naming.name}"
+    return (write_alias_of(naming, alias) or "", "") if parse_name(name) is not None else ("", "")
+
+
+def _legacy_of(label: str) -> Storage:
+    app, model, name = label.split(".")
+    return _legacy(apps.get_model(app, model)._meta.get_field(name))
+
+
+def _legacy(naming: object) -> Storage:
+    return cast("Storage", legacy_of(cast("models.FileField", naming)))
 
 
 def _read(database: DatabaseDriver, oid: int, offset: int, sink: Sink) -> None:

@@ -17,7 +17,7 @@ from pg_lo_storage.databases.atomic_blocks import noticing_loss
 from pg_lo_storage.databases.columns import ask
 from pg_lo_storage.databases.file_fields import concrete, rows_of
 from pg_lo_storage.lifecycle.sharing import release
-from pg_lo_storage.maintenance.erased import Cell, Erased, Files, cells_of, judged, key_of, naming_fields
+from pg_lo_storage.maintenance.erased import Cell, Erased, Files, cells_of, delete_old, judged, key_of, naming_fields
 from pg_lo_storage.maintenance.receipts import Receipt
 
 __all__ = ["MOST", "CannotErase", "Erasure", "Step", "committed", "settle"]
@@ -195,15 +195,15 @@ class Erasure:
 
 
 def _finish(step: Step, receipt: Receipt | None) -> Step:
-    """Unlink the files of other databases, now that the rows are gone; note that it is committed."""
-    files = step.files
-    elsewhere = sorted({file.database for file in files} - {step.database, ""})
-    for alias in elsewhere:
+    """Now that the rows are gone, have files of other places go too; note that it is committed."""
+    files = delete_old(step.files, step.database)
+    others = sorted({file.database for file in files} - {step.database, ""})
+    for alias in others:
         with noticing_loss(alias), transaction.atomic(using=alias):
             release(alias, [file.name for file in files if file.database == alias], using=step.database)
             files = judged(files, alias)
     if receipt is not None:
-        records = [file.as_record() for file in files if file.database in elsewhere]
+        records = [file.as_record() for file in files if file.field or file.database in others]
         receipt.write("committed", batch=receipt.batches, files=records)
     return step._replace(files=files)
 
@@ -243,7 +243,7 @@ def settle(receipt: Receipt) -> Step | None:
 
 def _step_of(batch: Mapping[str, Any], later: Iterable[Mapping[str, Any]] = ()) -> Step:
     """Make a step of its record, and of what was found of files after its commit."""
-    files = {(file["database"], file["name"]): file for file in (*batch["files"], *later)}
+    files = {(file["database"], file["name"], file["field"]): file for file in (*batch["files"], *later)}
     erased = [Erased.of_record(file) for file in files.values()]
     return Step(str(batch["database"]), Counter(batch["rows"]), Counter(batch["updated"]), erased)
 

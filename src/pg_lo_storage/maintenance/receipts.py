@@ -103,7 +103,9 @@ class Receipt:
         last: dict[str, Any] | None = None
         for line in _lines(self._file, self.path):
             if last is None and any(line.record.get(key) != value for key, value in head.items()):
-                message = f"{self.path} is the receipt of other work: {line.record}; name another file"
+                message = (
+                    f"{self.path} is the receipt of other work, begun at {line.record.get('at')}; name another file"
+                )
                 raise BadReceipt(message)
             last, self._signature, self._position = line.record, line.signature, line.end
             self.batches += last["kind"] == "batch"

@@ -100,15 +100,15 @@ def field_of(label: str, option: str) -> "Field":
     return columns[name]
 
 
-def add_where(parser: CommandParser) -> None:
-    """Add ``--where``, which says of which rows."""
+def add_where(parser: CommandParser, otherwise: str = "Default: all.") -> None:
+    """Add ``--where``, which says of which rows; its help tells what is so ``otherwise``."""
     parser.add_argument(
         "--where",
         nargs="+",
         action="extend",
         default=[],
         metavar="FIELD=VALUE",
-        help="Which rows, as filter() takes it; __in and __range take several values with commas. Default: all.",
+        help=f"Which rows, as filter() takes it; __in and __range take several values with commas. {otherwise}",
     )
 
 

@@ -1,13 +1,13 @@
 """Rows with files that refer to each other in every way that a deletion has to know."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage
 from django.db import models
 
 from pg_lo_storage.fields import DbFileField
-from pg_lo_storage.storage import DbFileStorage, db_file_storage
+from pg_lo_storage.storage import DbFileStorage, TransitionalStorage, db_file_storage
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     _User = models.ForeignKey[User | None, User | None]
 else:
     _User = models.ForeignKey
+
+
+DISK: Final = FileSystemStorage()
+"""The old place of files that move: MEDIA_ROOT."""
 
 
 class Customer(models.Model):
@@ -84,6 +88,15 @@ class Remote(models.Model):
 
     data = DbFileField(storage=DbFileStorage(alias="other"), null=True)
     disk = models.FileField(storage=FileSystemStorage("/nowhere"), null=True)
+
+    def __str__(self) -> str:
+        return str(self.data)
+
+
+class Moving(models.Model):
+    """Files that have moved, and others that are still on a disk."""
+
+    data = DbFileField(storage=TransitionalStorage(legacy=DISK), null=True)
 
     def __str__(self) -> str:
         return str(self.data)

@@ -45,7 +45,7 @@ class Erase(Subcommand):
     @override
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("label", nargs="?", metavar="APP.MODEL", help="The rows that go, with --where.")
-        add_where(parser)
+        add_where(parser, "Needed with APP.MODEL.")
         parser.add_argument(
             "--owner", metavar="USER", help="Each row with files that refers to this user, by name, and to no other."
         )
@@ -95,10 +95,8 @@ def _erase(options: dict[str, Any], console: Console) -> int:
     with ExitStack() as stack:
         receipt = None
         if yes and options["receipt"]:
-            query = {"label": options["label"], "where": options["where"], "owner": options["owner"]}
-            receipt = stack.enter_context(
-                Receipt(options["receipt"], {"query": query, "databases": options["database"]})
-            )
+            query = {name: options[name] for name in ("label", "where", "owner", "database")}
+            receipt = stack.enter_context(Receipt(options["receipt"], {"query": query}))
             if receipt.is_resumed:
                 settle(receipt)
                 for step in committed(read(receipt.path)):
