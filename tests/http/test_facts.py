@@ -1,11 +1,12 @@
 """Facts, how they are found, and what is answered for them without Django's request."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, LiteralString
 
 import pytest
 from django.core.files.base import ContentFile
@@ -25,8 +26,10 @@ from pg_lo_storage.http import (
     body,
     find,
     find_catalogued,
+    finding,
 )
 from pg_lo_storage.storage import DbFileIO, db_file_storage
+from pg_lo_storage.testing import InMemoryConnection, InMemoryServer
 from pg_lo_storage.testing.portal import Portal
 from pg_lo_storage.transfer import save
 from pg_lo_storage.views import db_serve
@@ -96,6 +99,46 @@ def test_of_any_object_there_is_the_size(connect: Connect) -> None:
     get_driver(connection).unlink(oid)
     with pytest.raises(LargeObjectNotFound):
         find(connection, oid)
+
+
+def test_without_a_name_there_is_none(connect: Connect) -> None:
+    connection = connect(autocommit=True)
+    oid = get_driver(connection).from_bytes(b"0123456789")
+    assert find(connection, oid).name == ""
+
+
+class Executor:
+    """SQL that is no driver's own."""
+
+    def __init__(self, connection: object) -> None:
+        self._sql = get_driver(connection).sql
+
+    def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        assert self._sql
+        return self._sql.execute(query, params)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("catalogue", [True], indirect=True)
+def test_any_sql_of_a_driver_finds_a_file(connect: Connect, catalogue: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert catalogue
+    name = db_file_storage.save("a.txt", ContentFile(b"0123456789"))
+    connection = connect(autocommit=True)
+    expected = find_catalogued(connection, name)
+
+    def by_executor(raw: object) -> SimpleNamespace:
+        return SimpleNamespace(sql=Executor(raw))
+
+    monkeypatch.setattr(finding, "get_driver", by_executor)
+    assert find_catalogued(connection, name) == expected
+    assert expected.name == "a.txt"
+    with pytest.raises(LargeObjectNotFound, match=r"x\.pdf"):
+        find_catalogued(connection, "x.pdf")
+
+
+def test_a_driver_without_sql_is_named() -> None:
+    with pytest.raises(ValueError, match="InMemoryDriver has no SQL"):
+        find_catalogued(InMemoryConnection(InMemoryServer()), "12.pdf")
 
 
 class Site:
