@@ -15,6 +15,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import DataError, connections, models, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.defaultfilters import filesizeformat
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
@@ -24,6 +25,7 @@ from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, exi
 from pg_lo_storage.databases.columns_in_sql import OWN_TYPE
 from pg_lo_storage.databases.file_fields import file_fields
 from pg_lo_storage.databases.names_in_sql import naming
+from pg_lo_storage.maintenance.pages import page
 from pg_lo_storage.models import StoredFile
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import DbFileStorage
@@ -93,6 +95,7 @@ class StoredFileAdmin(_ModelAdmin):
         show_full_result_count = False
         fields = ("name", "original_name", "content_type", "readable_size", "sha256", "created_at", "modified_at")
         readonly_fields = fields
+        change_list_template = "admin/pg_lo_storage/storedfile/change_list.html"
         change_form_template = "admin/pg_lo_storage/storedfile/change_form.html"
 
     @admin.display(description=_("size"), ordering="size", empty_value="-")
@@ -144,7 +147,29 @@ class StoredFileAdmin(_ModelAdmin):
     @override
     def get_urls(self) -> list[URLPattern]:
         content = self.admin_site.admin_view(self.content_view)
-        return [path("<path:object_id>/content/", content, name="pg_lo_storage_content"), *super().get_urls()]
+        statistics = self.admin_site.admin_view(self.statistics_view)
+        return [
+            path("statistics/", statistics, name="pg_lo_storage_statistics"),
+            path("<path:object_id>/content/", content, name="pg_lo_storage_content"),
+            *super().get_urls(),
+        ]
+
+    @override
+    def changelist_view(self, request: HttpRequest, extra_context: Mapping[str, Any] | None = None) -> HttpResponse:
+        url = reverse(f"{self.admin_site.name}:pg_lo_storage_statistics") if _may_see_all(request) else None
+        return super().changelist_view(request, {"statistics_url": url, **(extra_context or {})})
+
+    def statistics_view(self, request: HttpRequest) -> HttpResponse:
+        """Show superusers how many files there are, how large, and a chart of them."""
+        if not (_may_see_all(request) and self.has_view_permission(request)):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": _("Statistics"),
+            **page(self.get_queryset(request).db, request.GET.get("by")),
+        }
+        return TemplateResponse(request, "admin/pg_lo_storage/storedfile/statistics.html", context)
 
     def content_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         """Serve the file for download, or with ``?preview`` for display where it is a harmless image."""
@@ -226,6 +251,10 @@ class StoredFileAdmin(_ModelAdmin):
     def _reference(self, field: "FileField", key: str | None, visible: Mapping[object, str | None]) -> Reference:
         what = f"{field.model._meta.verbose_name} {{}}: {field.verbose_name}"
         return Reference(what.format(key if key in visible else "…"), visible.get(key))
+
+
+def _may_see_all(request: HttpRequest) -> bool:
+    return cast("User", request.user).is_superuser
 
 
 def _is_text(term: str) -> bool:

@@ -11,9 +11,8 @@ __all__ = ["Bar", "svg", "text"]
 
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _LINE: Final = 24
-_LABELS: Final = 200
-_BARS: Final = 400
-_FIGURES: Final = 200
+_LETTER: Final = 7.5
+_BARS: Final = 260
 _LONGEST: Final = 28
 """How many letters of a label there is room for."""
 
@@ -37,10 +36,14 @@ def text(bars: Sequence[Bar], width: int = 24) -> Iterator[str]:
 
 
 def svg(bars: Sequence[Bar], title: str, background: str | None = None) -> str:
-    """Return the chart as SVG, on a background or on what there is behind it."""
+    """Return the chart as SVG: an image on a background, or a part of a page, where it shrinks to the room there is."""
     most = max((bar.value for bar in bars), default=0)
-    width, height = _LABELS + _BARS + _FIGURES, _LINE * (len(bars) + 1) + 8
-    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    labels = round(min(max((len(bar.label) for bar in bars), default=0), _LONGEST) * _LETTER) + 16
+    figures_room = round(max((len(bar.figures) for bar in bars), default=0) * _LETTER) + 16
+    width = max(labels + _BARS + figures_room, round(len(title) * _LETTER) + 16)
+    height = _LINE * (len(bars) + 1) + 8
+    shown_width = f'"{width}"' if background is not None else '"100%" preserveAspectRatio="xMinYMin"'
+    size = f'viewBox="0 0 {width} {height}" height="{height}" width={shown_width}'
     look = 'role="img" fill="currentColor" font-family="sans-serif" font-size="13"'
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" {size} {look}><title>{escape(title)}</title>']
     if background is not None:
@@ -50,8 +53,8 @@ def svg(bars: Sequence[Bar], title: str, background: str | None = None) -> str:
         top, length = n * _LINE + 4, value / most * _BARS if most else 0
         shown = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
         parts.append(
-            f'<text x="{_LABELS - 8}" y="{top + 14}" text-anchor="end">{escape(shown)}</text>'
-            f'<rect x="{_LABELS}" y="{top}" width="{length:.1f}" height="{_LINE - 6}" opacity="0.6"/>'
-            f'<text x="{_LABELS + length + 8:.1f}" y="{top + 14}">{escape(figures)}</text>'
+            f'<text x="{labels - 8}" y="{top + 14}" text-anchor="end">{escape(shown)}</text>'
+            f'<rect x="{labels}" y="{top}" width="{length:.1f}" height="{_LINE - 6}" opacity="0.6"/>'
+            f'<text x="{labels + length + 8:.1f}" y="{top + 14}">{escape(figures)}</text>'
         )
     return "\n".join([*parts, "</svg>\n"])
