@@ -1,9 +1,13 @@
 """What the server refuses to change is left, with the reason; the rest is mended."""
 
+import io
+import os
+import sys
 from collections.abc import Iterator
 
 import pytest
 from django.core.files.base import ContentFile
+from django.core.management import call_command
 
 from tests.damage.planting import BOOK, DATA, sql
 from tests.damage.shelf.models import Book
@@ -90,3 +94,25 @@ def test_that_rows_may_be_missed_is_said_and_is_no_success(options: tuple[str, .
         assert largeobjects("check", *ON, "--ignore", "orphan")[0] == 0
     finally:
         sql(f"alter table {BOOK} no force row level security, disable row level security")
+
+
+def test_a_reader_who_has_enough_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``largeobjects check | head`` has it."""
+
+    class Closed(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise BrokenPipeError
+
+    placed: list[tuple[int, int]] = []
+
+    def place(source: int, target: int) -> None:
+        placed.append((source, target))
+
+    monkeypatch.setattr(os, "dup2", place)
+    dangling(1)
+    with pytest.raises(SystemExit) as ended:
+        call_command("largeobjects", "check", *ON, stdout=Closed())
+    assert ended.value.code == 141
+    [(null, stdout)] = placed
+    assert stdout == sys.stdout.fileno()
+    os.close(null)

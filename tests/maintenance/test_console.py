@@ -66,3 +66,12 @@ def test_without_tqdm_a_terminal_sees_lines_with_rate_and_time_left(monkeypatch:
 def test_nobody_looking_on_sees_nothing(stderr: io.StringIO) -> None:
     printed(stderr, verbosity=0 if stderr.isatty() else 1)
     assert not stderr.getvalue()
+
+
+def test_a_text_cannot_draw_on_the_terminal() -> None:
+    stdout, stderr = io.StringIO(), io.StringIO()
+    made = Console(OutputWrapper(stdout), OutputWrapper(stderr))
+    for tell in (made.say, made.show, made.warn):
+        tell("a\x1b[2J ä █\n  b\r")
+    assert stdout.getvalue() == 2 * "a\\x1b[2J ä █\n  b\\r\n"
+    assert stderr.getvalue() == "a\\x1b[2J ä █\n  b\\r\n"

@@ -3,12 +3,17 @@
 import asyncio
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.core.files.base import ContentFile
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.db.backends.utils import CursorWrapper
 from django.http import HttpResponseBase
 from django.test import RequestFactory, override_settings
 
@@ -65,6 +70,65 @@ def test_a_file_arrives_whole(path: str, header: str, first: int) -> None:
     client = asyncio.run(get(path, range=header))
     assert client.status == (206 if header else 200)
     assert client.body == content(LARGE)[first:]
+
+
+class Looking:
+    """Sees statements."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def look(self, execute: Callable[..., Any], sql: str, params: object, *rest: Any) -> Any:
+        self.seen += [f"{sql} {params!r}"]
+        return execute(sql, params, *rest)
+
+    def debug(self, message: str, *values: object, **_: object) -> None:
+        """Stand in the place of the logger of Django's database backends."""
+        self.seen += [message % values]
+
+
+EXECUTE = CursorWrapper.execute
+
+
+@pytest.fixture(params=["each connection", "class", "DEBUG"])
+def looking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Looking]:
+    """Somebody who looks at the statements of every connection, in whichever thread that is made."""
+    looking = Looking()
+    connections.close_all()
+
+    def begin(connection: BaseDatabaseWrapper, **_: object) -> None:
+        connection.execute_wrappers.append(looking.look)
+
+    match request.param:
+        case "class":
+
+            def execute(cursor: CursorWrapper, sql: str, params: object = None) -> Any:
+                return looking.look(partial(EXECUTE, cursor), sql, params)
+
+            monkeypatch.setattr(CursorWrapper, "execute", execute)
+            yield looking
+        case "DEBUG":
+            # The handler of Django configures the logger itself.
+            monkeypatch.setattr("django.db.backends.utils.logger", looking)
+            with override_settings(DEBUG=True):
+                yield looking
+        case _:
+            connection_created.connect(begin)
+            yield looking
+            connection_created.disconnect(begin)
+            connections.close_all()
+            connections["default"].execute_wrappers.clear()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_looks_at_statements_sees_those_of_a_download_and_no_bytes(path: str, looking: Looking) -> None:
+    looking.seen.clear()
+    client = asyncio.run(get(path))
+    wait_for_readers()
+    assert client.body == content(LARGE)
+    assert sum("lo_get" in text or "loread" in text for text in looking.seen) > 1
+    some = content(LARGE)[-100:-80]
+    assert not [text for text in looking.seen if some.hex() in text or repr(some)[2:-1] in text]
 
 
 @pytest.mark.django_db(transaction=True)

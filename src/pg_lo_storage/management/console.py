@@ -1,6 +1,7 @@
 """What the subcommands of ``manage.py largeobjects`` print."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -8,6 +9,8 @@ from typing import Final, Protocol
 
 from django.core.management.base import OutputWrapper
 from django.core.serializers.json import DjangoJSONEncoder
+
+from pg_lo_storage.maintenance.findings import escaped
 
 __all__ = ["Console", "Progress"]
 
@@ -23,7 +26,7 @@ class Progress(Protocol):
 
 
 class Console:
-    """A command's two streams: results on stdout, all else on stderr.
+    """A command's two streams: results on stdout, all else on stderr. No terminal obeys what stands in a text.
 
     :param as_json: print each result as a line of JSON, and no text on stdout.
     """
@@ -44,7 +47,7 @@ class Console:
     def show(self, text: str) -> None:
         """Print a line that was asked for, with ``-v 0`` as well, but with ``--json``."""
         if not self.as_json:
-            self._stdout.write(text)
+            self._stdout.write(_escaped(text))
 
     def record(self, values: Mapping[str, object]) -> None:
         """Print one result as a line of JSON, with ``--json`` only."""
@@ -53,7 +56,7 @@ class Console:
 
     def warn(self, text: str) -> None:
         """Print a line on stderr, always."""
-        self._stderr.write(text)
+        self._stderr.write(_escaped(text))
 
     @property
     def shows_progress(self) -> bool:
@@ -79,6 +82,13 @@ class Console:
         stream = _WithoutLines(self._stderr)
         with tqdm(desc=label, total=total, unit=f" {unit}", file=stream, leave=False, dynamic_ncols=True) as bar:
             yield _Bar(bar.update)
+
+
+def _escaped(text: str) -> str:
+    """Return a text whose control characters are shown, but for the ends of its lines and its tabs."""
+    if text.isprintable():
+        return text
+    return "".join(part if part in {"\n", "\t"} else escaped(part) for part in re.split("([\n\t])", text))
 
 
 class _Silence:

@@ -1,5 +1,6 @@
 """``manage.py largeobjects``: the maintenance of stored files."""
 
+import os
 import sys
 from argparse import SUPPRESS
 from typing import Any, Final
@@ -12,6 +13,10 @@ from pg_lo_storage.management.subcommands import SUBCOMMANDS
 
 _INTERRUPTED: Final = 130
 """The exit status of a program that Ctrl-C has ended, as shells have it."""
+
+
+_NO_READER: Final = 141
+"""That of a program whose output nobody reads any more."""
 
 
 class _CommonOptions(BaseCommand):
@@ -44,5 +49,9 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             message = "interrupted: what was done is done; run the command again to go on"
             raise CommandError(message, returncode=_INTERRUPTED) from None
+        except BrokenPipeError:
+            # Whoever reads it, such as head, has enough. What is still in the buffer goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(_NO_READER)
         if status:
             sys.exit(status)
