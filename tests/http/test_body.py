@@ -155,8 +155,9 @@ def test_a_file_that_becomes_shorter_or_goes_ends_with_an_error(
     else:
         assert driver.sql is not None
         driver.sql.execute("select lo_truncate64(lo_open(%s::oid, 131072), %s::int8)", (facts.oid, len(LINES) - 1))
-    with pytest.raises(LargeObjectNotFound if is_gone else LargeObjectConflict):
+    with pytest.raises(LargeObjectNotFound if is_gone else LargeObjectConflict, match=str(facts.oid)) as caught:
         b"".join(blocks)
+    assert caught.value.oid == facts.oid
     assert pool.open == 0
 
 

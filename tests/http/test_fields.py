@@ -44,3 +44,8 @@ def test_no_two_answers_of_several_parts_have_the_same_boundary() -> None:
     first, second = (made.headers["Content-Type"].partition("boundary=")[2] for made in answers)
     assert first != second
     assert min(len(first), len(second)) == 32
+
+
+@pytest.mark.parametrize(("listed", "status"), [("*", 304), (" *\t", 304), ("X*", 200), ("*X", 200), ("", 200)])
+def test_any_tag_is_a_star_alone(listed: str, status: int) -> None:
+    assert answer("GET", {"If-None-Match": listed}, FileFacts(7, 10, sha256="ab" * 32)).status == status
