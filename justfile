@@ -50,7 +50,7 @@ test-site *ARGS:
 test-packages *ARGS:
     uv run python -m tests.run_all --packages "$@"
 
-# Crashes of client, backend and server in the middle of changes, on each driver: 60 of each, or --rounds N
+# Crashes in the middle of changes, sessions at once, broken copies of the library, on each driver: 60 of each, or --rounds N
 [group('test')]
 test-faults *ARGS:
     uv run python -m tests.run_all --faults "$@"
