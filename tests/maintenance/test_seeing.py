@@ -82,6 +82,44 @@ def test_stats_are_drawn_as_svg(by: str, tmp_path: Path) -> None:
     assert ("<owner & co>" in texts) == (by == "owner")
 
 
+def test_stats_count_the_orphans_that_check_finds(catalogue: bool) -> None:
+    run("insert into invoices_invoice (data) values (%s)", saved("a.pdf"))
+    saved("b.pdf")
+    uncatalogued()
+    found = {record["database"]: record["orphans"] for record in records("stats")}
+    assert found["default"] == (1 if catalogue else None)
+    checked, _ = largeobjects("check", "--database", "default", "--json", status=int(catalogue))
+    kinds = [json.loads(line).get("kind") for line in checked.splitlines()]
+    assert kinds.count("orphan") == (1 if catalogue else 0)
+    assert ("  named by no row: 1 file\n" in largeobjects("stats")[0]) == catalogue
+
+
+def test_orphans_are_not_known_where_rows_may_be_missed() -> None:
+    saved("a.pdf")
+    run("revoke select on invoices_invoice from app; grant select (id, data, owner_id) on invoices_invoice to app")
+    try:
+        [found] = records("stats", "--database", "default")
+        text, _ = largeobjects("stats", "--database", "default")
+    finally:
+        run("grant select on invoices_invoice to app")
+    assert found["orphans"] is None
+    assert "  named by no row: not known, for rows may be missed: see check\n" in text
+
+
+@pytest.mark.parametrize(("encoding", "bar", "name"), [
+    ("utf-8", "█" * 24, "Grüße→.pdf"),
+    ("latin-1", "#" * 24, "Grüße\\u2192.pdf"),
+    ("ascii", "#" * 24, "Gr\\xfc\\xdfe\\u2192.pdf"),
+])  # fmt: skip
+def test_a_terminal_gets_letters_that_it_has(encoding: str, bar: str, name: str) -> None:
+    saved("Grüße→.pdf")
+    for arguments, expected in ((["stats"], bar), (["top"], name), (["ls", "-l"], name)):
+        raw = io.BytesIO()
+        stdout = io.TextIOWrapper(raw, encoding=encoding, write_through=True)
+        call_command(Command(), *arguments, database="default", stdout=stdout)
+        assert expected in raw.getvalue().decode(encoding)
+
+
 def test_an_svg_is_of_one_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def both(_options: object) -> list[str]:
         return ["default", "other"]

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final, NamedTuple
 
-__all__ = ["Bar", "svg", "text"]
+__all__ = ["Bar", "plain", "svg", "text"]
 
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
+_PLAIN: Final = str.maketrans(_EIGHTHS[1:], "---#####")
 _LINE: Final = 24
 _LETTER: Final = 7.5
 _BARS: Final = 260
@@ -33,6 +34,11 @@ def text(bars: Sequence[Bar], width: int = 24) -> Iterator[str]:
         eighths = round(value / most * width * 8) if most else 0
         blocks = _EIGHTHS[8] * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
         yield f"{label:{room}}  {blocks:{width}}  {figures}".rstrip()
+
+
+def plain(line: str) -> str:
+    """Return a line of a chart, or any other, with ASCII for the blocks."""
+    return line.translate(_PLAIN)
 
 
 def svg(bars: Sequence[Bar], title: str, background: str | None = None) -> str:

@@ -14,10 +14,11 @@ from django.utils.translation import gettext as _
 from pg_lo_storage import catalogue
 from pg_lo_storage.databases.columns import ask, has_catalogue
 from pg_lo_storage.databases.names_in_sql import oid_in
+from pg_lo_storage.maintenance.checking import Check
 from pg_lo_storage.maintenance.figures import FIGURES, FILES, FILES_AND_BYTES, OBJECTS, OBJECTS_AND_BYTES
 from pg_lo_storage.maintenance.uses import naming_columns, usernames
 
-__all__ = ["BY", "By", "Group", "NotCatalogued", "Totals", "groups", "is_catalogued", "totals"]
+__all__ = ["BY", "By", "Group", "NotCatalogued", "Totals", "groups", "is_catalogued", "orphans", "totals"]
 
 By: TypeAlias = Literal["field", "owner", "month", "type", "role"]
 BY: Final[tuple[By, ...]] = ("field", "owner", "month", "type", "role")
@@ -83,6 +84,17 @@ def totals(alias: str) -> Totals:
     if not catalogued:
         figures |= dict.fromkeys(("undigested", "oldest_undigested", "recent_files", "recent_bytes"))
     return Totals(alias, catalogued, **figures)
+
+
+def orphans(alias: str) -> int | None:
+    """Return how many catalogued files no row names, as ``check`` finds them: it compares all rows with the catalogue.
+
+    ``None`` where that cannot be known: without the catalogue, or where rows may be missed.
+    """
+    check = Check(alias)
+    if not check.has_catalogue or check.sources.unread:
+        return None
+    return sum(1 for _finding in check.findings("orphan"))
 
 
 def groups(alias: str, by: By, limit: int | None = None) -> list[Group]:

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from django.core.management.base import OutputWrapper
 from django.core.serializers.json import DjangoJSONEncoder
 
+from pg_lo_storage.maintenance.charts import plain
 from pg_lo_storage.maintenance.findings import escaped
 
 __all__ = ["Console", "Progress"]
@@ -47,7 +48,7 @@ class Console:
     def show(self, text: str) -> None:
         """Print a line that was asked for, with ``-v 0`` as well, but with ``--json``."""
         if not self.as_json:
-            self._stdout.write(_escaped(text))
+            self._stdout.write(_fitted(_escaped(text), self._stdout))
 
     def record(self, values: Mapping[str, object]) -> None:
         """Print one result as a line of JSON, with ``--json`` only."""
@@ -56,7 +57,7 @@ class Console:
 
     def warn(self, text: str) -> None:
         """Print a line on stderr, always."""
-        self._stderr.write(_escaped(text))
+        self._stderr.write(_fitted(_escaped(text), self._stderr))
 
     @property
     def shows_progress(self) -> bool:
@@ -89,6 +90,16 @@ def _escaped(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(part if part in {"\n", "\t"} else escaped(part) for part in re.split("([\n\t])", text))
+
+
+def _fitted(text: str, stream: OutputWrapper) -> str:
+    """Return the text with other letters for those that the stream cannot encode."""
+    encoding: str | None = getattr(stream, "encoding", None)
+    try:
+        text.encode(encoding or "utf-8")
+    except UnicodeEncodeError:
+        return plain(text).encode(encoding or "utf-8", "backslashreplace").decode(encoding or "utf-8")
+    return text
 
 
 class _Silence:

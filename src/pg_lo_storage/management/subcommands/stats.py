@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from typing_extensions import override
 
 from pg_lo_storage.maintenance import charts
-from pg_lo_storage.maintenance.statistics import BY, Group, NotCatalogued, Totals, groups, totals
+from pg_lo_storage.maintenance.statistics import BY, Group, NotCatalogued, Totals, groups, orphans, totals
 from pg_lo_storage.maintenance.uses import naming_columns
 from pg_lo_storage.management.arguments import databases_of
 from pg_lo_storage.management.console import Console
@@ -39,7 +39,7 @@ class Stats(Subcommand):
         status = 0
         for alias in databases:
             if by is None:
-                _say_totals(totals(alias), console)
+                _say_totals(totals(alias), orphans(alias), console)
             try:
                 found = groups(alias, by or "month", options["limit"])
             except NotCatalogued as error:
@@ -66,9 +66,12 @@ def _draw(alias: str, by: str | None, found: list[Group], console: Console) -> N
         console.say(f"  {line}")
 
 
-def _say_totals(found: Totals, console: Console) -> None:
-    console.record(asdict(found))
+def _say_totals(found: Totals, unnamed: int | None, console: Console) -> None:
+    console.record(asdict(found) | {"orphans": unnamed})
     console.say(f"{found.database}: {count_of(found.files)}, {size_of(found.bytes)}")
+    if found.catalogued:
+        told = "not known, for rows may be missed: see check" if unnamed is None else count_of(unnamed)
+        console.say(f"  named by no row: {told}")
     for line in _notes(found):
         console.say(f"  {line}")
 
