@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from django.core import checks
 from django.core.files.base import ContentFile
+from django.core.files.storage import InMemoryStorage
 from django.core.management import call_command
 from django.db import NotSupportedError, OperationalError, connections
 from django.test import override_settings
@@ -14,7 +15,7 @@ from example.cluster import Server
 from pg_lo_storage.checks import check_databases
 from pg_lo_storage.checks import server as server_checks
 from pg_lo_storage.checks.settings import check_settings
-from pg_lo_storage.storage import db_file_storage
+from pg_lo_storage.storage import TransitionalStorage, db_file_storage
 from tests.catalogue.support import invoice, numbers, run, saved, text_of, uncatalogued
 from tests.fixtures.connections import Connect
 from tests.fixtures.connections import run as run_raw
@@ -162,7 +163,7 @@ def test_objects_of_another_owner_are_found(connect: Connect) -> None:
     for name in names:
         run("insert into invoices_invoice (data) values (%s)", name)
     found = of_database("default")
-    assert numbers(found) == ["W009"]
+    assert numbers(found) == ["W017", "W009"]
     assert "stranger owns 1" in text_of(found)
     assert "pg_dump as this role fails" in text_of(found)
 
@@ -313,3 +314,19 @@ def test_rows_whose_files_are_there_are_not_told_of() -> None:
         Invoice.objects.using("other").create(data=ContentFile(b"content", name="a.pdf"))
     assert "W016" not in numbers(of_database("other"))
     Invoice.objects.using("other").all().delete()
+
+
+@pytest.mark.parametrize("name", ["letters/a.pdf", "a.pdf", "0123.pdf", "4294967296.pdf"])
+def test_names_of_another_storage_are_told_of(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Invoice.objects.create(data=ContentFile(b"content", name="a.pdf"), scan="")
+    assert "W017" not in numbers(of_database("default"))
+    invoice(name)
+    found = of_database("default")
+    assert "W017" in numbers(found)
+    assert f"invoices_invoice.data (as {name!r})" in text_of(found)
+    with monkeypatch.context() as patch:
+        patch.setattr(Invoice._meta.get_field("data"), "storage", TransitionalStorage(legacy=InMemoryStorage()))
+        assert "W017" not in numbers(of_database("default"))
+    run("delete from invoices_invoice where data = %s", name)
+    assert "W017" not in numbers(of_database("default"))
+    row.delete()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
+from django.core.management import call_command
 from django.db import connections, transaction
 from django.forms import modelform_factory
 
@@ -176,3 +177,12 @@ def test_a_row_that_is_saved_to_another_database_names_the_same_old_file(name: s
     assert (old / name).exists()
     Letter.objects.using("other").get().delete()
     assert not (old / name).exists()
+
+
+@pytest.mark.parametrize("catalogue", [True], ids=["catalogue"], indirect=True)
+def test_a_row_goes_to_another_database_and_its_old_file_stays_for_it(name: str, old: Path) -> None:
+    row_of(name)
+    call_command("largeobjects", "transfer", "letters.Letter", "--from", "default", "--to", "other", verbosity=0)
+    assert not Letter.objects.exists()
+    assert read(Letter.objects.using("other").get().data) == b"old"
+    assert (old / name).exists()

@@ -8,10 +8,10 @@ from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
 
 from pg_lo_storage.databases.columns import FileColumn, ask, existing_columns
 from pg_lo_storage.databases.file_fields import file_fields, follows_rows, legacy_of
-from pg_lo_storage.databases.names_in_sql import oid_in
+from pg_lo_storage.databases.names_in_sql import is_name, oid_in
 from pg_lo_storage.databases.references import file_columns
 
-__all__ = ["check_left_behind", "may_have_files"]
+__all__ = ["check_left_behind", "check_names", "may_have_files"]
 
 _SAMPLE: Final = 100
 """How many rows of each table are read."""
@@ -55,4 +55,29 @@ def check_left_behind(alias: str) -> Iterator[checks.CheckMessage]:
                 " files stay there. Where they are lost, clear the fields of those rows."
             ),
             id="pg_lo_storage.W016",
+        )
+
+
+def check_names(alias: str) -> Iterator[checks.CheckMessage]:
+    """Warn where rows have names that are no stored file's, though their field's storage has no other files."""
+    fields = {FileColumn.of(field) for field in file_fields() if legacy_of(field) is None}
+    fields -= {FileColumn.of(field) for field in file_fields() if legacy_of(field) is not None}
+    quote = connections[alias].ops.quote_name
+    columns = [found for found in existing_columns(alias, sorted(fields)) if found.may_read and found.is_readable]
+    firsts = [
+        f"(select {n}, name from (select {found.text(alias)} as name from {quote(found.column.table)}) as names"  # noqa: S608 -- quoted
+        f" where name <> '' and not coalesce({is_name('name')}, false) limit 1)"
+        for n, found in enumerate(columns)
+    ]
+    rows = ask(alias, " union all ".join(firsts)) if firsts else []
+    if rows:
+        named = ", ".join(f"{columns[int(n)].column} (as {name!r})" for n, name in rows)
+        yield checks.Warning(
+            f"Rows on {alias!r} have names that are no stored file's: those of {named}. These files are not opened,"
+            " served or deleted, as if they were not there.",
+            hint=(
+                "Where another storage has them, give the field TransitionalStorage(legacy=...), which reads them"
+                " there, and run 'manage.py largeobjects move'; else clear these rows."
+            ),
+            id="pg_lo_storage.W017",
         )

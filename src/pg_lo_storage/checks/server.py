@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, NotSupportedError, connections, router, transaction
 
 from pg_lo_storage import catalogue
-from pg_lo_storage.checks.places import check_left_behind
+from pg_lo_storage.checks.places import check_left_behind, check_names
 from pg_lo_storage.databases.columns import ExistingColumn, ask, existing_columns
 from pg_lo_storage.databases.columns_in_sql import IS_INDEXED
 from pg_lo_storage.databases.names_in_sql import oid_in
@@ -133,6 +133,7 @@ def _check(alias: str, asked: Collection[str]) -> Iterator[checks.CheckMessage]:
     yield from _check_columns(alias, columns, str(role))
     yield from _check_indexes(alias)
     yield from check_left_behind(alias)
+    yield from check_names(alias)
     if compatible == "off":
         yield from _check_owners(alias, [found for found in columns if found.may_read], str(role))
 

@@ -21,7 +21,16 @@ from pg_lo_storage.databases.file_fields import legacy_of
 from pg_lo_storage.databases.references import referring_field, referring_paths
 from pg_lo_storage.databases.search import is_forbidden
 
-__all__ = ["Place", "delete_after_commit", "delete_unnamed", "hold_old", "is_named", "is_old", "transitional"]
+__all__ = [
+    "Place",
+    "delete_after_commit",
+    "delete_unnamed",
+    "hold_old",
+    "is_named",
+    "is_old",
+    "is_old_name",
+    "transitional",
+]
 
 logger: Final = logging.getLogger("pg_lo_storage")
 
@@ -53,8 +62,13 @@ def transitional(field: "models.Field[object, object]") -> LargeObjectStorage | 
 
 def is_old(file: FieldFile) -> bool:
     """Tell whether a stored file is still where it was before."""
-    storage: object = file.storage
-    return isinstance(storage, LargeObjectStorage) and storage.is_old(cast("str", file.name))
+    return is_old_name(file.field, cast("str", file.name), file.storage)
+
+
+def is_old_name(field: "models.FileField", name: str, storage: Storage | None = None) -> bool:
+    """Tell whether a name in the field's column is that of a file which is still where it was before."""
+    found: object = storage or field.storage
+    return isinstance(found, LargeObjectStorage) and found.is_old(name)
 
 
 def hold_old(using: str, storage: LargeObjectStorage, names: Iterable[str]) -> set[str]:

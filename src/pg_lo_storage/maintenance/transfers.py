@@ -20,7 +20,7 @@ from pg_lo_storage.databases.references import default_names
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.lifecycle.expecting import expect
 from pg_lo_storage.lifecycle.leaving import cleans, release_with
-from pg_lo_storage.lifecycle.old_files import Place
+from pg_lo_storage.lifecycle.old_files import Place, is_old_name
 from pg_lo_storage.maintenance.transfer_checks import require_no_referrers, require_references, require_two_tables
 from pg_lo_storage.maintenance.transfer_files import TransferFiles
 from pg_lo_storage.maintenance.transfer_rows import Key, Problem, Table, Values, agree_on_texts, tables_of
@@ -192,7 +192,9 @@ class Transfer:
         for table, fields in self._moving.items():
             for column, each in fields.items():
                 name = row[table][column]
-                if name is not None and parse_name(name) is not None and name not in self._defaults:
+                if name is None or parse_name(name) is None or name in self._defaults:
+                    continue
+                if not is_old_name(each, name):  # an old place is there for rows on any database
                     yield _Cell(table, column, each, name)
 
     def _each_file(self, row: _Row, action: Callable[[_Cell], object]) -> None:
