@@ -62,8 +62,8 @@ _SIZE: Final = (
     "(select lo_lseek64(fd, 0, 2) + lo_close(fd) from (select lo_open(m.oid, 262144) as fd offset 0) as opened)"
 )
 MEASURED: Final = (
-    "case when 'on' in (current_setting('is_superuser'), current_setting('lo_compat_privileges', true)) or exists ("
-    "select from aclexplode(coalesce(m.lomacl, acldefault('L', m.lomowner))) as granted"
+    "case when 'on' = any(array[current_setting('is_superuser'), current_setting('lo_compat_privileges', true)])"
+    " or exists (select from aclexplode(coalesce(m.lomacl, acldefault('L', m.lomowner))) as granted"
     " where privilege_type = 'SELECT' and (grantee = 0 or pg_has_role(grantee, 'USAGE'))) then " + _SIZE + " end"
 )
 """The size of object ``m``, null where the role may not read it: to measure it would abort the statement."""
