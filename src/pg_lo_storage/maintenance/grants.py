@@ -19,7 +19,7 @@ _OBJECTS: Final = (
     " and a.grantee = (select oid from pg_roles where rolname = %s::text::name)))"
 )
 _CANNOT: Final = " and not pg_has_role(%s::text::name, m.lomowner, 'usage')"
-_CATALOGUED: Final = " and m.oid in (select loid from pg_lo_storage_file)"
+_CATALOGUED: Final = " and exists (select from pg_lo_storage_file as f where f.loid = m.oid)"
 
 
 class Grant:
