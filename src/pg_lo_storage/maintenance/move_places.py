@@ -116,7 +116,7 @@ class LargeObjects(Place):
         found = new if isinstance(new, DbFileStorage) else db_file_storage
         self.alias: str = using if found.follows_rows else found.write_alias
         placed = found.on(Aliases(self.alias))
-        self.storage = TransitionalStorage(placed, other)
+        self.storage: TransitionalStorage = TransitionalStorage(placed, other)
 
     @override
     def among(self, names: Collection[str], other: Place) -> set[str]:

@@ -60,9 +60,9 @@ class Receipt:
     def __init__(self, path: Path, head: Mapping[str, object]) -> None:
         self.path = path
         self.pending: dict[str, Any] | None = None
-        self.batches = 0
+        self.batches: int = 0
         self._signature = ""
-        self.is_resumed = path.exists()
+        self.is_resumed: bool = path.exists()
         self._file: BinaryIO = path.open("r+b") if self.is_resumed else _new(path)
         try:
             self._resume(json.loads(_text(head))) if self.is_resumed else self.write("begin", **head)

@@ -1,7 +1,7 @@
 """``manage.py largeobjects move``: files come in from another storage or a column, or go out to one."""
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.files.storage import InvalidStorageError, Storage, storages
 from django.core.management.base import CommandError, CommandParser
@@ -27,8 +27,8 @@ class Move(Subcommand):
     """Moves the files of a field to large objects, from them, or between two other storages."""
 
     help = "Move a field's files in from another storage or a BinaryField, or out to one."
-    by_database = "The database of the rows. Default: the one that routers write the model to."
-    changes = True
+    by_database: ClassVar[str | None] = "The database of the rows. Default: the one that routers write the model to."
+    changes: ClassVar[bool] = True
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
