@@ -36,6 +36,9 @@ UNSET = {"CI", "PYTHONDONTWRITEBYTECODE"}
 NO_TESTS = 5  # pytest's exit status
 SYSTEM_SERVERS = Path("/usr/lib/postgresql")
 BELOW_DJANGO = ("aio", "contrib_fsspec", "drivers", "io", "testing", "transfer")
+# They install apps of their own. Each file field of a project takes time whenever a file is replaced or deleted, and
+# each table whenever a test ends: so they have a process of their own, and all other tests a smaller project.
+WITH_APPS = ("damage", "erasing", "faults", "lifecycle", "maintenance", "moving", "predecessor")
 # Histories of rows and files, in which Django's version decides more than the driver's.
 HISTORIES = ("lifecycle/test_remembered.py", "lifecycle/test_shards.py", "lifecycle/test_table.py", "maintenance")
 # Nor do the drivers' and Django's lowest versions decide in these, which take long.
@@ -50,22 +53,19 @@ MATRIX = [
     ("3.13", "6.x", "16", "psycopg", BELOW_DJANGO),
 ]
 # What hardly depends on versions and takes long is left to the suite proper.
-NOT_IN_MATRIX = [
-    f"--ignore=tests/{path}"
-    for path in (
-        "test_demo.py",
-        "test_main.py",
-        "testing/test_mutants.py",
-        "aio/test_cancellation.py",
-        "aio/test_oracle.py",
-        "catalogue/test_killed_transfers.py",
-        "lifecycle/test_concurrency.py",
-        "lifecycle/test_many.py",
-        "faults",
-        "serving/test_servers.py",
-        "storage/test_encrypted.py",
-    )
-]
+NOT_IN_MATRIX = (
+    "test_demo.py",
+    "test_main.py",
+    "testing/test_mutants.py",
+    "aio/test_cancellation.py",
+    "aio/test_oracle.py",
+    "catalogue/test_killed_transfers.py",
+    "lifecycle/test_concurrency.py",
+    "lifecycle/test_many.py",
+    "faults",
+    "serving/test_servers.py",
+    "storage/test_encrypted.py",
+)
 # The same histories and examples as with the first driver, but the first ones only.
 HALF = {"PG_LO_TEST_HISTORIES": "12", "PG_LO_TEST_EXAMPLES": "75"}
 FEWER_DRAWS = {"PG_LO_TEST_HISTORIES": "6", "PG_LO_TEST_EXAMPLES": "30"}
@@ -141,9 +141,20 @@ def checks() -> list[Stage]:
 def suites() -> list[Stage]:
     """Return the suite on each driver, and the tests that need none, or no Django."""
     first, *others = DRIVERS
-    stages = [Stage(first, [*environment(["django", first]), "pytest", "-m", "not server_tools"])]
-    stages += [Stage(driver, [*environment(["django", driver]), "pytest", "-m", EVERYWHERE], HALF) for driver in others]
+    stages = list(in_two(first, environment(["django", first]), "not server_tools", {}))
+    for driver in others:
+        stages += in_two(driver, environment(["django", driver]), EVERYWHERE, HALF)
     return [*stages, without_django(), with_sqlalchemy(), without_driver("no driver")]
+
+
+def in_two(
+    name: str, argv: list[str], marked: str, variables: dict[str, str], left_out: tuple[str, ...] = ()
+) -> Iterator[Stage]:
+    """Yield the suite in an environment as two stages: the tests whose folders install apps, and all others."""
+    pytest = [*argv, "pytest", "-m", marked, *(f"--ignore=tests/{path}" for path in left_out)]
+    yield Stage(name, [*pytest, *(f"--ignore=tests/{folder}" for folder in WITH_APPS)], variables)
+    folders = [f"tests/{folder}" for folder in WITH_APPS if folder not in left_out]
+    yield Stage(f"{name}, with apps", [*pytest, *folders], variables)
 
 
 def without_django() -> Stage:
@@ -264,8 +275,7 @@ def matrix(missing: set[str]) -> Iterator[Stage]:
         for requirement in requirements(django, driver):
             argv += ["--with", requirement]
         name = f"Python {version}, Django {django}, PostgreSQL {found}, {driver}"
-        ignored = [*NOT_IN_MATRIX, *(f"--ignore=tests/{path}" for path in left_out)]
-        yield Stage(name, [*argv, "pytest", "-m", EVERYWHERE, *ignored], variables)
+        yield from in_two(name, argv, EVERYWHERE, variables, (*NOT_IN_MATRIX, *left_out))
     for version, python in pythons.items():
         yield without_driver(f"Python {version}, no driver", python)
 
