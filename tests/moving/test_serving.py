@@ -1,16 +1,19 @@
 """The views serve old files by the rules for all: conditions, ranges, validators, types, and little memory."""
 
 import asyncio
+import io
 import tracemalloc
 from contextlib import closing
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.test import RequestFactory
+from typing_extensions import override
 
 from pg_lo_storage.storage import DbFileStorage, TransitionalStorage
 from pg_lo_storage.views import DbFileView, adb_serve, db_serve, db_serve_signed
@@ -175,3 +178,56 @@ def test_a_file_that_moves_after_its_row_was_read_is_served(old: Path, monkeypat
     monkeypatch.setattr(DbFileView, "get_row", moved_after)
     view = DbFileView.as_view(model=Letter, field="data")
     assert body(view(RequestFactory().get("/"), pk=letter.pk)) == b"old"
+
+
+class Remote(FileSystemStorage):
+    """Files that are fetched when they are first used, as from S3; one that is gone by then is an error of its own."""
+
+    class Gone(Exception):
+        """There is no such key."""
+
+    class Fetched(io.BytesIO):
+        def __init__(self, path: Path) -> None:
+            super().__init__()
+            self._path: Path | None = path
+
+        @override
+        def seek(self, position: int, whence: int = 0) -> int:
+            if self._path is not None:
+                if not self._path.exists():
+                    raise Remote.Gone
+                self.write(self._path.read_bytes())
+                self._path = None
+            return super().seek(position, whence)
+
+    @override
+    def open(self, name: str, mode: str = "rb") -> Any:
+        path = Path(self.path(name))
+        opened = self.Fetched(path)
+        Letter.objects.update(data=OLD.save("a.pdf", ContentFile(path.read_bytes())))
+        path.unlink()
+        return opened
+
+
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=1-3"}], ids=["whole", "part"])
+@pytest.mark.parametrize("content", [b"old!", LARGE], ids=["small", "large"])
+def test_a_file_that_moves_after_it_was_opened_is_served(
+    old: Path, content: bytes, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(old, NAME, content)
+    letter = row_of(NAME)
+    monkeypatch.setattr(Letter._meta.get_field("data"), "storage", TransitionalStorage(legacy=Remote(old)))
+    view = DbFileView.as_view(model=Letter, field="data")
+    response = view(RequestFactory().get("/", headers=headers), pk=letter.pk)
+    assert body(response) == (content[1:4] if headers else content)
+
+
+def test_an_old_storage_that_fails_is_no_missing_file(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(old, NAME)
+
+    def fail(*_: object) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(type(OLD.legacy), "open", fail)
+    with pytest.raises(ConnectionError):
+        get()

@@ -21,7 +21,9 @@ from django.db import connections
 from django.http import HttpRequest
 from django.template import Context, Template
 from django.test import RequestFactory, override_settings
+from django.utils.functional import empty
 from moto.server import ThreadedMotoServer
+from sorl.thumbnail import default as sorl_default
 
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import TransitionalStorage, db_file_storage
@@ -90,6 +92,8 @@ def places(tmp_path: Path, bucket: dict[str, Any]) -> Iterator[None]:
     }
     with override_settings(STORAGES=settings.STORAGES | places):
         yield
+    # It knows its storage by what that is, and Django has made others.
+    sorl_default.storage._wrapped = empty
 
 
 def names() -> list[str]:

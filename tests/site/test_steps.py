@@ -171,11 +171,12 @@ def test_a_download_goes_on_where_it_was_cut(ada: Visitor) -> None:
 def test_a_file_is_replaced_and_the_one_before_is_a_version(ada: Visitor) -> None:
     ada.upload("contract.txt", b"first", "text/plain")
     page = ada.page
-    for content in (b"second", b"third"):
+    for count, content in enumerate((b"second", b"third"), 1):
         page.get_by_label("New file").set_input_files(
             [{"name": "contract.txt", "mimeType": "text/plain", "buffer": content}]
         )
         page.get_by_role("button", name="Replace").click()
+        expect(page.locator(".versions li")).to_have_count(count)
         expect(page.get_by_text("Replaced.")).to_be_visible()
     request = ada.context.request
     assert request.get(ada.site.url + ada.file()).body() == b"third"
@@ -188,6 +189,7 @@ def test_a_deletion_is_undone_and_shown_then_done(ada: Visitor) -> None:
     page = ada.page
     file = ada.site.url + ada.file()
     page.get_by_role("button", name="Delete, and undo").click()
+    expect(page.get_by_role("heading", name="Deleted, and undone")).to_be_visible()
     assert page.locator("tbody tr").all_inner_texts() == [
         "before\tthere\tthere\tSHA-256 matches",
         "in the transaction, after DELETE\tgone\tgone\tgone",
