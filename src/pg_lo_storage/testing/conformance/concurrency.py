@@ -209,6 +209,7 @@ def _until_it_waits(future: Future[object], observer: LargeObjectDriver, pid: ob
     if observer.sql is None:
         wait([future], _SECONDS)
         return
-    query = "select 1 from pg_locks where pid = %s::int4 and not granted"
+    # For a table it waits while the server's own vacuum has it.
+    query = "select 1 from pg_locks where pid = %s::int4 and not granted and locktype <> all('{extend,page,relation}')"
     while not future.done() and not observer.sql.execute(query, (pid,)):
         pass
