@@ -66,7 +66,7 @@ def parse_size(text: str) -> int:
 def run(workshop: Workshop, scale: Scale, only: list[str], records: Records) -> None:
     """Answer the questions, and keep the answers."""
     # Before anything takes long: what is missing is to be told at once.
-    for name in ("lo", "wire"):
+    for name in ("lo", "wire", "load"):
         workshop.program(name)
     with open_cluster() as cluster, Bench(cluster, workshop, scale.thrift) as bench:
         records.write_facts(describe(bench))

@@ -43,24 +43,30 @@ class Contender:
     @property
     def is_django(self) -> bool:
         """Whether it is a storage of a Django project."""
-        return self.store not in {"c", "psql", "lobject"}
+        return self.store not in {"c", "psql", "lobject", "nginx"}
+
+    @property
+    def has_pool(self) -> bool:
+        """Whether Django can keep a pool of its connections."""
+        return PSYCOPG in self.environment.requirements
 
 
 DJANGO = "django>=6,<7"
-PSYCOPG = "psycopg[binary]>=3.2.1"
+PSYCOPG = "psycopg[binary,pool]>=3.2.1"
 PSYCOPG2 = "psycopg2-binary>=2.9.5"
-GUNICORN = "gunicorn>=23"
+WEB = ("gunicorn>=23", "uvicorn>=0.34")
 
-OWN = Environment("own-psycopg", (DJANGO, PSYCOPG, GUNICORN), with_this_library=True)
-OWN2 = Environment("own-psycopg2", (DJANGO, PSYCOPG2, GUNICORN), with_this_library=True)
-OLD = Environment("predecessor-psycopg", ("pg-lo-storage==0.2.2", DJANGO, PSYCOPG, GUNICORN))
-OLD2 = Environment("predecessor-psycopg2", ("pg-lo-storage==0.2.2", DJANGO, PSYCOPG2, GUNICORN))
-DB_FILE_STORAGE = Environment("db-file-storage", ("django-db-file-storage==0.5.6.1", DJANGO, PSYCOPG))
+OWN = Environment("own-psycopg", (DJANGO, PSYCOPG, *WEB), with_this_library=True)
+OWN2 = Environment("own-psycopg2", (DJANGO, PSYCOPG2, *WEB), with_this_library=True)
+OLD = Environment("predecessor-psycopg", ("pg-lo-storage==0.2.2", DJANGO, PSYCOPG, *WEB))
+OLD2 = Environment("predecessor-psycopg2", ("pg-lo-storage==0.2.2", DJANGO, PSYCOPG2, *WEB))
+DB_FILE_STORAGE = Environment("db-file-storage", ("django-db-file-storage==0.5.6.1", DJANGO, PSYCOPG, *WEB))
 BINARY_DATABASE_FILES = Environment("binary-database-files", ("django-binary-database-files==1.0.19", PSYCOPG))
 
 FILES: frozenset[Operation] = frozenset({"chunks", "read", "export", "save"})
 ROWS: frozenset[Operation] = frozenset({*FILES, "rows"})
-ALL: frozenset[Operation] = frozenset({*ROWS, "serve"})
+DOWNLOADS: frozenset[Operation] = frozenset({"downloads"})
+ALL: frozenset[Operation] = frozenset({*ROWS, *DOWNLOADS, "serve"})
 # It appends each block to all that came before: 45 s for 100 MB.
 QUADRATIC = {"read": 10 * MB}
 
@@ -74,9 +80,14 @@ CONTENDERS = (
     Contender("old-psycopg2", "pg-lo-storage 0.2.2, psycopg2", "predecessor", OLD2, ROWS, QUADRATIC),
     Contender("lobject", "psycopg2's lobject", "lobject", OWN2, FILES),
     Contender("psql", "psql, \\lo_export and \\lo_import", "psql", OWN, frozenset({"export", "save"})),
-    Contender("bytea", "BinaryField (bytea), psycopg 3", "bytea", OWN, ROWS, shares_objects=False),
+    Contender("bytea", "BinaryField (bytea), psycopg 3", "bytea", OWN, ROWS | DOWNLOADS, shares_objects=False),
     Contender(
-        "db-file-storage", "django-db-file-storage", "db_file_storage", DB_FILE_STORAGE, ROWS, shares_objects=False
+        "db-file-storage",
+        "django-db-file-storage",
+        "db_file_storage",
+        DB_FILE_STORAGE,
+        ROWS | DOWNLOADS,
+        shares_objects=False,
     ),
     Contender(
         "binary-database-files",
@@ -86,8 +97,18 @@ CONTENDERS = (
         ROWS,
         shares_objects=False,
     ),
-    Contender("files", "FileSystemStorage with fsync", "files", OWN, ROWS, shares_objects=False),
-    Contender("files-psycopg2", "the same, rows by psycopg2", "files", OWN2, frozenset({"rows"}), shares_objects=False),
+    Contender("files", "FileSystemStorage with fsync", "files", OWN, ROWS | DOWNLOADS, shares_objects=False),
+    Contender(
+        "files-psycopg2",
+        "the same, rows by psycopg2",
+        "files",
+        OWN2,
+        frozenset({"rows", "downloads"}),
+        shares_objects=False,
+    ),
+    Contender("view-psycopg", "this library's DbFileView, psycopg 3", "own", OWN, DOWNLOADS),
+    Contender("view-psycopg2", "this library's DbFileView, psycopg2", "own", OWN2, DOWNLOADS),
+    Contender("nginx", "nginx, the file alone", "nginx", OWN, DOWNLOADS, shares_objects=False),
 )
 REFERENCE, OWN_CONTENDERS = CONTENDERS[0], CONTENDERS[2:4]
 

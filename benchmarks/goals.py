@@ -34,6 +34,8 @@ class Goal:
     question: str
     operation: Operation
     measure: Measure
+    server: str = ""
+    """The web server, where there are several."""
     size: int | None = None
     """The largest, where there is none."""
     at_most: bool = False
@@ -64,16 +66,16 @@ class Goal:
     def _cell(self, answer: Answer) -> Cell | None:
         """Return the last cell of the operation, of that size or the largest: the last has the most objects."""
         found = [cell for cell in answer.cells() if cell.operation == self.operation and cell.content == "random"]
-        found = [cell for cell in found if self.size in {None, cell.size}]
+        found = [cell for cell in found if self.size in {None, cell.size} and cell.server == self.server]
         largest = max((cell.size for cell in found), default=0)
         return next((cell for cell in reversed(found) if cell.size == largest), None)
 
 
-def speed(reference: str = "c") -> Measure:
-    """Return what measures the speed in comparison with a contender; ``{driver}`` in its key is the driver."""
+def speed(reference: str = "c", contender: str = "own-{driver}") -> Measure:
+    """Return what measures the speed in comparison with a contender; ``{driver}`` in a key is the driver."""
 
     def measure(answer: Answer, cell: Cell, driver: str) -> Finding | None:
-        return _finding(answer.speed(cell, f"own-{driver}", reference.format(driver=driver)))
+        return _finding(answer.speed(cell, contender.format(driver=driver), reference.format(driver=driver)))
 
     return measure
 
@@ -103,21 +105,29 @@ KB, MB = 1_000, 1_000_000
 FLAT: tuple[Operation, ...] = ("chunks", "save")
 MEMORY: tuple[Operation, ...] = ("chunks", "save", "serve")
 OLD, OLD_NAME = speed("old-{driver}"), "pg-lo-storage 0.2.2"
-FILES = {"psycopg": speed("files"), "psycopg2": speed("files-psycopg2")}
+
+
+def files(contender: str = "own-{driver}") -> Measure:
+    """Return what measures the speed in comparison with files on disk, whose rows come by the same driver."""
+    with_psycopg, with_psycopg2 = speed("files", contender), speed("files-psycopg2", contender)
+    return lambda answer, cell, driver: (with_psycopg if driver == "psycopg" else with_psycopg2)(answer, cell, driver)
+
+
+VIEWS = {"`db_serve`": "own-{driver}", "`DbFileView`": "view-{driver}"}
 GOALS = (
     Goal("`chunks()` of {size}, x C `lo_read`", (0.95, 0.95), "read", "chunks", speed()),
     Goal("`read()` of {size}, x C `lo_read`", (1.1, 1.0), "whole", "read", speed()),
     Goal("export of {size}, x C `lo_read` that keeps nothing", (1.1, 1.0), "export", "export", speed("c-alone")),
     Goal("export of {size}, x C that writes a file too", (1.1, 1.0), "export", "export", speed()),
-    Goal(f"`chunks()` of {{size}}, x {OLD_NAME}", (4.5, 4), "read", "chunks", OLD, 10 * MB),
+    Goal(f"`chunks()` of {{size}}, x {OLD_NAME}", (4.5, 4), "read", "chunks", OLD, size=10 * MB),
     Goal(f"`chunks()` of {{size}}, x {OLD_NAME}", (4.5, 4), "read", "chunks", OLD),
     Goal("save of {size}, random, x C `lo_write`", (1.5, 1.4), "save", "save", speed()),
     *(
-        Goal(f"save of {{size}}, x {OLD_NAME}", (3, 2.5), "save", "save", OLD, size)
+        Goal(f"save of {{size}}, x {OLD_NAME}", (3, 2.5), "save", "save", OLD, size=size)
         for size in (KB, 100 * KB, 10 * MB, None)
     ),
-    Goal("`read()` of {size}, round trips", (1, 1), "whole", "read", round_trips, KB, at_most=True),
-    Goal("save of {size}, round trips", (1, 1), "save", "save", round_trips, KB, at_most=True),
+    Goal("`read()` of {size}, round trips", (1, 1), "whole", "read", round_trips, size=KB, at_most=True),
+    Goal("save of {size}, round trips", (1, 1), "save", "save", round_trips, size=KB, at_most=True),
     Goal(f"`chunks()` of {{size}} behind 1 ms, x {OLD_NAME}", (12, 6), "distance", "chunks", OLD),
     Goal(f"`db_serve` of {{size}}, x {OLD_NAME}, psycopg 3", (9, 7), "serve", "serve", speed("old-psycopg")),
     Goal(
@@ -137,7 +147,21 @@ GOALS = (
         (1, 1),
         "rows",
         "rows",
-        lambda answer, cell, driver: FILES[driver](answer, cell, driver),
+        files(),
+    ),
+    *(
+        Goal(
+            f"{view} of {{size}} under {server}, x `FileResponse` from a disk",
+            (0.9, 0.9),
+            "downloads",
+            "downloads",
+            files(contender),
+            server,
+            size,
+        )
+        for server in ("gthread", "uvicorn", "uvicorn-pool")
+        for view, contender in VIEWS.items()
+        for size in (20 * KB, 200 * KB)
     ),
     *(
         Goal(f"cost of a byte, {name} of {{size}}: speed, x that of the smallest", (0.9, 0.9), "flat", name, same_speed)

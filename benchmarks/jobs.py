@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-Operation = Literal["chunks", "read", "export", "save", "rows", "serve", "migrate"]
+Operation = Literal["chunks", "read", "export", "save", "rows", "serve", "downloads", "migrate"]
 
 VARIABLE = "BENCHMARK_JOB"
 """The environment variable that carries the job."""
@@ -40,6 +40,8 @@ class Job:
     """Whether what is saved stays, and its name is told."""
     wait: bool = False
     """Whether the worker says ``ready`` and waits for a line before it begins."""
+    server: str = ""
+    """The web server that ``downloads`` runs, if not gunicorn with one synchronous worker."""
     check: bool = False
     """Whether what is read is digested, which takes time."""
 
@@ -70,6 +72,10 @@ class Sample:
     """Seconds of processor time of the client."""
     server_cpu: float | None = None
     """Seconds of processor time of the backend."""
+    p50: float | None = None
+    """Seconds that one request in two takes at most."""
+    p99: float | None = None
+    """Seconds that 99 requests in 100 take at most."""
     memory: int | None = None
     """Bytes by which the process grew over what it had before, at its highest."""
     name: str = ""

@@ -24,6 +24,7 @@ BUFFERS = (65_536, 131_072, 262_144, 524_288, 1_048_576)
 DELAY = 500  # microseconds, each way
 # A single small operation would show little but what a backend looks up when it is new.
 REPEATS = {KB: 200, 20 * KB: 100, 100 * KB: 50, 10 * MB: 5}
+REQUESTS = 400
 STEP = 10_000
 FILL = """
     insert into pg_lo_storage_file (loid, extension, original_name, content_type, size, sha256)
@@ -45,6 +46,7 @@ class Bench:
         self._names: dict[tuple[str, str, int], str] = {}
         self._others = 0
         self._workers: dict[str, Worker] = {}
+        self._sites: dict[tuple[str, str, str], webs.Site] = {}
         self._buffers: dict[Cell, int] = {}
         self._counted: dict[tuple[str, Cell], Sample] = {}
 
@@ -88,6 +90,8 @@ class Bench:
     def measure(self, contender: Contender, cell: Cell) -> Sample:
         """Do it, as often as is worth it, in a fresh process."""
         job = self.job(contender, cell)
+        if cell.operation == "downloads":
+            return _checked(self._download(contender, cell, job), cell)
         if cell.operation == "serve":
             return _checked(webs.serve(self.workshop.python(contender.environment), job), cell)
         sample = self._run(contender, job, self._buffer(cell) if contender.store == "c" else 0)
@@ -116,7 +120,9 @@ class Bench:
         self.migrate(contender)
         parameters = self._delayed.parameters if cell.delayed else self.cluster.parameters()
         repeats = max(1, REPEATS.get(cell.size, 1) // (4 if cell.delayed else 1) // self._thrift)
-        job = Job(contender.store, parameters, cell.operation, repeats, folder=str(self.folder))
+        job = Job(contender.store, parameters, cell.operation, repeats, folder=str(self.folder), server=cell.server)
+        if contender.store == "nginx":
+            return replace(job, path=str(self.workshop.content(cell.content, cell.size)))
         if cell.operation == "rows":
             return replace(job, repeats=1, rows=cell.rows, size=cell.size)
         if cell.operation == "save":
@@ -143,6 +149,25 @@ class Bench:
             job = Job(contender.store, self.cluster.parameters(), "migrate", folder=str(self.folder))
             self._run(contender, job)
             self._migrated.add(contender.store)
+
+    def _download(self, contender: Contender, cell: Cell, job: Job) -> Sample:
+        folder = str(self.admin("show data_directory")[0][0])
+        postmaster = int(Path(folder, "postmaster.pid").read_text().split()[0])
+        load = webs.Load(self.workshop.program("load"), cell.size, REQUESTS // self._thrift, postmaster)
+        if contender.store == "nginx":
+            with webs.nginx(job) as site:
+                return webs.downloads(site, f"/{Path(job.path).name}", load)
+        site = self._site(contender, job)
+        view = "view" if contender.key.startswith("view-") else "row"
+        return webs.downloads(site, f"/{view}/{webs.row_of(site, job.name)}", load)
+
+    def _site(self, contender: Contender, job: Job) -> webs.Site:
+        """Return a web server that is started once: rounds may follow each other quickly then."""
+        key = (contender.environment.name, contender.store, job.server)
+        if key not in self._sites:
+            site = webs.website(self.workshop.python(contender.environment), job)
+            self._sites[key] = self._stack.enter_context(site)
+        return self._sites[key]
 
     def _count(self, contender: Contender, cell: Cell) -> Sample:
         job = self.job(contender, cell)

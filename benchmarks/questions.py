@@ -29,6 +29,8 @@ class Scale:
     objects: tuple[int, ...] = (1_000, 10_000, 200_000)
     """How many objects the database has while it is shown what a file costs."""
     rows: int = 1_000
+    servers: tuple[str, ...] = ("gthread", "uvicorn", "uvicorn-pool")
+    """The web servers of small downloads."""
     thrift: int = 1
     """The factor by which small files are done less often in one measurement."""
     contenders: tuple[str, ...] = tuple(contender.key for contender in CONTENDERS)
@@ -49,8 +51,9 @@ QUICK = Scale(
     flat=(10 * MB, 64 * MB),
     objects=(1_000, 5_000),
     rows=200,
+    servers=("gthread",),
     thrift=8,
-    contenders=("c", "c-alone", "own-psycopg", "own-psycopg2", "old-psycopg", "files", "files-psycopg2"),
+    contenders=("c", "c-alone", "own-psycopg", "own-psycopg2", "old-psycopg", "files", "files-psycopg2", "nginx"),
 )
 
 
@@ -70,6 +73,8 @@ class Question:
     """How many, if not as many as elsewhere."""
     counted: bool = True
     """Whether round trips are counted, which takes a run more."""
+    by_request: bool = False
+    """Whether it is told by the request, rather than by the byte."""
     interleaved: bool = False
     """Whether a round goes over all cells, since these are compared with each other."""
 
@@ -84,8 +89,14 @@ class Question:
     def _takes_part(self, contender: Contender, scale: Scale, cell: Cell) -> bool:
         if contender.key not in scale.contenders or not contender.does(cell.operation, cell.size):
             return False
+        if self.contenders and contender.key not in self.contenders:
+            return False
+        if cell.server:
+            return (
+                contender.has_pool if cell.server == "uvicorn-pool" else cell.server == "gthread" or contender.is_django
+            )
         if self.contenders:
-            return contender.key in self.contenders
+            return True
         # What text, and saving or holding what is large, are to the others is shown by less.
         is_long = cell.operation in {"save", "read"} and cell.size == scale.large
         return (cell.content == "random" and not is_long) or contender.key in CORE
@@ -150,6 +161,31 @@ QUESTIONS = (
         lambda scale: [Cell("serve", scale.large)],
         contenders=("own-psycopg", "own-psycopg2", "old-psycopg"),
         reference="old-psycopg",
+    ),
+    Question(
+        "downloads",
+        "Small downloads",
+        "A view that asks for the row, and answers with its file, to four clients that ask again as soon as they are "
+        "answered. Under gunicorn with four threads each has a connection that stays; under uvicorn each request opens "
+        "one, or takes it from Django's pool. From a disk `FileResponse` sends the file, of a `BinaryField` it comes "
+        "with the row; nginx has neither row nor Python.",
+        lambda scale: [
+            Cell("downloads", size, server=server) for server in scale.servers for size in (20 * KB, 200 * KB)
+        ],
+        contenders=(
+            *OURS,
+            "view-psycopg",
+            "view-psycopg2",
+            "old-psycopg",
+            "bytea",
+            "db-file-storage",
+            "files",
+            "files-psycopg2",
+            "nginx",
+        ),
+        reference="files",
+        counted=False,
+        by_request=True,
     ),
     Question(
         "memory",

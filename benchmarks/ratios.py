@@ -99,6 +99,21 @@ def first_byte(sample: Sample) -> float | None:
     return None if sample.first_byte is None else sample.first_byte * 1e3
 
 
+def rate(sample: Sample) -> float | None:
+    """Return the requests a second."""
+    return 1 / sample.seconds if sample.seconds else None
+
+
+def in_ms(name: str) -> Value:
+    """Return what gives a time of the sample in milliseconds."""
+
+    def value(sample: Sample) -> float | None:
+        seconds: float | None = getattr(sample, name)
+        return None if seconds is None else seconds * 1e3
+
+    return value
+
+
 def spread_of(values: Iterable[float]) -> Spread | None:
     """Return the median and the bounds, or ``None`` where there are no values."""
     found = sorted(values)

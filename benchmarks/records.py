@@ -19,6 +19,8 @@ class Cell:
     """How many rows with files are saved."""
     objects: int = 0
     """How many other objects the database has."""
+    server: str = ""
+    """Under which web server."""
     delayed: bool = False
     """Whether a round trip takes 1 ms more."""
 

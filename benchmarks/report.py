@@ -8,7 +8,7 @@ from benchmarks.plots import Bar, Group, chart
 from benchmarks.questions import QUESTIONS, Question
 from benchmarks.ratios import Answer, Spread, digits, memory
 from benchmarks.records import Records
-from benchmarks.tables import LEGEND, cell_title, compared, markdown, question_table, reference_name
+from benchmarks.tables import cell_title, compared, legend, markdown, question_table, reference_name
 
 HEAD = """# Results
 
@@ -64,7 +64,7 @@ def section(question: Question, answer: Answer) -> str:
         f"{question.text}\n",
         f"![{question.title}](plots/{question.key}.svg)\n",
         question_table(question, answer) + "\n",
-        LEGEND.format(reference=reference_name(question)) + "\n",
+        legend(question) + "\n",
     ]
     errors = dict.fromkeys((find(contender).label, error) for contender, _, error in answer.errors())
     lines += [f"Left out: {label}: `{error}`\n" for label, error in errors]

@@ -4,16 +4,35 @@ from collections.abc import Sequence
 
 from benchmarks.contenders import find
 from benchmarks.questions import Question
-from benchmarks.ratios import Answer, Spread, client_cpu, digits, first_byte, memory, server_cpu
+from benchmarks.ratios import (
+    Answer,
+    Spread,
+    Value,
+    client_cpu,
+    digits,
+    first_byte,
+    in_ms,
+    memory,
+    rate,
+    server_cpu,
+)
 from benchmarks.records import Cell
 
 NOTHING = "-"
-COSTS = ("round trips", "client CPU", "server CPU", "memory", "first byte")
-HEADINGS = ("", "", "speed", *COSTS)
-LEGEND = (
-    "Speed: how many times as fast as {reference}, median [least to most] of the rounds. CPU: ms for each MB. "
-    "Memory: MB by which the process grew at most. First byte: ms."
-)
+SPEED = "Speed: how many times as fast as {reference}, median [least to most] of the rounds. "
+COSTS: dict[str, Value] = {
+    "client CPU": client_cpu,
+    "server CPU": server_cpu,
+    "memory": memory,
+    "first byte": first_byte,
+}
+COSTS_OF_REQUESTS: dict[str, Value] = {
+    "a second": rate,
+    "p50": in_ms("p50"),
+    "p99": in_ms("p99"),
+    "worker CPU": in_ms("client_cpu"),
+    "server CPU": in_ms("server_cpu"),
+}
 
 
 def question_table(question: Question, answer: Answer) -> str:
@@ -25,7 +44,16 @@ def question_table(question: Question, answer: Answer) -> str:
             if answer.samples(cell, contender):
                 rows.append([title, *_row(question, answer, cell, contender)])
                 title = ""
-    return markdown(HEADINGS, rows, names=2)
+    headings = COSTS_OF_REQUESTS if question.by_request else ["round trips", *COSTS]
+    return markdown(("", "", "speed", *headings), rows, names=2)
+
+
+def legend(question: Question) -> str:
+    """Return what the columns mean."""
+    speed = SPEED.format(reference=reference_name(question))
+    if question.by_request:
+        return f"{speed}A second: requests. p50, p99: ms within which so many in 100 are answered. CPU: ms each."
+    return f"{speed}CPU: ms for each MB. Memory: MB by which the process grew at most. First byte: ms."
 
 
 def compared(question: Question, answer: Answer, cell: Cell, contender: str) -> Spread | None:
@@ -46,7 +74,8 @@ def cell_title(cell: Cell) -> str:
     number = f"{cell.rows:,} x " if cell.rows else ""
     among = f", among {cell.objects:,} files" if cell.objects else ""
     content = "" if cell.content == "random" else f", {cell.content}"
-    return f"{cell.operation}, {number}{size_name(cell.size)}{content}{among}"
+    under = f", {cell.server}" if cell.server else ""
+    return f"{cell.operation}, {number}{size_name(cell.size)}{content}{among}{under}"
 
 
 def size_name(size: int) -> str:
@@ -72,7 +101,10 @@ def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], names: int 
 
 def _row(question: Question, answer: Answer, cell: Cell, contender: str) -> list[str]:
     speed = compared(question, answer, cell, contender)
-    trips = answer.round_trips(cell, contender)
-    costs = [answer.spread(cell, contender, value) for value in (client_cpu, server_cpu, memory, first_byte)]
+    values = COSTS_OF_REQUESTS if question.by_request else COSTS
+    costs = [answer.spread(cell, contender, value) for value in values.values()]
     numbers = [NOTHING if spread is None else digits(spread.median) for spread in costs]
-    return [find(contender).label, str(speed or NOTHING), NOTHING if trips is None else f"{trips:,}", *numbers]
+    if not question.by_request:
+        trips = answer.round_trips(cell, contender)
+        numbers.insert(0, NOTHING if trips is None else f"{trips:,}")
+    return [find(contender).label, str(speed or NOTHING), *numbers]

@@ -34,5 +34,19 @@ def cpu_seconds(pid: int | None) -> float:
     return 0 if pid is None else time.clock_gettime((~pid << _BITS_OF_KIND) | _SCHEDULED)
 
 
+def tree_cpu(pid: int) -> float:
+    """Return the seconds of processor time of a process and of all children that it has and had."""
+    reaped = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[13:15]
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return cpu_seconds(pid) + sum(map(int, reaped)) / os.sysconf("SC_CLK_TCK") + sum(map(_cpu_of_child, children))
+
+
+def _cpu_of_child(pid: str) -> float:
+    try:
+        return cpu_seconds(int(pid))
+    except OSError:  # it has just ended
+        return 0
+
+
 def _status(pid: int, field: str) -> int:
     return int(Path(f"/proc/{pid}/status").read_text().partition(field)[2].split()[0]) * 1024
