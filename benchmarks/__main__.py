@@ -21,7 +21,7 @@ from benchmarks.tables import question_table
 
 HERE = Path(__file__).parent
 KEYS = [question.key for question in QUESTIONS]
-LISTS = ("sizes", "contents", "contenders")
+LISTS = ("sizes", "contents", "contenders", "named", "writers")
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
@@ -35,6 +35,8 @@ def main() -> int:
     parser.add_argument("--sizes", type=parse_size, nargs="+", help="as 10MB; this and what follows is a trial")
     parser.add_argument("--contents", nargs="+", choices=("random", "text"))
     parser.add_argument("--contenders", nargs="+", choices=[contender.key for contender in CONTENDERS])
+    parser.add_argument("--named", type=int, nargs="+", help="rows of the tables of growth, the least first")
+    parser.add_argument("--writers", type=int, nargs="+", help="how many processes write at once")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--cache", type=Path, default=ROOT / ".bench", help="the folder for all that is built")
     parser.add_argument("--report", action="store_true", help="measure nothing: make the report of the last full run")

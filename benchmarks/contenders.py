@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from benchmarks.jobs import Operation
+from benchmarks.jobs import CHANGES, Operation
 
 MB = 1_000_000
 NO_LIMIT = 10**12
@@ -64,17 +64,20 @@ DB_FILE_STORAGE = Environment("db-file-storage", ("django-db-file-storage==0.5.6
 BINARY_DATABASE_FILES = Environment("binary-database-files", ("django-binary-database-files==1.0.19", PSYCOPG))
 
 FILES: frozenset[Operation] = frozenset({"chunks", "read", "export", "save"})
+CHANGED: frozenset[Operation] = frozenset(CHANGES)
 ROWS: frozenset[Operation] = frozenset({*FILES, "rows"})
 DOWNLOADS: frozenset[Operation] = frozenset({"downloads"})
 ALL: frozenset[Operation] = frozenset({*ROWS, *DOWNLOADS, "serve"})
+OURS = ALL | CHANGED
 # It appends each block to all that came before: 45 s for 100 MB.
 QUADRATIC = {"read": 10 * MB}
 
 CONTENDERS = (
-    Contender("c", "C, lo_read and lo_write", "c", OWN, FILES),
+    Contender("c", "C, lo_read and lo_write", "c", OWN, FILES | CHANGED),
+    Contender("c-keeps", "C, lo_read that keeps everything", "c", OWN, frozenset({"read"})),
     Contender("c-alone", "C, lo_read that keeps nothing", "c", OWN, frozenset({"export"})),
-    Contender("own-psycopg", "this library, psycopg 3", "own", OWN, ALL),
-    Contender("own-psycopg2", "this library, psycopg2", "own", OWN2, ALL),
+    Contender("own-psycopg", "this library, psycopg 3", "own", OWN, OURS),
+    Contender("own-psycopg2", "this library, psycopg2", "own", OWN2, OURS),
     Contender("old-psycopg", "pg-lo-storage 0.2.2, psycopg 3", "predecessor", OLD, ALL, QUADRATIC),
     # A download fails there: it gets memoryviews.
     Contender("old-psycopg2", "pg-lo-storage 0.2.2, psycopg2", "predecessor", OLD2, ROWS, QUADRATIC),
@@ -110,7 +113,7 @@ CONTENDERS = (
     Contender("view-psycopg2", "this library's DbFileView, psycopg2", "own", OWN2, DOWNLOADS),
     Contender("nginx", "nginx, the file alone", "nginx", OWN, DOWNLOADS, shares_objects=False),
 )
-REFERENCE, OWN_CONTENDERS = CONTENDERS[0], CONTENDERS[2:4]
+REFERENCE, OWN_CONTENDERS = CONTENDERS[0], CONTENDERS[3:5]
 
 
 def keeper_of(contender: Contender) -> Contender:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from benchmarks.jobs import Operation
+from benchmarks.jobs import CHANGES, Operation
 from benchmarks.ratios import Answer, Spread, Value, first_byte, memory
 from benchmarks.records import Cell
 from benchmarks.tables import NOTHING, markdown, size_name
@@ -29,7 +29,7 @@ class Goal:
     """One line: a figure for each driver, and its bound for each."""
 
     what: str
-    """``{size}`` is the size that was measured."""
+    """``{size}`` is the size that was measured, ``{rows}`` how many rows the tables had."""
     bounds: tuple[float, float]
     question: str
     operation: Operation
@@ -39,6 +39,8 @@ class Goal:
     size: int | None = None
     """The largest, where there is none."""
     at_most: bool = False
+    listed: bool = False
+    """Whether a column is listed in ``PG_LO_STORAGE_REFERENCES``."""
 
     def row(self, answers: Answers) -> list[str]:
         """Return the goal, what was promised, and what was measured with each driver."""
@@ -46,11 +48,11 @@ class Goal:
         promise = f"{sign} {' / '.join(dict.fromkeys(f'{bound:g}' for bound in self.bounds))}"
         answer = answers.get(self.question)
         cell = self._cell(answer) if answer else None
-        size = size_name(cell.size if cell else self.size or 0)
+        size, rows = size_name(cell.size if cell else self.size or 0), f"{cell.named or 0:,}" if cell else "many"
+        what = self.what.format(size=size, rows=rows)
         if answer is None or cell is None:
-            return [self.what.format(size=size), promise, NOTHING, NOTHING]
-        results = [self._result(answer, cell, number) for number in range(len(DRIVERS))]
-        return [self.what.format(size=size), promise, *results]
+            return [what, promise, NOTHING, NOTHING]
+        return [what, promise, *(self._result(answer, cell, number) for number in range(len(DRIVERS)))]
 
     def is_reached(self, value: float, driver: int) -> bool:
         """Tell whether the figure is what was promised."""
@@ -67,6 +69,7 @@ class Goal:
         """Return the last cell of the operation, of that size or the largest: the last has the most objects."""
         found = [cell for cell in answer.cells() if cell.operation == self.operation and cell.content == "random"]
         found = [cell for cell in found if self.size in {None, cell.size} and cell.server == self.server]
+        found = [cell for cell in found if cell.listed == self.listed]
         largest = max((cell.size for cell in found), default=0)
         return next((cell for cell in reversed(found) if cell.size == largest), None)
 
@@ -82,8 +85,15 @@ def speed(reference: str = "c", contender: str = "own-{driver}") -> Measure:
 
 def same_speed(answer: Answer, cell: Cell, driver: str) -> Finding | None:
     """Measure the speed in comparison with that in the operation's first cell."""
-    first = next(each for each in answer.cells() if each.operation == cell.operation)
+    first = answer.first(cell)
     return _finding(answer.speed(cell, f"own-{driver}", f"own-{driver}", to=first)) if first != cell else None
+
+
+def cost(answer: Answer, cell: Cell, driver: str) -> Finding | None:
+    """Measure what it costs in comparison with the first cell of the kind."""
+    first = answer.first(cell)
+    found = answer.speed(cell, f"own-{driver}", f"own-{driver}", to=first) if first != cell else None
+    return _finding(Spread(1 / found.median, 1 / found.high, 1 / found.low)) if found else None
 
 
 def amount(value: Value) -> Measure:
@@ -117,6 +127,7 @@ VIEWS = {"`db_serve`": "own-{driver}", "`DbFileView`": "view-{driver}"}
 GOALS = (
     Goal("`chunks()` of {size}, x C `lo_read`", (0.95, 0.95), "read", "chunks", speed()),
     Goal("`read()` of {size}, x C `lo_read`", (1.1, 1.0), "whole", "read", speed()),
+    Goal("`read()` of {size}, x C that keeps what it reads", (1.1, 1.0), "whole", "read", speed("c-keeps")),
     Goal("export of {size}, x C `lo_read` that keeps nothing", (1.1, 1.0), "export", "export", speed("c-alone")),
     Goal("export of {size}, x C that writes a file too", (1.1, 1.0), "export", "export", speed()),
     Goal(f"`chunks()` of {{size}}, x {OLD_NAME}", (4.5, 4), "read", "chunks", OLD, size=10 * MB),
@@ -162,6 +173,19 @@ GOALS = (
         for server in ("gthread", "uvicorn", "uvicorn-pool")
         for view, contender in VIEWS.items()
         for size in (20 * KB, 200 * KB)
+    ),
+    *(
+        Goal(
+            f"cost of a file of {{size}} that is {name}d, {where}, x that with empty ones",
+            (1.3, 1.3),
+            "growth",
+            name,
+            cost,
+            listed=listed,
+            at_most=True,
+        )
+        for listed, where in ((False, "two tables of {rows} rows"), (True, "a listed column beside"))
+        for name in CHANGES
     ),
     *(
         Goal(f"cost of a byte, {name} of {{size}}: speed, x that of the smallest", (0.9, 0.9), "flat", name, same_speed)

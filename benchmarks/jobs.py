@@ -7,7 +7,10 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-Operation = Literal["chunks", "read", "export", "save", "rows", "serve", "downloads", "migrate"]
+Operation = Literal["chunks", "read", "export", "save", "rows", "replace", "delete", "serve", "downloads", "migrate"]
+
+CHANGES: tuple[Operation, ...] = ("replace", "delete")
+"""The operations on rows whose files follow them."""
 
 VARIABLE = "BENCHMARK_JOB"
 """The environment variable that carries the job."""
@@ -36,8 +39,10 @@ class Job:
     """The bytes of the file of each."""
     folder: str = ""
     """Where exports and files on disk go."""
+    listed: bool = False
+    """Whether ``PG_LO_STORAGE_REFERENCES`` lists a column."""
     keep: bool = False
-    """Whether what is saved stays, and its name is told."""
+    """Whether what is saved stays, and its name is told; of C, whether it keeps what it reads."""
     wait: bool = False
     """Whether the worker says ``ready`` and waits for a line before it begins."""
     server: str = ""

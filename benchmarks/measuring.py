@@ -13,8 +13,8 @@ import psycopg
 from benchmarks import webs
 from benchmarks.building import Workshop
 from benchmarks.contenders import OWN_CONTENDERS, REFERENCE, Contender, keeper_of
-from benchmarks.jobs import Job, Sample
-from benchmarks.processes import Failed, RoundTrips, Worker
+from benchmarks.jobs import CHANGES, Job, Sample
+from benchmarks.processes import Failed, RoundTrips, Worker, together
 from benchmarks.records import Cell
 from benchmarks.wires import Wire
 from example.cluster import Cluster
@@ -32,6 +32,12 @@ FILL = """
         encode(sha256(data), 'hex')
     from (select convert_to(repeat(md5(random()::text), 3), 'UTF8') as data from generate_series(1, %(objects)s)) s
 """
+FILES_IN_ALL = {MB: 96, 20 * KB: 800}
+"""How many files of a size several writers write together."""
+NAMING = ("papers_letter", "papers_copy", "papers_mention")
+FILL_TABLE = "insert into {table} (data) select {first} + n || '.bin' from generate_series(1, {rows}) as n"
+NO_OBJECTS = 3_000_000_000
+"""Names are given from here on: no object of the benchmark has such an oid."""
 
 
 class Bench:
@@ -42,10 +48,11 @@ class Bench:
         self.cluster = cluster
         self.workshop = workshop
         self._thrift = thrift
-        self._migrated: set[str] = set()
+        self._migrated: set[tuple[str, str]] = set()
+        self._grown: dict[int, dict[str, str]] = {}
         self._names: dict[tuple[str, str, int], str] = {}
         self._others = 0
-        self._workers: dict[str, Worker] = {}
+        self._workers: dict[str, list[Worker]] = {}
         self._sites: dict[tuple[str, str, str], webs.Site] = {}
         self._buffers: dict[Cell, int] = {}
         self._counted: dict[tuple[str, Cell], Sample] = {}
@@ -70,9 +77,9 @@ class Bench:
     ) -> None:
         self._stack.close()
 
-    def admin(self, *statements: str) -> list[tuple[object, ...]]:
+    def admin(self, *statements: str, dbname: str = "app") -> list[tuple[object, ...]]:
         """Run statements as superuser; return the rows of the last."""
-        with psycopg.connect(self.cluster.dsn(user="postgres"), autocommit=True) as connection:
+        with psycopg.connect(self.cluster.dsn(dbname, "postgres"), autocommit=True) as connection:
             rows: list[tuple[object, ...]] = []
             for statement in statements:
                 cursor = connection.execute(statement.encode())
@@ -83,9 +90,10 @@ class Bench:
         """Have the server write what it has not yet written."""
         self.admin("checkpoint")
 
-    def tidy(self) -> None:
+    def tidy(self, cell: Cell) -> None:
         """Give the space of deleted objects back, so that the next round begins where this one did."""
-        self.admin("vacuum pg_largeobject, pg_largeobject_metadata")
+        dbname = self._parameters(cell)["dbname"]
+        self.admin("vacuum pg_largeobject, pg_largeobject_metadata", dbname=dbname)
 
     def measure(self, contender: Contender, cell: Cell) -> Sample:
         """Do it, as often as is worth it, in a fresh process."""
@@ -94,7 +102,10 @@ class Bench:
             return _checked(self._download(contender, cell, job), cell)
         if cell.operation == "serve":
             return _checked(webs.serve(self.workshop.python(contender.environment), job), cell)
-        sample = self._run(contender, job, self._buffer(cell) if contender.store == "c" else 0)
+        buffer = self._buffer(cell) if contender.store == "c" else 0
+        if cell.writers:
+            return _checked(self._write_together(contender, job, buffer, cell.writers), cell)
+        sample = self._run(contender, job, buffer)
         if cell.operation == "save" and cell.size >= 10 * MB:
             self.checkpoint()
         return _checked(sample, cell)
@@ -117,14 +128,20 @@ class Bench:
 
     def job(self, contender: Contender, cell: Cell) -> Job:
         """Return what the contender is to do for a cell; the file to read is stored before."""
-        self.migrate(contender)
-        parameters = self._delayed.parameters if cell.delayed else self.cluster.parameters()
-        repeats = max(1, REPEATS.get(cell.size, 1) // (4 if cell.delayed else 1) // self._thrift)
+        parameters = self._parameters(cell)
+        self.migrate(contender, parameters["dbname"])
+        repeats = REPEATS.get(cell.size, 1) // (4 if cell.delayed else 1)
+        if cell.writers:
+            repeats = FILES_IN_ALL[cell.size] // cell.writers
+        repeats = max(1, repeats // self._thrift)
         job = Job(contender.store, parameters, cell.operation, repeats, folder=str(self.folder), server=cell.server)
         if contender.store == "nginx":
             return replace(job, path=str(self.workshop.content(cell.content, cell.size)))
         if cell.operation == "rows":
             return replace(job, repeats=1, rows=cell.rows, size=cell.size)
+        if cell.operation in CHANGES:
+            path = str(self.workshop.content(cell.content, cell.size))
+            return replace(job, size=cell.size, listed=cell.listed, path=path)
         if cell.operation == "save":
             small = self.workshop.content("random", KB)
             return replace(job, path=str(self.workshop.content(cell.content, cell.size)), small_path=str(small))
@@ -143,12 +160,43 @@ class Bench:
             self._names[key] = self._run(keeper, job).name
         return self._names[key]
 
-    def migrate(self, contender: Contender) -> None:
+    def migrate(self, contender: Contender, dbname: str = "app") -> None:
         """Make the tables of the contender's Django project."""
-        if contender.is_django and contender.store not in self._migrated:
-            job = Job(contender.store, self.cluster.parameters(), "migrate", folder=str(self.folder))
+        key = (contender.store, dbname)
+        if contender.is_django and key not in self._migrated:
+            job = Job(contender.store, self.cluster.parameters(dbname), "migrate", folder=str(self.folder))
             self._run(contender, job)
-            self._migrated.add(contender.store)
+            self._migrated.add(key)
+
+    def _parameters(self, cell: Cell) -> dict[str, str]:
+        """Return the way to the cell's database, which is made where it has tables of so many rows."""
+        if cell.delayed:
+            return self._delayed.parameters
+        if cell.named is None:
+            return self.cluster.parameters()
+        if cell.named not in self._grown:
+            dbname = f"named{cell.named}"
+            parameters = self.cluster.parameters(dbname)
+            self.admin(f"create database {dbname} owner {parameters['user']}")
+            self.migrate(OWN_CONTENDERS[0], dbname)
+            for number, table in enumerate(NAMING):
+                fill = FILL_TABLE.format(table=table, first=NO_OBJECTS + number * 100 * MB, rows=cell.named)
+                self.admin(fill, f"vacuum analyze {table}", dbname=dbname)
+            self._grown[cell.named] = parameters
+        return self._grown[cell.named]
+
+    def _write_together(self, contender: Contender, job: Job, buffer: int, writers: int) -> Sample:
+        """Have several processes do the job at once; what it cost is told by the file."""
+        job = replace(job, wait=True)
+        with ExitStack() as stack:
+            if contender.is_python:
+                workers = self._python_workers(contender, job, writers)
+                for worker in workers:
+                    worker.give(job)
+            else:
+                argv = self._c_argv(job, buffer)
+                workers = [stack.enter_context(Worker(argv, job)) for _ in range(writers)]
+            return together(workers, job.repeats)
 
     def _download(self, contender: Contender, cell: Cell, job: Job) -> Sample:
         folder = str(self.admin("show data_directory")[0][0])
@@ -183,7 +231,10 @@ class Bench:
 
     def _buffer(self, cell: Cell) -> int:
         """Return the buffer with which C is fastest, tried once for each kind of cell."""
+        if cell.operation in CHANGES:
+            return BUFFERS[0]  # it holds all
         key = replace(cell, operation="save" if cell.operation == "save" else "chunks", size=min(cell.size, 256 * MB))
+        key = replace(key, writers=0)
         if key not in self._buffers:
             job = self.job(REFERENCE, key)
             sizes = [size for size in BUFFERS if size <= max(key.size, BUFFERS[0])]
@@ -191,27 +242,37 @@ class Bench:
             tried = {size: min(self._run(REFERENCE, job, size).seconds for _ in range(tries)) for size in sizes}
             self._buffers[key] = min(sizes, key=lambda size: tried[size])
             if key.operation == "save":
-                self.tidy()
+                self.tidy(key)
         return self._buffers[key]
 
     def _run(self, contender: Contender, job: Job, buffer: int = 0, round_trips: RoundTrips | None = None) -> Sample:
         if contender.key == "c-alone":
             job = replace(job, operation="chunks")
+        if contender.key == "c-keeps":
+            job = replace(job, keep=True)
         if not contender.is_python:
             argv = self._c_argv(job, buffer) if contender.store == "c" else self._argv(contender, "psql")
             with Worker(argv, job) as worker:
                 return worker.answer(round_trips)
-        if contender.key not in self._workers:
-            worker = Worker(self._argv(contender, "__main__"), job)
-            self._workers[contender.key] = self._stack.enter_context(worker)
-        self._workers[contender.key].give(job)
-        return self._workers[contender.key].answer(round_trips)
+        [worker] = self._python_workers(contender, job, 1)
+        worker.give(job)
+        return worker.answer(round_trips)
+
+    def _python_workers(self, contender: Contender, job: Job, count: int) -> list[Worker]:
+        """Return so many processes that fork for each job."""
+        workers = self._workers.setdefault(contender.key, [])
+        while len(workers) < count:
+            workers.append(self._stack.enter_context(Worker(self._argv(contender, "__main__"), job)))
+        return workers[:count]
 
     def _argv(self, contender: Contender, module: str) -> list[str]:
         return [str(self.workshop.python(contender.environment)), "-m", f"benchmarks.workers.{module}"]
 
     def _c_argv(self, job: Job, buffer: int) -> list[str]:
-        what = ["write", job.path] if job.operation == "save" else ["read", job.name.partition(".")[0]]
+        if job.operation in {"save", *CHANGES}:
+            what = ["write" if job.operation == "save" else job.operation, job.path]
+        else:
+            what = ["keep" if job.keep else "read", job.name.partition(".")[0]]
         argv = [str(self.workshop.program("lo")), job.dsn, *what]
         argv += [str(buffer), str(job.repeats), str(int(job.wait))]
         return [*argv, str(self.folder / "export.bin")] if job.operation == "export" else argv

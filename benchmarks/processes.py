@@ -2,8 +2,10 @@
 
 import os
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from statistics import fmean
 from types import TracebackType
 from typing import Self
 
@@ -34,6 +36,15 @@ class Worker:
     def give(self, job: Job) -> None:
         """Have a process that forks begin a job."""
         self._say(job.to_json())
+
+    def reach(self, line: str) -> None:
+        """Wait until a process whose job has it wait says ``line``."""
+        if (found := self._line()) != f"{line}\n":
+            raise Failed(Sample.from_json(found).error if found.startswith("{") else f"no answer but {found!r}")
+
+    def resume(self) -> None:
+        """Have it go on."""
+        self._say("")
 
     def answer(self, round_trips: RoundTrips | None = None) -> Sample:
         """Return what the job cost; with ``round_trips`` it must be one that waits, and they are counted."""
@@ -70,3 +81,26 @@ class Worker:
     def _line(self) -> str:
         assert self._process.stdout  # noqa: S101 -- a pipe was asked for
         return self._process.stdout.readline()
+
+
+def together(workers: Sequence[Worker], repeats: int) -> Sample:
+    """Have workers that wait begin at the same time; tell what they cost until the last is ready, by the repetition."""
+    for worker in workers:
+        worker.reach("ready")
+    begin = time.perf_counter()
+    for worker in workers:
+        worker.resume()
+    for worker in workers:
+        worker.reach("done")
+    seconds = time.perf_counter() - begin
+    for worker in workers:
+        worker.resume()
+    samples = [worker.answer() for worker in workers]
+    client, server = ([getattr(sample, name) or 0 for sample in samples] for name in ("client_cpu", "server_cpu"))
+    return replace(
+        samples[0],
+        seconds=seconds / repeats / len(workers),
+        client_cpu=fmean(client),
+        server_cpu=fmean(server),
+        memory=None,
+    )

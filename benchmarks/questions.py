@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
+from typing import Literal
 
 from benchmarks.contenders import CONTENDERS, Contender
-from benchmarks.jobs import Operation
+from benchmarks.jobs import CHANGES, Operation
 from benchmarks.records import Cell
 
 KB, MB, GB = 1_000, 1_000_000, 1_000_000_000
-CORE = ("c", "own-psycopg", "own-psycopg2", "old-psycopg", "old-psycopg2", "lobject")
+CORE = ("c", "c-keeps", "own-psycopg", "own-psycopg2", "old-psycopg", "old-psycopg2", "lobject")
 OURS = ("own-psycopg", "own-psycopg2")
+WRITTEN: dict[Operation, int] = {"save": MB, "replace": 20 * KB}
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,10 @@ class Scale:
     objects: tuple[int, ...] = (1_000, 10_000, 200_000)
     """How many objects the database has while it is shown what a file costs."""
     rows: int = 1_000
+    named: tuple[int, ...] = (0, 1_000, 30_000, 1_000_000)
+    """How many rows each table has that may name a file which is replaced or deleted."""
+    writers: tuple[int, ...] = (1, 2, 4, 8, 16)
+    """How many processes write at the same time."""
     servers: tuple[str, ...] = ("gthread", "uvicorn", "uvicorn-pool")
     """The web servers of small downloads."""
     thrift: int = 1
@@ -51,9 +57,21 @@ QUICK = Scale(
     flat=(10 * MB, 64 * MB),
     objects=(1_000, 5_000),
     rows=200,
+    named=(0, 10_000),
+    writers=(1, 4),
     servers=("gthread",),
     thrift=8,
-    contenders=("c", "c-alone", "own-psycopg", "own-psycopg2", "old-psycopg", "files", "files-psycopg2", "nginx"),
+    contenders=(
+        "c",
+        "c-keeps",
+        "c-alone",
+        "own-psycopg",
+        "own-psycopg2",
+        "old-psycopg",
+        "files",
+        "files-psycopg2",
+        "nginx",
+    ),
 )
 
 
@@ -73,8 +91,8 @@ class Question:
     """How many, if not as many as elsewhere."""
     counted: bool = True
     """Whether round trips are counted, which takes a run more."""
-    by_request: bool = False
-    """Whether it is told by the request, rather than by the byte."""
+    by: Literal["byte", "request", "file"] = "byte"
+    """By what it is told."""
     interleaved: bool = False
     """Whether a round goes over all cells, since these are compared with each other."""
 
@@ -185,7 +203,7 @@ QUESTIONS = (
         ),
         reference="files",
         counted=False,
-        by_request=True,
+        by="request",
     ),
     Question(
         "memory",
@@ -203,6 +221,39 @@ QUESTIONS = (
         "Rows with a file of 20 KB each, saved in one transaction, against files on disk that are synced.",
         lambda scale: [Cell("rows", 20 * KB, rows=scale.rows)],
         reference="files",
+    ),
+    Question(
+        "writers",
+        "Many writers",
+        "Processes, each with a connection of its own, that save files of 1 MB, or give rows other files of 20 KB, "
+        "each in a transaction of its own. C does what the files alone take: `lo_creat`, `lo_write`, and for a "
+        "replaced file `lo_unlink`, without rows.",
+        lambda scale: [
+            Cell(operation, size, writers=writers) for operation, size in WRITTEN.items() for writers in scale.writers
+        ],
+        contenders=("c", *OURS),
+        rounds=3,
+        counted=False,
+        by="file",
+    ),
+    Question(
+        "growth",
+        "What a replaced or deleted file costs, by the number of rows",
+        "One row of a table is given another file of 20 KB, or is deleted, where two tables of so many rows each, with "
+        "a `DbFileField` as it comes, may name that file; with `listed` a third one, whose column is listed in "
+        "`PG_LO_STORAGE_REFERENCES` and has an index. In comparison with empty tables, which have a database of their "
+        "own beside: 1 is the same, 2 twice as fast. C has no rows: it makes the new object, and unlinks the old one.",
+        lambda scale: [
+            Cell(operation, 20 * KB, named=named, listed=listed)
+            for named in scale.named
+            for operation in CHANGES
+            for listed in (False, True)
+        ],
+        contenders=("c", *OURS),
+        reference="",
+        interleaved=True,
+        counted=False,
+        by="file",
     ),
     Question(
         "flat",

@@ -61,6 +61,10 @@ class Answer:
         ratios = (seconds(theirs[number]) / seconds(sample) for number, sample in mine.items() if number in theirs)
         return spread_of(ratios)
 
+    def first(self, cell: Cell) -> Cell:
+        """Return the first cell of the same kind, with which the later ones are compared."""
+        return next(each for each in self.cells() if (each.operation, each.listed) == (cell.operation, cell.listed))
+
     def spread(self, cell: Cell, contender: str, value: Value) -> Spread | None:
         """Return the spread of a value."""
         values = map(value, self.samples(cell, contender).values())
@@ -100,8 +104,13 @@ def first_byte(sample: Sample) -> float | None:
 
 
 def rate(sample: Sample) -> float | None:
-    """Return the requests a second."""
+    """Return the requests, or files, a second."""
     return 1 / sample.seconds if sample.seconds else None
+
+
+def throughput(sample: Sample) -> float | None:
+    """Return the megabytes a second."""
+    return sample.bytes / 1e6 / sample.seconds if sample.seconds else None
 
 
 def in_ms(name: str) -> Value:

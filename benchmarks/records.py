@@ -19,6 +19,12 @@ class Cell:
     """How many rows with files are saved."""
     objects: int = 0
     """How many other objects the database has."""
+    named: int | None = None
+    """How many rows each table has that may name files, in a database of its own."""
+    listed: bool = False
+    """Whether one more of them is listed in ``PG_LO_STORAGE_REFERENCES``."""
+    writers: int = 0
+    """How many processes do it at the same time, where that is what is asked."""
     server: str = ""
     """Under which web server."""
     delayed: bool = False

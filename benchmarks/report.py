@@ -88,5 +88,5 @@ def plot(question: Question, answer: Answer) -> str:
 
 
 def _bar(contender: str, spread: Spread, unit: str) -> Bar:
-    kind = "own" if contender.startswith("own-") else "ref" if contender == "c" else "other"
+    kind = "own" if contender.startswith("own-") else "ref" if contender in {"c", "c-keeps"} else "other"
     return Bar(find(contender).label, *spread, kind, f"{digits(spread.median)} {unit}")

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from benchmarks.building import CannotBuild
 from benchmarks.contenders import Contender
-from benchmarks.jobs import Sample
+from benchmarks.jobs import CHANGES, Sample
 from benchmarks.processes import Failed
 from benchmarks.questions import Question, Scale
 from benchmarks.records import COUNTING, Cell, Record
@@ -45,8 +45,8 @@ def ask(bench: "Bench", question: Question, scale: Scale) -> Iterator[Record]:
                     for contender in rotated(contenders, number):
                         yield attempt(bench.measure, contender, cell, number)
                         progress.update()
-                    if cell.operation in {"save", "rows"}:
-                        bench.tidy()
+                    if cell.operation in {"save", "rows", *CHANGES}:
+                        bench.tidy(cell)
 
 
 def attempt(do: Callable[[Contender, Cell], Sample], contender: Contender, cell: Cell, number: int) -> Record:

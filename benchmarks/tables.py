@@ -15,6 +15,7 @@ from benchmarks.ratios import (
     memory,
     rate,
     server_cpu,
+    throughput,
 )
 from benchmarks.records import Cell
 
@@ -26,6 +27,12 @@ COSTS: dict[str, Value] = {
     "memory": memory,
     "first byte": first_byte,
 }
+COSTS_OF_FILES: dict[str, Value] = {
+    "files/s": rate,
+    "MB/s": throughput,
+    "client CPU": in_ms("client_cpu"),
+    "server CPU": in_ms("server_cpu"),
+}
 COSTS_OF_REQUESTS: dict[str, Value] = {
     "a second": rate,
     "p50": in_ms("p50"),
@@ -33,6 +40,7 @@ COSTS_OF_REQUESTS: dict[str, Value] = {
     "worker CPU": in_ms("client_cpu"),
     "server CPU": in_ms("server_cpu"),
 }
+COSTS_BY = {"byte": COSTS, "request": COSTS_OF_REQUESTS, "file": COSTS_OF_FILES}
 
 
 def question_table(question: Question, answer: Answer) -> str:
@@ -44,14 +52,16 @@ def question_table(question: Question, answer: Answer) -> str:
             if answer.samples(cell, contender):
                 rows.append([title, *_row(question, answer, cell, contender)])
                 title = ""
-    headings = COSTS_OF_REQUESTS if question.by_request else ["round trips", *COSTS]
+    headings = [*(["round trips"] if question.by == "byte" else []), *COSTS_BY[question.by]]
     return markdown(("", "", "speed", *headings), rows, names=2)
 
 
 def legend(question: Question) -> str:
     """Return what the columns mean."""
     speed = SPEED.format(reference=reference_name(question))
-    if question.by_request:
+    if question.by == "file":
+        return f"{speed}CPU: ms for each file, of all clients and of all backends."
+    if question.by == "request":
         return f"{speed}A second: requests. p50, p99: ms within which so many in 100 are answered. CPU: ms each."
     return f"{speed}CPU: ms for each MB. Memory: MB by which the process grew at most. First byte: ms."
 
@@ -60,8 +70,7 @@ def compared(question: Question, answer: Answer, cell: Cell, contender: str) -> 
     """Return the contender's speed in comparison with whom the question names."""
     if question.reference:
         return answer.speed(cell, contender, question.reference)
-    first = next(each for each in answer.cells() if each.operation == cell.operation)
-    return answer.speed(cell, contender, contender, to=first)
+    return answer.speed(cell, contender, contender, to=answer.first(cell))
 
 
 def reference_name(question: Question) -> str:
@@ -75,7 +84,9 @@ def cell_title(cell: Cell) -> str:
     among = f", among {cell.objects:,} files" if cell.objects else ""
     content = "" if cell.content == "random" else f", {cell.content}"
     under = f", {cell.server}" if cell.server else ""
-    return f"{cell.operation}, {number}{size_name(cell.size)}{content}{among}{under}"
+    by = f", by {cell.writers} at once" if cell.writers else ""
+    named = "" if cell.named is None else f", {cell.named:,} rows{', listed' if cell.listed else ''}"
+    return f"{cell.operation}, {number}{size_name(cell.size)}{content}{among}{named}{by}{under}"
 
 
 def size_name(size: int) -> str:
@@ -101,10 +112,9 @@ def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], names: int 
 
 def _row(question: Question, answer: Answer, cell: Cell, contender: str) -> list[str]:
     speed = compared(question, answer, cell, contender)
-    values = COSTS_OF_REQUESTS if question.by_request else COSTS
-    costs = [answer.spread(cell, contender, value) for value in values.values()]
+    costs = [answer.spread(cell, contender, value) for value in COSTS_BY[question.by].values()]
     numbers = [NOTHING if spread is None else digits(spread.median) for spread in costs]
-    if not question.by_request:
+    if question.by == "byte":
         trips = answer.round_trips(cell, contender)
         numbers.insert(0, NOTHING if trips is None else f"{trips:,}")
     return [find(contender).label, str(speed or NOTHING), *numbers]

@@ -8,7 +8,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -19,9 +19,9 @@ from benchmarks.building import CannotBuild, Workshop, random_blocks, text_block
 from benchmarks.cluster import find_bindir
 from benchmarks.contenders import CONTENDERS, find
 from benchmarks.goals import GOALS, goals_table
-from benchmarks.jobs import Job, Operation, Sample
+from benchmarks.jobs import CHANGES, Job, Operation, Sample
 from benchmarks.plots import Bar, Group, chart
-from benchmarks.processes import Failed, Worker
+from benchmarks.processes import Failed, Worker, together
 from benchmarks.questions import FULL, QUESTIONS, QUICK
 from benchmarks.ratios import Answer, digits, memory, spread_of
 from benchmarks.records import COUNTING, Cell, Record, Records
@@ -287,6 +287,34 @@ def test_a_worker_tells_what_an_operation_cost(job: Job) -> None:
     assert 3_000_000 <= (sample.memory or 0) < 30_000_000
 
 
+def test_a_worker_changes_rows_that_have_files_and_leaves_none(cluster: Cluster, job: Job) -> None:
+    with Worker([sys.executable, "-m", "benchmarks.workers"], job) as worker:
+        for operation in ("migrate", *CHANGES):
+            changed = dataclasses.replace(job, operation=operation, size=20, repeats=3, listed=operation == "delete")
+            worker.give(changed)
+            assert worker.answer().bytes == (0 if operation == "migrate" else 20)
+    with closing(open_connection(INSTALLED[0], cluster.dsn())) as connection:
+        assert run(connection, "select data from papers_letter") == []
+
+
+def test_workers_that_begin_together_are_told_by_the_file(job: Job) -> None:
+    with ExitStack() as stack:
+        argv = [sys.executable, "-m", "benchmarks.workers"]
+        workers = [stack.enter_context(Worker(argv, job)) for _ in range(2)]
+        workers[0].give(dataclasses.replace(job, operation="migrate"))
+        workers[0].answer()
+        for worker in workers:
+            worker.give(dataclasses.replace(job, operation="save", repeats=2, wait=True))
+        begin = time.perf_counter()
+        sample = together(workers, 2)
+        assert 0 < sample.seconds * 4 < time.perf_counter() - begin
+        assert sample.bytes == 3_000_000
+        for worker in workers:
+            worker.give(dataclasses.replace(job, operation="save", path="no-such-file", wait=True))
+        with pytest.raises(Failed, match="no-such-file"):
+            together(workers, 1)
+
+
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     return Workshop(tmp_path_factory.mktemp("workshop"))
@@ -307,6 +335,11 @@ def test_the_c_program_reads_what_it_wrote(cluster: Cluster, workshop: Workshop,
         assert Path(target).read_bytes() == saved
         with Worker([*argv, "write", job.path, "65536", "2", "0"], job) as worker:
             assert worker.answer().bytes == len(saved)
+        with Worker([*argv, "keep", str(oid), "65536", "2", "0"], job) as worker:
+            assert worker.answer().bytes == len(saved)
+        for change in CHANGES:
+            with Worker([*argv, change, job.path, "65536", "2", "0"], job) as worker:
+                assert worker.answer().bytes == len(saved)
         # What it wrote it has unlinked.
         assert run(connection, "select oid from pg_largeobject_metadata where oid > %s", [oid]) == []
 

@@ -1,7 +1,10 @@
-/* Reads or writes a large object with libpq's lo_read and lo_write, as fast as they go, and prints what it cost.
+/* Reads, writes or unlinks large objects with libpq's lo_read and lo_write, as fast as they go, and prints what it cost.
 
    lo CONNINFO read OID BUFFER REPEATS WAIT [PATH]    read the object; with PATH write it to that file
+   lo CONNINFO keep OID BUFFER REPEATS WAIT           read the object into memory that holds all of it
    lo CONNINFO write PATH BUFFER REPEATS WAIT         make objects of that file, and unlink them afterwards
+   lo CONNINFO replace PATH BUFFER REPEATS WAIT       make an object of that file and unlink one that was there
+   lo CONNINFO delete PATH BUFFER REPEATS WAIT        unlink objects of that file, which were made before
 
    With WAIT 1 it says "ready" before it begins and "done" after, and waits for a line each time. The backend is warmed first: glibc hands chunks
    of more than 128 KB back to the system one by one until a larger one was freed.
@@ -117,10 +120,36 @@ static long long read_object(Oid oid, char *buffer, size_t size, const char *pat
 	return total;
 }
 
+static long long keep_object(Oid oid, size_t size, double *first)
+{
+	double begin = now();
+	run("BEGIN");
+	int count, descriptor = lo_open(connection, oid, INV_READ);
+	long long total = 0, length = lo_lseek64(connection, descriptor, 0, SEEK_END);
+	if (descriptor < 0 || length < 0 || lo_lseek64(connection, descriptor, 0, SEEK_SET) < 0)
+		fail("open");
+	char *whole = malloc(length + 1);
+	if (!whole)
+		fail("memory");
+	while ((count = lo_read(connection, descriptor, whole + total,
+				length - total < (long long)size ? length - total : (long long)size)) > 0) {
+		if (!total)
+			*first += now() - begin;
+		total += count;
+	}
+	if (count < 0 || lo_close(connection, descriptor) < 0)
+		fail("lo_read");
+	run("COMMIT");
+	free(whole);
+	return total;
+}
+
+/* Makes an object of the file, and where there is one before unlinks that, in one transaction. */
 static long long write_object(Oid *oid, char *buffer, size_t size, const char *path)
 {
 	long long total = 0;
 	ssize_t count;
+	Oid before = *oid;
 	int in = open(path, O_RDONLY);
 	run("BEGIN");
 	*oid = lo_creat(connection, INV_READ | INV_WRITE);
@@ -134,16 +163,26 @@ static long long write_object(Oid *oid, char *buffer, size_t size, const char *p
 	}
 	if (count < 0 || lo_close(connection, descriptor) < 0)
 		fail("lo_close");
+	if (before && lo_unlink(connection, before) < 0)
+		fail("lo_unlink");
 	run("COMMIT");
 	close(in);
 	return total;
+}
+
+static void delete_object(Oid *oid)
+{
+	if (lo_unlink(connection, *oid) < 0)
+		fail("lo_unlink");
+	*oid = 0;
 }
 
 int main(int argc, char **argv)
 {
 	if (argc < 7)
 		return 2;
-	int reading = !strcmp(argv[2], "read");
+	int keeping = !strcmp(argv[2], "keep"), reading = keeping || !strcmp(argv[2], "read");
+	int deleting = !strcmp(argv[2], "delete");
 	size_t size = strtoul(argv[4], NULL, 10);
 	int repeats = atoi(argv[5]), wait = atoi(argv[6]);
 	const char *path = reading ? (argc > 7 ? argv[7] : NULL) : argv[3];
@@ -153,17 +192,30 @@ int main(int argc, char **argv)
 	if (!buffer || !oids || PQstatus(connection) != CONNECTION_OK)
 		fail("connect");
 	warm(buffer);
+	long long total = 0, made = 0;
+	if (deleting || !strcmp(argv[2], "replace"))
+		for (int i = 0; i < repeats; i++)
+			made = write_object(&oids[i], buffer, size, path);
 	if (wait) {
 		puts("ready");
 		fflush(stdout);
 		getchar();
 	}
 	forget_peak();
-	long long total = 0, resident = memory("VmRSS:");
+	long long resident = memory("VmRSS:");
 	double first = 0, client = own_cpu(), server = backend_cpu(), begin = now();
-	for (int i = 0; i < repeats; i++)
-		total += reading ? read_object(strtoul(argv[3], NULL, 10), buffer, size, path, &first)
-				 : write_object(&oids[i], buffer, size, path);
+	for (int i = 0; i < repeats; i++) {
+		if (keeping)
+			total += keep_object(strtoul(argv[3], NULL, 10), size, &first);
+		else if (reading)
+			total += read_object(strtoul(argv[3], NULL, 10), buffer, size, path, &first);
+		else if (!deleting)
+			total += write_object(&oids[i], buffer, size, path);
+		else {
+			delete_object(&oids[i]);
+			total += made;
+		}
+	}
 	double seconds = now() - begin;
 	client = own_cpu() - client;
 	server = backend_cpu() - server;
@@ -180,8 +232,8 @@ int main(int argc, char **argv)
 	printf(", \"client_cpu\": %.9f, \"server_cpu\": %.9f, \"memory\": %lld, \"bytes\": %lld}\n", client / repeats,
 	       server / repeats, memory("VmHWM:") - resident, total / repeats);
 	fflush(stdout);
-	if (!reading)
-		for (int i = 0; i < repeats; i++)
+	for (int i = 0; i < repeats; i++)
+		if (oids[i])
 			lo_unlink(connection, oids[i]);
 	PQfinish(connection);
 	return 0;

@@ -8,10 +8,11 @@ import gc
 import os
 import sys
 import time
+from typing import cast
 
-from benchmarks.jobs import VARIABLE, Job, Sample
+from benchmarks.jobs import CHANGES, VARIABLE, Job, Sample
 from benchmarks.workers.operations import run
-from benchmarks.workers.stores import Store, get_store
+from benchmarks.workers.stores import RowStore, Store, get_store
 from benchmarks.workers.usage import Usage, cpu_seconds
 
 
@@ -59,6 +60,9 @@ def rehearse(store: Store, job: Job) -> None:
     """Have loaded and cached in Python what the first operation of a process loads and caches."""
     if job.operation == "rows":
         store.save_rows(1, job.size)
+    elif job.operation in CHANGES:
+        cast("RowStore", store).make_rows(1, job.size)
+        run(store, job, "", "")
     elif job.small_name or job.operation == "save":
         outcome = run(store, job, job.small_name, job.small_path)
         if outcome.name:
@@ -68,6 +72,8 @@ def rehearse(store: Store, job: Job) -> None:
 def measure(store: Store, job: Job) -> Sample:
     """Do the operation as often as the job says."""
     backend = store.backend()
+    if job.operation in CHANGES:
+        cast("RowStore", store).make_rows(job.repeats, job.size)
     if job.wait:
         print("ready", flush=True)
         sys.stdin.readline()
@@ -82,6 +88,8 @@ def measure(store: Store, job: Job) -> Sample:
     if job.operation == "save" and not job.keep:
         for outcome in outcomes:
             store.delete(outcome.name)
+    if job.operation in CHANGES:
+        cast("RowStore", store).make_rows(0, 0)
     firsts = [outcome.first_byte for outcome in outcomes if outcome.first_byte is not None]
     return Sample(
         seconds=seconds / job.repeats,

@@ -3,14 +3,21 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import django
+from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
 from django.db import connection, transaction
 
 from benchmarks.jobs import Job
 from benchmarks.workers.site.databases import database_of
+
+if TYPE_CHECKING:
+    from benchmarks.workers.site.letters import Letter
+
+LISTED = ["papers.Mention.data"]
 
 
 class DjangoStore:
@@ -20,6 +27,7 @@ class DjangoStore:
     """What the storage wants before a file's name."""
 
     def connect(self, job: Job) -> None:
+        settings.PG_LO_STORAGE_REFERENCES = LISTED if job.listed else []
         connection.settings_dict.update(database_of(job))
         connection.ensure_connection()
 
@@ -61,12 +69,32 @@ class DjangoStore:
 
 
 class OwnStore(DjangoStore):
-    """pg_lo_storage of this checkout, which has a call of its own for exports."""
+    """pg_lo_storage of this checkout, which has a call of its own for exports, and files that follow their rows."""
+
+    def __init__(self) -> None:
+        self._made = list[int]()
+        self._letters = list["Letter"]()
 
     def export(self, name: str, path: str) -> None:
         import pg_lo_storage
 
         pg_lo_storage.lo_export(connection.connection, int(name.partition(".")[0]), path)
+
+    def make_rows(self, count: int, size: int) -> None:
+        from benchmarks.workers.site.letters import Letter
+
+        Letter.objects.filter(pk__in=self._made).delete()
+        made = [Letter.objects.create(data=ContentFile(os.urandom(size), name="file.bin")) for _ in range(count)]
+        self._made = [letter.pk for letter in made]
+        self._letters = list(Letter.objects.filter(pk__in=self._made))
+
+    def replace_row(self, size: int) -> None:
+        letter = self._letters.pop()
+        letter.data = ContentFile(os.urandom(size), name="file.bin")
+        letter.save()
+
+    def delete_row(self) -> None:
+        self._letters.pop().delete()
 
 
 class Predecessor(DjangoStore):

@@ -4,9 +4,10 @@ import hashlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from benchmarks.jobs import Job
-from benchmarks.workers.stores import Store
+from benchmarks.workers.stores import RowStore, Store
 
 
 @dataclass
@@ -46,6 +47,12 @@ def run(store: Store, job: Job, name: str, path: str) -> Outcome:
     elif job.operation == "rows":
         store.save_rows(job.rows, job.size)
         outcome.bytes = job.rows * job.size
+    elif job.operation == "replace":
+        cast("RowStore", store).replace_row(job.size)
+        outcome.bytes = job.size
+    elif job.operation == "delete":
+        cast("RowStore", store).delete_row()
+        outcome.bytes = job.size
     return outcome
 
 

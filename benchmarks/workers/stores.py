@@ -47,6 +47,22 @@ class Store(Protocol):
         ...
 
 
+class RowStore(Store, Protocol):
+    """A store whose files follow their rows."""
+
+    def make_rows(self, count: int, size: int) -> None:
+        """Have so many rows with files of so many bytes, for what follows, instead of those that there were."""
+        ...
+
+    def replace_row(self, size: int) -> None:
+        """Give the next of these rows a new file."""
+        ...
+
+    def delete_row(self) -> None:
+        """Delete the next of these rows, with its file."""
+        ...
+
+
 def get_store(job: Job) -> Store:
     """Return the store of that name; its module loads only where there is what it needs."""
     module = "lobject" if job.store == "lobject" else "django_storage"

@@ -1,5 +1,7 @@
 """A row with a file, and the table of those storages that keep files in a column."""
 
+import importlib
+
 from django.conf import settings
 from django.db import models
 
@@ -38,3 +40,8 @@ class Blob(models.Model):
 
     def __str__(self) -> str:
         return self.filename
+
+
+if STORE == "own":
+    # Models, whose fields stand in this library's environments only.
+    importlib.import_module("benchmarks.workers.site.letters")
