@@ -79,6 +79,8 @@ fast *ARGS:
 lint:
     uv run ruff check
     uv run ruff format --check
+    uv run check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+    uv run zizmor --offline --quiet .github
 
 [group('check')]
 format:
@@ -91,3 +93,8 @@ types *ARGS:
     uv run mypy
     uv run pyright
     uv run python -m tests.typing.check "$@"
+
+# Build what is published, look at it, install it by pip and run README's quickstart with it; --keep FOLDER
+[group('check')]
+package *ARGS:
+    uv run python -m tests.package "$@"

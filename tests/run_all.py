@@ -4,9 +4,9 @@ Without an option it runs lint, types, the suite on each driver, and the tests w
 suite on other versions of Python, Django and PostgreSQL, ``--packages`` the tests with other packages for Django,
 ``--site`` those that go through the example site in Debian's chromium,
 ``--server-tools`` the group that needs vacuumlo, pg_dump, lz4 and contrib, or curl, wget, chromium, nginx and
-pgbouncer, and PyGreSQL, ``--faults`` more crashes, ``--users-types`` the types that users get, several of these options
-all of that, and ``--only NAME`` some of it by name. ``--coverage`` runs the suite and says which branches of ``src`` no
-driver's tests take. All other arguments are passed to pytest.
+pgbouncer, and PyGreSQL, ``--faults`` more crashes, ``--users-types`` the types that users get, ``--package`` what is
+published, several of these options all of that, and ``--only NAME`` some of it by name. ``--coverage`` runs the suite
+and says which branches of ``src`` no driver's tests take. All other arguments are passed to pytest.
 """
 
 import argparse
@@ -51,6 +51,7 @@ MATRIX = [
     ("3.11", "lowest", "16", "psycopg2", (*HISTORIES, *LONG)),
     ("3.12", "6.x", "system", "psycopg2", BELOW_DJANGO),
     ("3.13", "6.x", "16", "psycopg", BELOW_DJANGO),
+    ("3.14", "6.x", "18", "psycopg2", ()),
 ]
 # What hardly depends on versions and takes long is left to the suite proper.
 NOT_IN_MATRIX = (
@@ -69,6 +70,8 @@ NOT_IN_MATRIX = (
 # The same histories and examples as with the first driver, but the first ones only.
 HALF = {"PG_LO_TEST_HISTORIES": "12", "PG_LO_TEST_EXAMPLES": "75"}
 FEWER_DRAWS = {"PG_LO_TEST_HISTORIES": "6", "PG_LO_TEST_EXAMPLES": "30"}
+# The matrix runs on the wheel that is built of src, as users have it.
+BUILT = ("--no-editable", "--refresh-package", "pg-lo-storage")
 DJANGO = {"6.x": "django>=6,<7"}
 
 
@@ -135,7 +138,22 @@ def checks() -> list[Stage]:
         "mypy": ["mypy"],
         "pyright": ["pyright"],
     }
-    return [Stage(name, [sys.executable, "-m", *argv], pytest=False) for name, argv in tools.items()]
+    stages = [Stage(name, [sys.executable, "-m", *argv], pytest=False) for name, argv in tools.items()]
+    return [*stages, *of_github()]
+
+
+def of_github() -> Iterator[Stage]:
+    """Yield what reads the workflows, and the forms for issues."""
+    folder, programs = ROOT / ".github", Path(sys.executable).parent
+    forms, chooser = folder / "ISSUE_TEMPLATE", folder / "ISSUE_TEMPLATE" / "config.yml"
+    schemas = {
+        "workflows": sorted(folder.glob("workflows/*.yml")),
+        "issue-forms": sorted(set(forms.glob("*.yml")) - {chooser}),
+    }
+    for name, files in schemas.items():
+        argv = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.github-{name}", *map(str, files)]
+        yield Stage(name, argv, pytest=False)
+    yield Stage("workflows' security", [str(programs / "zizmor"), "--offline", "--quiet", str(folder)], pytest=False)
 
 
 def suites() -> list[Stage]:
@@ -247,6 +265,11 @@ def coverage(command: str) -> Stage:
     return Stage(f"coverage {command}", [*environment([], "coverage"), "coverage", command], pytest=False)
 
 
+def package() -> Stage:
+    """Return the check of what is published, which installs it as its users do."""
+    return Stage("package", [sys.executable, "-m", "tests.package"], pytest=False)
+
+
 def users_types() -> Stage:
     """Return the check of the types that users get, in environments of its own."""
     return Stage("users' types", [sys.executable, "-m", "tests.typing.check"], pytest=False)
@@ -271,7 +294,7 @@ def matrix(missing: set[str]) -> Iterator[Stage]:
             bindir = system[row % len(system)].parent
             variables |= {"PG_LO_TEST_BINDIR": str(bindir), "PG_LO_TEST_PGVERSION": ""}
             found = bindir.parent.name
-        argv = environment(["django", driver], python=python)
+        argv = [*environment(["django", driver], python=python), *BUILT]
         for requirement in requirements(django, driver):
             argv += ["--with", requirement]
         name = f"Python {version}, Django {django}, PostgreSQL {found}, {driver}"
@@ -328,6 +351,7 @@ def main() -> int:
     parser.add_argument("--coverage", action="store_true", help="the branches of src that the suite takes")
     parser.add_argument("--rounds", type=int, default=60, help="how many faults of each kind (default: 60)")
     parser.add_argument("--users-types", action="store_true", help="the types that users get")
+    parser.add_argument("--package", action="store_true", help="what is published, built and installed")
     parser.add_argument("--only", action="append", metavar="NAME", help="an environment; may be repeated")
     options, pytest_arguments = parser.parse_known_args()
 
@@ -343,6 +367,7 @@ def main() -> int:
     stages += site() if options.site else []
     stages += faults(options.rounds) if options.faults else []
     stages += [users_types()] if options.users_types else []
+    stages += [package()] if options.package else []
     stages += [covered(stage) for stage in suites()] if options.coverage else []
     if not stages and not missing:
         stages = [*suites(), *checks()]

@@ -12,15 +12,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.package import Failure, build, run, say
+from tests.run_all import ROOT, UV
+
 EXAMPLES = Path(__file__).with_name("examples")
-UV = os.environ.get("UV", "uv")
 # Of untyped models a checker knows no managers.
 ONLY_WITH_STUBS = ["querying.py"]
 # pyrefly reads the fields of django-stubs by rules of its own, which take every file field's value for Any.
@@ -54,42 +54,6 @@ ENVIRONMENTS = [
     Environment("django-stubs", ("django-stubs",), frozenset({"django-stubs"})),
     Environment("none", (), frozenset()),
 ]
-
-
-class Failure(Exception):
-    """What is not as it should be."""
-
-
-def run(*command: object, cwd: Path = ROOT, may_fail: bool = False, **variables: str) -> str:
-    """Run a command and return what it prints."""
-    words = [str(word) for word in command]
-    environment = os.environ | {"UV_PYTHON_DOWNLOADS": "never"} | variables
-    done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode and not may_fail:
-        raise Failure(f"{' '.join(words)}\n{done.stdout}{done.stderr}")
-    return done.stdout
-
-
-def say(*lines: str) -> None:
-    """Print the lines at once."""
-    sys.stdout.writelines(f"{line}\n" for line in lines)
-    sys.stdout.flush()
-
-
-def build(folder: Path) -> Path:
-    """Build the wheel and see to what it contains."""
-    run(UV, "build", "--wheel", "--out-dir", folder)
-    (wheel,) = folder.glob("*.whl")
-    files = [entry.filename for entry in zipfile.ZipFile(wheel).infolist() if not entry.is_dir()]
-    names = {name for name in files if ".dist-info/" not in name}
-    source = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*") if path.is_file()}
-    source = {name for name in source if "/__pycache__/" not in name}
-    if names ^ source:
-        raise Failure(f"the wheel has not the package's files, all of them and no more: {sorted(names ^ source)}")
-    kinds = {name.rpartition(".")[2] for name in names}
-    if kinds != {"py", "typed", "sql", "html"}:
-        raise Failure(f"the wheel has files of these kinds: {sorted(kinds)}")
-    return wheel
 
 
 def install(environment: Environment, wheel: Path, folder: Path) -> Path:
