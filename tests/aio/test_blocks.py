@@ -1,15 +1,13 @@
 """Lines and blocks of a file that is awaited: iterated, and written."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from example.cluster import Server
 from pg_lo_storage.aio import AsyncLargeObjectIO
-from pg_lo_storage.drivers.base import MAX_SIZE
-from pg_lo_storage.exceptions import (
-    LargeObjectTooLarge,
-)
+from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode
+from pg_lo_storage.exceptions import LargeObjectExists, LargeObjectTooLarge
 from tests.aio.support import asynchronous, connected, content
 from tests.fixtures.proxy import Wire
 from tests.io.files import numbered_lines
@@ -116,3 +114,67 @@ async def test_lines_before_one_that_fails_are_written(server: Server) -> None:
             with pytest.raises(LookupError):
                 await file.writelines(lines())
         assert await content(driver, file.oid) == b"before"
+
+
+@asynchronous
+async def test_where_the_lines_before_one_that_fails_cannot_be_written_the_error_notes_it(server: Server) -> None:
+    def lines() -> Iterator[bytes]:
+        yield b"before"
+        raise LookupError
+
+    async with connected(server.dsn()) as (connection, driver):
+        file = await AsyncLargeObjectIO(driver, mode="wb")
+        await connection.rollback()
+        await driver.exists(1)
+        with pytest.raises(LookupError) as caught:
+            await file.writelines(lines())
+        assert "opened in a transaction or savepoint that is over" in "".join(caught.value.__notes__)
+        await file.close()
+
+
+@asynchronous
+async def test_lines_are_read_up_to_a_hint(server: Server) -> None:
+    async with connected(server.dsn()) as (_, driver):
+        oid = await driver.from_bytes(b"1\n22\n333\n")
+        async with AsyncLargeObjectIO(driver, oid) as file:
+            assert await file.readlines(2) == [b"1\n", b"22\n"]
+            assert await file.readlines() == [b"333\n"]
+
+
+@asynchronous
+async def test_at_the_end_outside_a_transaction_the_server_is_not_asked_for_the_rest(wire: Wire) -> None:
+    async with connected(wire.dsn, autocommit=True) as (_, driver):
+        oid = await driver.from_bytes(b"content")
+        async with AsyncLargeObjectIO(driver, oid) as file:
+            assert await file.read(100) == b"content"
+            with wire.counting() as trips:
+                assert await file.read() == b""
+            assert trips.count == 0
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+@asynchronous
+async def test_a_descriptor_takes_blocks_called_or_awaited(server: Server, *, awaited: bool) -> None:
+    blocks = [b"first, ", b"second"]
+
+    async def each() -> AsyncIterator[bytes]:
+        for block in blocks:
+            yield block
+
+    async with connected(server.dsn()) as (_, driver):
+        oid = await driver.create()
+        descriptor = await driver.open(oid, AccessMode.WRITE)
+        assert await descriptor.write_all(each() if awaited else blocks) == 13
+        assert await content(driver, oid) == b"first, second"
+
+
+@asynchronous
+async def test_a_free_oid_is_taken_by_x_and_a_taken_one_refused(server: Server) -> None:
+    async with connected(server.dsn()) as (_, driver):
+        oid = await driver.create()
+        await driver.unlink(oid)
+        async with AsyncLargeObjectIO(driver, oid, "xb") as file:
+            await file.write(b"content")
+        assert (file.oid, await content(driver, oid)) == (oid, b"content")
+        with pytest.raises(LargeObjectExists):
+            await AsyncLargeObjectIO(driver, oid, "xb")

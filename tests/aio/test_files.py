@@ -196,6 +196,22 @@ async def test_an_error_in_flight_stays_where_closing_fails_and_notes_it(
 
 
 @asynchronous
+async def test_an_error_of_closing_is_raised_where_there_is_no_other(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connected(server.dsn()) as (_, driver):
+        file = await AsyncLargeObjectIO(driver, await driver.from_bytes(LINES))
+
+        async def perform(_statement: object) -> None:
+            raise ConnectionError("lost")
+
+        monkeypatch.setattr(driver, "perform", perform)
+        with pytest.raises(ConnectionError, match="lost"):
+            await file.close()
+        assert file.closed
+
+
+@asynchronous
 async def test_an_error_in_flight_stays_where_another_task_is_still_reading(server: Server) -> None:
     async with connected(server.dsn()) as (_, driver):
         file = await AsyncLargeObjectIO(driver, await driver.from_bytes(LINES))

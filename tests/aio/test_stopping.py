@@ -43,3 +43,38 @@ async def test_what_is_to_be_completed_is_and_the_cancellation_comes_with_its_re
     result, cancellation = await task
     assert (result, type(cancellation)) == ("committed", asyncio.CancelledError)
     assert await completed(commit()) == ("committed", None)
+
+
+@asynchronous
+async def test_the_failure_of_what_is_to_be_completed_is_the_cause_of_the_cancellation() -> None:
+    go = asyncio.Event()
+
+    async def commit() -> None:
+        await go.wait()
+        raise ConnectionError("lost")
+
+    task = asyncio.ensure_future(completed(commit()))
+    await asyncio.sleep(0)
+    task.cancel()
+    go.set()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    assert isinstance(caught.value.__cause__, ConnectionError)
+
+
+@asynchronous
+async def test_what_is_not_completed_in_time_is_cancelled() -> None:
+    stopped: list[bool] = []
+
+    async def commit() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.append(True)
+
+    task = asyncio.ensure_future(completed(commit(), patience=0.01))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert stopped == [True]

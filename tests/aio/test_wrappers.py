@@ -13,6 +13,7 @@ import pg_lo_storage
 from example.cluster import Server
 from pg_lo_storage.aio import (
     AsyncDriverWrapper,
+    AsyncLargeObjectIO,
     AsyncLargeObjectWrapper,
     get_async_driver,
     register_async_driver,
@@ -187,3 +188,56 @@ async def test_without_a_way_to_begin_one_the_error_says_what_is_lacking(
         with pytest.raises(NoTransactionError, match=r"Bare has neither SQL nor a method transaction\(\)"):
             await pg_lo_storage.save(connection, LARGE)
     assert not large_objects()
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+@asynchronous
+async def test_a_descriptor_that_changes_bytes_changes_those_of_all_blocks(server: Server, *, awaited: bool) -> None:
+    blocks = [b"first, ", b"second"]
+
+    async def each() -> AsyncIterator[bytes]:
+        for block in blocks:
+            yield block
+
+    async with connected(server.dsn()) as (connection, below):
+        wrapper = Flipping(connection)
+        oid = await wrapper.create()
+        descriptor = await wrapper.open(oid, AccessMode.READ_WRITE)
+        assert await descriptor.write_all(each() if awaited else blocks) == 13
+        assert await below.get(oid, 0, 20) == flipped(b"first, second")
+        assert await descriptor.seek(0) == 0
+        assert [block async for block in descriptor.chunks(7, 1)] == [b"first, "]
+
+
+@asynchronous
+async def test_a_file_without_a_descriptor_is_read_by_the_wrapper(server: Server) -> None:
+    async with connected(server.dsn(), autocommit=True) as (connection, below):
+        oid = await below.from_bytes(flipped(LARGE))
+        async with AsyncLargeObjectIO(Flipping(connection), oid) as file:
+            assert await file.read(300_000) == LARGE[:300_000]
+            assert await file.read(1_000_000) == LARGE[300_000:1_300_000]
+            assert await file.read() == LARGE[1_300_000:]
+
+
+@pytest.mark.parametrize("autocommit", [True, False])
+@asynchronous
+async def test_what_a_wrapper_does_in_one_block_is_all_done_or_nothing(
+    server: Server, large_objects: Callable[[], set[int]], *, autocommit: bool
+) -> None:
+    async with connected(server.dsn(), autocommit=autocommit) as (connection, below):
+        wrapper = AsyncDriverWrapper(connection)
+
+        async def failing() -> None:
+            async with wrapper.atomic():
+                await wrapper.create()
+                raise LookupError
+
+        with pytest.raises(LookupError):
+            await failing()
+        # With autocommit off it is the user's transaction, to be ended by him.
+        assert below.in_transaction is not autocommit
+        await connection.rollback()
+        async with wrapper.atomic():
+            made = {await wrapper.create(), await wrapper.create()}
+        await connection.commit()
+        assert large_objects() == made

@@ -194,6 +194,21 @@ def test_a_lost_connection_is_invalidated(run: Run) -> None:
     run(test)
 
 
+def test_the_sql_of_a_driver_is_one_itself(run: Run) -> None:
+    async def test(target: AsyncTarget, engine: AsyncEngine) -> None:
+        sql = get_async_driver(target).sql
+        assert isinstance(sql, AsyncSQLDriver)
+        assert (sql.in_transaction, sql.autocommit) == (False, False)
+        oid = await sql.from_bytes(b"content")
+        assert (sql.in_transaction, await sql.is_begun()) == (True, True)
+        assert await (await sql.open(oid, AccessMode.READ)).read(10) == b"content"
+        await target.rollback()
+        assert not sql.in_transaction
+        assert not await is_committed(engine, oid)
+
+    run(test)
+
+
 def test_within_run_sync_the_ordinary_functions_take_the_session(server: Server) -> None:
     def use(session: Session) -> int:
         oid = pg_lo_storage.save(session, LARGE)
@@ -235,6 +250,9 @@ def test_a_driver_without_sql_has_no_catalogue(server: Server, monkeypatch: pyte
                 await made
             with pytest.raises(ValueError, match="no SQL"):
                 await afind_catalogued(made, "1.pdf")
+            driver = get_async_driver(made)
+            await driver.exists(1)
+            assert driver.sql is None
             await made.close()
 
     monkeypatch.setattr(registry, "_registered", {})
@@ -252,6 +270,8 @@ def test_asyncpg_needs_a_driver_that_is_registered(server: Server, monkeypatch: 
         async with opened(server, "asyncpg") as engine, AsyncSession(engine) as session:
             with pytest.raises(DriverNotFound, match="asyncpg"):
                 await pg_lo_storage.save(session, b"content")
+            with pytest.raises(DriverNotFound, match="asyncpg"):
+                await session.run_sync(lambda session: pg_lo_storage.save(session, b"content"))
             register_async_driver("asyncpg.connection.Connection", "example.drivers.lo_asyncpg.AsyncpgDriver")
             for content in (b"content", LARGE):
                 oid = await pg_lo_storage.save(session, content)

@@ -1,5 +1,7 @@
 """Connections and sessions of SQLAlchemy are taken where a connection is; SQLAlchemy knows of their transactions."""
 
+import contextlib
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, text
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import InvalidRequestError, OperationalError, PendingRollbackError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError, OperationalError, PendingRollbackError
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from typing_extensions import Buffer
 
@@ -63,6 +65,26 @@ def test_every_function_takes_it(target: Target, tmp_path: Path) -> None:
 def test_a_copy_stays_in_the_server(target: Target) -> None:
     driver = get_driver(target)
     assert isinstance(driver.sql, SQLDriver)
+
+
+def test_the_sql_of_a_driver_is_one_itself(target: Target, engine: Engine) -> None:
+    sql = get_driver(target).sql
+    assert isinstance(sql, SQLDriver)
+    oid = sql.create()
+    with contextlib.closing(sql.open(oid, AccessMode.READ_WRITE)) as descriptor:
+        assert descriptor.write_all([LARGE, LARGE]) == 2 * len(LARGE)
+        second = io.BytesIO()
+        assert descriptor.seek(len(LARGE)) == len(LARGE)
+        assert descriptor.stream(2 * len(LARGE), second.write) == len(LARGE)
+        assert second.getvalue() == LARGE
+    both = io.BytesIO()
+    assert sql.stream(oid, 0, 3 * len(LARGE), both.write, 65_536) == 2 * len(LARGE)
+    assert both.getvalue() == 2 * LARGE
+    with pytest.raises(DBAPIError) as caught:
+        sql.execute("select 1/0")
+    assert sql.sqlstate(caught.value) == "22012"
+    target.rollback()
+    assert not is_committed(engine, oid)
 
 
 def test_statements_and_objects_are_of_one_transaction(target: Target, engine: Engine) -> None:
@@ -234,6 +256,20 @@ def test_what_sqlalchemy_refuses_is_refused(engine: Engine) -> None:
         pg_lo_storage.save(connection, b"content")
     with Session(engine, autobegin=False) as session, pytest.raises(InvalidRequestError):
         pg_lo_storage.save(session, b"content")
+
+
+def test_after_a_savepoint_that_could_not_be_released_nothing_is_sent_before_the_rollback(engine: Engine) -> None:
+    with engine.connect() as connection:
+        savepoint = connection.begin_nested()
+        connection.execute(text("release savepoint sa_savepoint_1"))
+        with pytest.raises(DBAPIError):
+            savepoint.commit()
+        with pytest.raises(PendingRollbackError):
+            connection.execute(text("select 1"))
+        with pytest.raises(PendingRollbackError, match="roll it back"):
+            pg_lo_storage.save(connection, b"content")
+        connection.rollback()
+        assert pg_lo_storage.load(connection, pg_lo_storage.save(connection, b"content")) == b"content"
 
 
 def test_what_sqlalchemy_would_not_know_of_is_refused(engine: Engine) -> None:

@@ -129,6 +129,16 @@ def test_a_cleared_and_a_deleted_file_are_unlinked(session: Session, engine: Eng
     assert stored(engine) == [b"third"]
 
 
+def test_a_row_without_a_file_is_deleted_and_gets_one(session: Session, engine: Engine) -> None:
+    [kept, without, empty] = [Paper(data=b"kept"), Paper(), Paper()]
+    session.add_all([kept, without, empty])
+    session.commit()
+    session.delete(without)
+    empty.data = LargeObjectFile(b"new")
+    session.commit()
+    assert stored(engine) == [b"kept", b"new"]
+
+
 def test_a_rollback_brings_everything_back(session: Session, engine: Engine) -> None:
     first, second, third = saved(session, b"first", b"second", b"third")
     first.data = LargeObjectFile(b"new")
@@ -207,8 +217,21 @@ def test_after_a_failed_flush_the_row_can_be_mended(session: Session, engine: En
     assert stored(engine) == [LARGE]
 
 
-def test_a_stream_that_was_read_and_rolled_back_is_refused(session: Session, engine: Engine) -> None:
-    file = LargeObjectFile(iter([b"content"]))
+class Pipe(io.BytesIO):
+    """Is read once, as what comes over a socket."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def tell(self) -> int:
+        raise io.UnsupportedOperation("tell")
+
+
+@pytest.mark.parametrize("stream", [lambda: iter([b"content"]), lambda: Pipe(b"content")], ids=["iterator", "pipe"])
+def test_a_stream_that_was_read_and_rolled_back_is_refused(
+    session: Session, engine: Engine, stream: Callable[[], Iterator[bytes] | Pipe]
+) -> None:
+    file = LargeObjectFile(stream())
     session.add(Paper(data=file))
     session.flush()
     session.rollback()
@@ -319,6 +342,17 @@ def test_a_session_with_several_binds_has_to_be_told_which(engine: Engine) -> No
             pg_lo_storage.load(session, paper.data.oid)
         connection = session.connection(bind_arguments={"mapper": Paper})
         assert pg_lo_storage.load(connection, paper.data.oid) == b"content"
+
+
+def test_a_session_with_a_rule_of_its_own_for_binds_goes_by_it(engine: Engine) -> None:
+    class Routing(Session):
+        def get_bind(self, *_args: object, **_options: object) -> Engine:
+            return engine
+
+    configure_mappers()
+    with Routing() as session:
+        [paper] = saved(session, b"content")
+        assert content(session, paper.data) == b"content"
 
 
 def test_bulk_statements_take_oids_and_refuse_what_is_not_saved(session: Session, engine: Engine) -> None:

@@ -3,14 +3,14 @@
 import io
 import operator
 from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar, Final, LiteralString, Protocol, TypeVar
+from typing import ClassVar, Final, Protocol, TypeVar
 
 from typing_extensions import Buffer
 
 from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE, AccessMode, Sink
 from pg_lo_storage.drivers.bulk import Receiver
 from pg_lo_storage.drivers.guarded import IN_FAILED_TRANSACTION, GuardedDescriptor, rows_of_batch
-from pg_lo_storage.drivers.queries import Rows, Statement
+from pg_lo_storage.drivers.queries import Statement
 from pg_lo_storage.drivers.values import BATCH, BLOCK, byte_view, check_block, check_offset, kept
 from pg_lo_storage.exceptions import LargeObjectTooLarge, StaleLargeObject
 
@@ -71,7 +71,6 @@ class SQLLargeObject:
         self._writable = bool(AccessMode.WRITE & mode)
         self._statements = GuardedDescriptor(oid, *descriptor)
         self.fd: int = self._statements.fd
-        self._guard = self._statements.guard
         self._closed = False
 
     @property
@@ -226,12 +225,6 @@ class SQLLargeObject:
         if not self._writable:
             self.tell()  # stale comes first
             raise self._statements.not_writable()
-
-    def _too_large(self, size: int) -> LargeObjectTooLarge:
-        return self._statements.too_large(size)
-
-    def _run(self, query: LiteralString, *params: object, writing: bool = False) -> Rows:
-        return self._perform(self._statements.guarded(query, params, lambda rows: rows, writing=writing))
 
     def _perform(self, statement: Statement[T]) -> T:
         self.check_usable()

@@ -70,30 +70,17 @@ class SQLDriver(abc.ABC):
         """The driver itself: see :meth:`execute`."""
         return self
 
-    def run(
-        self,
-        query: LiteralString,
-        params: Sequence[object],
-        *,
-        oid: int | None,
-        writing: bool = False,
-        descriptor: bool = False,
-    ) -> Rows:
-        """Run a large-object statement and return its rows.
+    def perform(self, statement: Statement[T]) -> T:
+        """Run a statement and return its result.
 
         :raises LargeObjectError: the server refuses it; the driver's exception is the cause.
         """
-        statement = Statement(query, tuple(params), lambda rows: rows, oid, writing=writing, descriptor=descriptor)
-        return self.perform(statement)
-
-    def perform(self, statement: Statement[T]) -> T:
-        """Run a statement and return its result; errors are those of :meth:`run`."""
         with self._translating(statement):
             rows = self.execute(statement.query, statement.params)
         return statement.result(rows)
 
     def perform_all(self, statements: Sequence[Statement[T]]) -> list[T]:
-        """Run statements of one kind in turn and return their results; errors are those of :meth:`run`."""
+        """Run statements of one kind in turn and return their results; errors are those of :meth:`perform`."""
         with self._translating(statements[0]):
             results = self.execute_all([(statement.query, statement.params) for statement in statements])
         return [statement.result(rows) for statement, rows in zip(statements, results, strict=True)]
