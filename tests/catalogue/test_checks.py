@@ -301,3 +301,8 @@ def test_only_the_apps_that_are_asked_for_are_checked() -> None:
 def test_columns_that_the_project_lists_name_files(references: object, expected: list[str]) -> None:
     with override_settings(PG_LO_STORAGE_REFERENCES=references):
         assert numbers(check_settings()) == expected
+
+
+def test_a_storage_that_cannot_be_made_is_left_to_django() -> None:
+    with override_settings(STORAGES={"archive": STORED | {"OPTIONS": {"nothing": 1}}}):
+        assert not check_settings()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Iterator
 from contextlib import nullcontext
 from datetime import datetime, timedelta
-from typing import IO, cast
+from typing import IO, Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.test import override_settings
 from django.utils import timezone
 
+from pg_lo_storage import catalogue
 from pg_lo_storage.models import StoredFile
 from pg_lo_storage.storage import DbFileIO, db_file_storage, lookup
 from pg_lo_storage.storage.saving import SMALL
@@ -326,3 +327,22 @@ def test_of_a_missing_file_nothing_is_told(name: str) -> None:
     ):
         with pytest.raises(FileNotFoundError):
             ask(name)
+
+
+def test_a_file_that_is_changed_while_it_is_verified_is_judged_by_what_it_is_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = saved("a.pdf", content(LARGE))
+    read, changes = catalogue.stream_version, [b"changed"]
+
+    def changing(*arguments: Any) -> bool:
+        if changes:
+            with transaction.atomic(), DbFileIO(loid_of(name), "rb+") as file:
+                file.write(changes.pop())
+        return read(*arguments)
+
+    monkeypatch.setattr(catalogue, "stream_version", changing)
+    assert db_file_storage.verify(name) is None  # a file that was written to has no digest
+    assert not changes
+    assert db_file_storage.is_valid_name(name)
+    assert not db_file_storage.is_valid_name("a.pdf")

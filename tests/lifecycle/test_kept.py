@@ -103,7 +103,9 @@ def test_columns_that_the_project_lists_keep_files(leave: Callable[[Paper], None
     check(*left_of(leave) * 2, unnamed=[b"kept"], catalogue=catalogue)
 
 
-@pytest.mark.parametrize("path", ["papers.Folder", "papers.Nothing.name", "nothing.Folder.name", "papers.Folder.x", 1])
+@pytest.mark.parametrize(
+    "path", ["papers.Folder", "papers.Nothing.name", "nothing.Folder.name", "papers.Folder.x", "auth.User.groups", 1]
+)
 def test_nothing_is_unlinked_where_the_setting_is_wrong(path: object, catalogue: bool) -> None:
     paper = Paper.objects.create(data=upload())
     with (

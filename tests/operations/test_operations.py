@@ -11,7 +11,7 @@ from django.db.migrations.optimizer import MigrationOptimizer
 from django.db.migrations.writer import OperationWriter
 from django.test import override_settings
 
-from pg_lo_storage.operations import GuardFromVacuum, ManageLargeObjects
+from pg_lo_storage.operations import GuardFromVacuum, ManageLargeObjects, ShowStatistics
 from pg_lo_storage.storage import DbFileStorage
 from tests.operations.support import Project, files, loids, make_file, names, run, trigger_names, value
 
@@ -46,6 +46,8 @@ def test_they_say_what_they_do() -> None:
         "manage_invoice_data",
         "guard_invoice_data",
     )
+    assert ShowStatistics().describe() == "Show figures on stored files by the view pg_lo_storage_stats"
+    assert ShowStatistics().migration_name_fragment == "show_statistics"
 
 
 def test_truncate_is_one_of_two() -> None:
@@ -261,7 +263,7 @@ def sqlite() -> Iterator[SQLite]:
     wrapper.close()
 
 
-@pytest.mark.parametrize("operation", [MANAGE, GUARD])
+@pytest.mark.parametrize("operation", [MANAGE, GUARD, ShowStatistics()])
 def test_other_databases_are_left_alone(invoice: Project, operation: Operation, sqlite: SQLite) -> None:
     editor = sqlite.schema_editor(collect_sql=True, atomic=False)
     operation.database_forwards("guarded", editor, invoice.state, invoice.state)
@@ -280,3 +282,10 @@ def test_sqlmigrate_shows_what_can_be_run(invoice: Project, operation: Operation
     for statement in editor.collected_sql:
         run(statement)
     assert state_of_the_database() == expected
+
+
+def test_same_names_columns_of_the_same_table(project: Project) -> None:
+    project.table("Paper", {"total": models.IntegerField(null=True)})
+    project.apply(migrations.CreateModel("Invoice", [("data", names())], bases=("guarded.Paper",)))
+    with pytest.raises(ValueError, match=r"guarded\.Invoice\.total is no other column of the table that has data"):
+        project.apply(ManageLargeObjects("Invoice", "data", same=["total"]))

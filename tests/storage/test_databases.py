@@ -1,6 +1,8 @@
 """Several databases: which one is asked, and that the same oid in two of them is never mixed up."""
 
+import gc
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -9,9 +11,13 @@ from django.db import connections, transaction
 from django.test import Client, RequestFactory, override_settings
 
 from pg_lo_storage.databases import DatabaseDriver
-from pg_lo_storage.drivers import LargeObjectDriver, get_driver
-from pg_lo_storage.exceptions import DriverNotFound
-from pg_lo_storage.storage import DbFileIO, DbFileStorage, db_file_storage, db_for_read, db_for_write
+from pg_lo_storage.databases.columns import FileColumn
+from pg_lo_storage.databases.identity import is_same_database
+from pg_lo_storage.databases.search import Searched, named_elsewhere
+from pg_lo_storage.drivers import AccessMode, LargeObjectDriver, get_driver
+from pg_lo_storage.exceptions import DriverNotFound, StaleLargeObject
+from pg_lo_storage.storage import DbFile, DbFileIO, DbFileStorage, db_file_storage, db_for_read, db_for_write
+from pg_lo_storage.testing import InMemoryDriver
 from pg_lo_storage.views import db_serve
 from tests.storage.support import body, loid_of, make_by_hand, stored
 
@@ -252,3 +258,50 @@ def test_the_raw_transaction_state_is_the_aliass() -> None:
         DatabaseDriver("other").exists(12)
         assert DatabaseDriver("other").in_transaction
         assert not DatabaseDriver("default").in_transaction
+
+
+def test_rows_on_a_database_of_another_kind_may_name_any_file(sqlite: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert is_same_database("default", sqlite) is False
+    connections[sqlite].connect()  # Django's test case lets no alias connect that it was not told of
+    column = FileColumn("paper", "data")
+    assert named_elsewhere(sqlite, [column], {12}, Searched("default")) == set()  # there is no such table
+    with connections[sqlite].cursor() as cursor:
+        cursor.execute("create table paper (data text)")
+    assert named_elsewhere(sqlite, [column], {12}, Searched("default")) == {12}
+    assert "kept large objects [12]: sqlite is not PostgreSQL" in caplog.text
+
+
+def test_a_descriptor_of_a_closed_connection_is_stale() -> None:
+    database = DatabaseDriver("default")
+    with transaction.atomic():
+        oid = database.create()
+        database.put(oid, 2, b"content")
+        assert database.get(oid, 0, 20) == b"\0\0content"
+        descriptor = database.open(oid, AccessMode.READ)
+        assert (descriptor.oid, descriptor.read(3)) == (oid, b"\0\0c")
+    connections["default"].close()
+    with pytest.raises(StaleLargeObject, match=f"large object {oid} was opened on was closed"):
+        descriptor.read(1)
+    descriptor.close()
+
+
+def test_a_file_that_its_own_driver_opened_is_opened_again_by_it() -> None:
+    driver = InMemoryDriver()
+    file = DbFile(DbFileIO(driver.from_bytes(b"content"), name="a.txt", driver=driver))
+    assert file.read() == b"content"
+    assert file.open().read() == b"content"
+    assert (str(file.stored), file.stored.alias) == ("a.txt", None)
+    file.close()
+
+
+def test_a_file_that_cannot_be_emptied_is_closed_and_has_its_content(name: str) -> None:
+    def refuse(execute: Any, sql: str, *rest: Any) -> Any:
+        if "truncate" in sql:
+            raise LookupError
+        return execute(sql, *rest)
+
+    with transaction.atomic():
+        with connections["default"].execute_wrapper(refuse), pytest.raises(LookupError):
+            db_file_storage.open(name, "wb")
+        gc.collect()  # of a file that was left open it would warn
+        assert stored(name) == b"default"

@@ -241,3 +241,13 @@ def still_usable(row: Invoice) -> None:
     assert not Note.objects.exists()
     with transaction.atomic():
         assert stored(row.data.name or "") == DATA
+
+
+def test_closed_by_hand_it_is_closed_without_an_error(row: Invoice, lose: Lose) -> None:
+    name = row.data.name or ""
+    with transaction.atomic():
+        lose()
+        with suppress(Error):
+            stored(name)
+        connections["default"].close()
+    assert stored(name) == DATA

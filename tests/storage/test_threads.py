@@ -233,3 +233,12 @@ def test_a_closed_file_keeps_no_connection_of_the_thread_that_read_it() -> None:
     gc.collect()
     assert closed[0].closed
     assert raw[0]() is None
+
+
+def test_a_file_whose_connection_is_closed_is_over_in_every_thread() -> None:
+    with transaction.atomic():
+        file = db_file_storage.open(save(), "rb+")
+    connections["default"].close()
+    with pytest.raises(StaleLargeObject):
+        only_over_ours(file.read)
+    file.close()

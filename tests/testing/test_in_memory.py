@@ -269,3 +269,9 @@ driver = InMemoryDriver()
 assert driver.get(driver.from_bytes(b"content"), 0, 10) == b"content"
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_length_below_nothing_is_refused(driver: InMemoryDriver) -> None:
+    oid = driver.from_bytes(b"content")
+    with pytest.raises(ValueError, match="not -1"):
+        driver.get(oid, 0, -1)

@@ -58,7 +58,8 @@ def referring_field(path: object) -> "models.Field[object, object]":
         field: object = apps.get_model(app_label, model)._meta.get_field(name)
     except (AttributeError, ValueError, LookupError, FieldDoesNotExist) as error:
         raise ImproperlyConfigured(message) from error
-    if not isinstance(field, models.Field) or field.column is None:
+    # What is many to many has a name for a column, and none in the table.
+    if not isinstance(field, models.Field) or field.column is None or field.many_to_many:
         raise ImproperlyConfigured(message)
     return cast("models.Field[object, object]", field)
 
