@@ -22,9 +22,9 @@ ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 LAYERS = [
     {"__main__", "admin", "apps", "fields"},
     {"triggers"},
-    {"checks", "views", "management", "operations"},
+    {"checks", "views", "management", "operations", "contrib"},
     {"maintenance"},
-    {"lifecycle", "serving", "testing", "contrib"},
+    {"lifecycle", "serving", "testing"},
     {"storage", "transfer"},
     {"http"},
     {"aio", "catalogue"},

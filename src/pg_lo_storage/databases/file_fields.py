@@ -11,11 +11,11 @@ from typing import Any, Final, cast
 from django.apps import apps
 from django.apps.registry import Apps
 from django.core.files.storage import InvalidStorageError, Storage
-from django.db import DEFAULT_DB_ALIAS, models, router
+from django.db import DEFAULT_DB_ALIAS, connections, models, router
 from django.db.models.fields.files import FieldFile
 from django.db.models.query import QuerySet
 
-from pg_lo_storage.databases.aliases import Aliases, LargeObjectStorage, is_one_database
+from pg_lo_storage.databases.aliases import Aliases, LargeObjectStorage, db_for_write, is_one_database
 
 __all__ = [
     "FILE_DATABASE",
@@ -24,6 +24,7 @@ __all__ = [
     "concrete",
     "database_of",
     "databases_of",
+    "databases_with_files",
     "file_fields",
     "follows_rows",
     "is_known_elsewhere",
@@ -176,6 +177,12 @@ def file_fields(alias: str | None = None, *registries: Apps) -> "list[models.Fil
         for field in stored_fields(model)
     }
     return [field for field in fields if alias is None or write_alias_of(field, alias) == alias]
+
+
+def databases_with_files() -> list[str]:
+    """Return each database that a storage, a setting or a router has for files, in the order of ``DATABASES``."""
+    named = {write_alias_of(field, router.db_for_write(field.model)) for field in file_fields()}
+    return [alias for alias in connections if alias in named] or [db_for_write()]
 
 
 def rows_of(model: type[models.Model], using: str) -> "models.QuerySet[models.Model]":

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from django.apps import apps
 from django.core.management.base import CommandError, CommandParser
-from django.db import connections, models, router
+from django.db import connections, models
 
-from pg_lo_storage.databases import db_for_write
-from pg_lo_storage.databases.file_fields import file_fields, write_alias_of
+from pg_lo_storage.databases.file_fields import databases_with_files
 
 if TYPE_CHECKING:
     Field: TypeAlias = models.Field[Any, Any]
@@ -60,8 +59,7 @@ def databases_of(options: dict[str, Any]) -> list[str]:
     :raises CommandError: it is not PostgreSQL.
     """
     given: str | None = options["database"]
-    named = {write_alias_of(field, router.db_for_write(field.model)) for field in file_fields()}
-    found = [given] if given else [alias for alias in connections if alias in named] or [db_for_write()]
+    found = [given] if given else databases_with_files()
     for alias in found:
         if connections[alias].vendor != "postgresql":
             message = f"the database {alias!r} is {connections[alias].display_name}, and large objects need PostgreSQL"
