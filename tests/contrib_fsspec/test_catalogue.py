@@ -5,12 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.files.base import ContentFile
+from django.db import connections
 
 from example.cluster import Server
 from pg_lo_storage.contrib.fsspec import PgLoFileSystem
+from pg_lo_storage.exceptions import LargeObjectPermissionDenied
 from pg_lo_storage.models import StoredFile
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import DbFileStorage
+from tests.drivers.support import driver_error, execute
 from tests.fixtures.connections import Connect
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.parametrize("catalogue", [True], indirect=True)]
@@ -78,3 +81,25 @@ def test_where_there_is_no_table(server: Server, stored: str) -> None:
     fs.rm(stored)
     assert fs.ls("") == []
     fs.close()
+
+
+def test_what_may_not_be_entered_is_not_done(own_fs: PgLoFileSystem, stored: str) -> None:
+    with connections["default"].cursor() as cursor:
+        cursor.execute("revoke update, delete on pg_lo_storage_file from current_user")
+        try:
+            for change in (lambda: own_fs.rm(stored), lambda: own_fs.pipe_file(stored, b"changed")):
+                with pytest.raises(LargeObjectPermissionDenied, match="pg_lo_storage_file"):
+                    change()
+        finally:
+            cursor.execute("grant update, delete on pg_lo_storage_file to current_user")
+    assert own_fs.cat_file(stored) == b"a,b\n1,2\n"
+
+
+def test_what_else_the_server_refuses_there_is_the_drivers_own_error(connect: Connect, stored: str) -> None:
+    connection = connect()
+    execute(connection, "alter table pg_lo_storage_file rename column loid to other")
+    fs = PgLoFileSystem(connection=connection)
+    with pytest.raises(driver_error(connection), match="loid"):
+        fs.rm(stored)
+    connection.rollback()
+    assert fs.cat_file(stored) == b"a,b\n1,2\n"

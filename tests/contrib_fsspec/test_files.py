@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import fsspec
 import pytest
+from fsspec.compression import compr
 
 from pg_lo_storage.contrib.fsspec import PgLoFileSystem
 from pg_lo_storage.names import parse_name
@@ -159,6 +160,28 @@ def test_what_fails_to_be_compressed_is_not_stored(
         file.close()
     monkeypatch.undo()
     assert fs.cat_file(path) == b"0123456789"
+
+
+@pytest.mark.parametrize("mode", ["rb", "wb", "ab"])
+def test_a_compression_that_does_not_begin_stores_nothing(
+    fs: PgLoFileSystem, path: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(compr, "broken", fail)
+    with pytest.raises(ZeroDivisionError):
+        fs.open(path, mode, compression="broken")
+    gc.collect()  # of a file that was left open it would warn
+    assert fs.cat_file(path) == b"0123456789"
+
+
+def test_a_compressed_file_is_sought_in_as_its_library_does_and_closed_once(fs: PgLoFileSystem) -> None:
+    with fs.open("new", "wb", compression="gzip") as file:
+        file.write(b"content")
+        assert (file.seekable(), file.seek(10), file.tell()) == (True, 10, 10)
+        file.close()
+    assert gzip.decompress(fs.cat_file(file.path)) == b"content\0\0\0"
 
 
 @pytest.mark.parametrize("mode", ["wb", "ab", "w", "a"])

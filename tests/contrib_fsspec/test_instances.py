@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import warnings
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -220,6 +221,26 @@ def test_a_forked_process_connects_anew(own_fs: PgLoFileSystem) -> None:
     for end in (reader, writer):
         os.close(end)
     assert own_fs.cat_file(name) == b"content"
+
+
+def test_what_a_forked_process_leaves_behind_is_its_parents(server: Server) -> None:
+    fs = PgLoFileSystem(dsn=server.dsn(), skip_instance_cache=True)
+    name = fs.pipe_file("new", b"content")
+    opened = [fs.open(name, "wb")]
+    if (pid := os.fork()) == 0:
+        status = 1
+        try:
+            with warnings.catch_warnings(record=True) as told:
+                opened.clear()
+                fs.close()
+                gc.collect()
+            status = len(told)
+        finally:
+            os._exit(status)
+    assert os.waitpid(pid, 0)[1] == 0
+    opened.pop().discard()
+    assert fs.cat_file(name) == b"content"
+    fs.close()
 
 
 def test_a_transaction_is_not_gone_on_with_in_a_forked_process(own_fs: PgLoFileSystem) -> None:

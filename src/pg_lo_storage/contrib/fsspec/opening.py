@@ -50,8 +50,6 @@ class OpeningFileSystem(FileSystem):
         alias: str | None = None,
         **options: str | int,
     ) -> None:
-        if self._cached:
-            return
         keywords = {name: value for name, value in options.items() if name not in FSSPEC_OPTIONS}
         super().__init__(**{name: value for name, value in options.items() if name in FSSPEC_OPTIONS})
         self.last_created: str | None = None
