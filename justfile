@@ -20,6 +20,12 @@ demo *FILES:
 site *ARGS:
     uv run --no-default-groups --group site --extra django --extra psycopg python -m example.site "$@"
 
+# The documentation as HTML, into build/docs; ARGS go to sphinx-build
+[group('docs')]
+docs *ARGS:
+    uv run --no-default-groups --group docs --all-extras python -m sphinx -W --keep-going -q -b html docs build/docs "$@"
+    @echo "build/docs/index.html"
+
 # Compare with other ways to keep files, into benchmarks/RESULTS.md; --quick in 3 minutes, --help tells the options
 [group('bench')]
 bench *ARGS:
@@ -44,6 +50,11 @@ test-matrix *ARGS:
 [group('test')]
 test-site *ARGS:
     uv run python -m tests.run_all --site "$@"
+
+# The documentation builds without a warning, and has all of the public API
+[group('test')]
+test-docs *ARGS:
+    uv run python -m tests.run_all --docs "$@"
 
 # With other packages that keep files: histories, thumbnails, a CMS, REST; docs/packages.md says what holds
 [group('test')]

@@ -21,7 +21,16 @@ pytest_plugins = [
 ]
 
 # They run in environments that lack Django or a driver, or have other packages; see tests/run_all.py.
-collect_ignore = ["without_driver", "without_django", "packages", "contrib_sqlalchemy", "pygresql", "site", "tenants"]
+collect_ignore = [
+    "without_driver",
+    "without_django",
+    "packages",
+    "contrib_sqlalchemy",
+    "pygresql",
+    "site",
+    "tenants",
+    "documentation",
+]
 
 
 def pytest_collection_finish() -> None:

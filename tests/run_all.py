@@ -2,7 +2,7 @@
 
 Without an option it runs lint, types, the suite on each driver, and the tests without a driver; ``--matrix`` runs the
 suite on other versions of Python, Django and PostgreSQL, ``--packages`` the tests with other packages for Django,
-``--site`` those that go through the example site in Debian's chromium,
+``--site`` those that go through the example site in Debian's chromium, ``--docs`` builds the documentation,
 ``--server-tools`` the group that needs vacuumlo, pg_dump, lz4 and contrib, or curl, wget, chromium, nginx and
 pgbouncer, and PyGreSQL, ``--faults`` more crashes, ``--users-types`` the types that users get, ``--package`` what is
 published, several of these options all of that, and ``--only NAME`` some of it by name. ``--coverage`` runs the suite
@@ -229,6 +229,13 @@ def site() -> list[Stage]:
     ]
 
 
+def documentation() -> Stage:
+    """Return the build of the documentation, and the tests of what it makes."""
+    folder = "tests/documentation"
+    argv = [*environment(["django", *DRIVERS, "fsspec", "sqlalchemy", "starlette"], "docs-test"), "pytest"]
+    return Stage("documentation", [*argv, f"--confcutdir={folder}", folder], takes_arguments=False)
+
+
 def server_tools() -> list[Stage]:
     """Return the marked group, on the server that the environment names."""
     return [
@@ -346,6 +353,7 @@ def main() -> int:
     parser.add_argument("--matrix", action="store_true", help="other versions of what we stand on")
     parser.add_argument("--packages", action="store_true", help="with other packages for Django")
     parser.add_argument("--site", action="store_true", help="the example site in a browser")
+    parser.add_argument("--docs", action="store_true", help="the documentation, built by Sphinx")
     parser.add_argument("--server-tools", action="store_true", help="the group server_tools")
     parser.add_argument("--faults", action="store_true", help="crashes, more of them than in the suite")
     parser.add_argument("--coverage", action="store_true", help="the branches of src that the suite takes")
@@ -365,6 +373,7 @@ def main() -> int:
     stages += [*server_tools(), pygresql()] if options.server_tools else []
     stages += packages() if options.packages else []
     stages += site() if options.site else []
+    stages += [documentation()] if options.docs else []
     stages += faults(options.rounds) if options.faults else []
     stages += [users_types()] if options.users_types else []
     stages += [package()] if options.package else []

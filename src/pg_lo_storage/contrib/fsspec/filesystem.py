@@ -39,7 +39,7 @@ class PgLoFileSystem(OpeningFileSystem):
 
     Writing to a name replaces the object, whole or not at all, or creates it if the oid is free. ``new`` and
     ``new.parquet`` create an object whose oid the server picks: its name is then the ``path`` of the file, the result
-    of :meth:`pipe_file`, :meth:`put_file` and :meth:`cp_file`, and :attr:`last_created`.
+    of :meth:`pipe_file`, :meth:`put_file` and :meth:`cp_file`, and ``last_created``.
 
     Names of any other form do not exist. There are no folders. Errors are those of :mod:`pg_lo_storage.exceptions`;
     none of them leaves a transaction aborted.

@@ -96,7 +96,7 @@ class OpeningFileSystem(FileSystem):
 
     @override
     def start_transaction(self) -> PgLoTransaction:
-        """Begin a transaction, which :meth:`end_transaction` ends.
+        """Begin a transaction, which ``end_transaction`` ends.
 
         :raises RuntimeError: one has begun already.
         """
