@@ -1,10 +1,10 @@
 """How Sphinx makes HTML of these pages: ``uv run just docs``."""
 
+import ast
 import inspect
 import pkgutil
 import posixpath
 import re
-import sys
 import tomllib
 from functools import cache
 from importlib import import_module
@@ -148,15 +148,28 @@ def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: Tex
 
 @cache
 def is_there(name: str) -> bool:
-    """Tell whether a name is of a module, or of what is in a module of ours."""
-    ours = [module for path, module in sys.modules.items() if path.startswith("pg_lo_storage")]
-    for candidate in (name, f"builtins.{name}", *(f"{module.__name__}.{name}" for module in ours)):
+    """Tell whether a name can be imported, or is imported somewhere in the package."""
+    if name.partition(".")[0] in imported():
+        return True
+    for candidate in (name, f"builtins.{name}"):
         try:
             pkgutil.resolve_name(candidate)
         except (AttributeError, ImportError, ValueError):
             continue
         return True
     return False
+
+
+@cache
+def imported() -> set[str]:
+    """Return the names that modules of the package import, type checkers' too."""
+    return {
+        alias.asname or alias.name
+        for path in (ROOT / "src").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
 
 
 def setup(app: Sphinx) -> None:

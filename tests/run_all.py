@@ -232,8 +232,8 @@ def site() -> list[Stage]:
 def documentation() -> Stage:
     """Return the build of the documentation, and the tests of what it makes."""
     folder = "tests/documentation"
-    argv = [*environment(["django", *DRIVERS, "fsspec", "sqlalchemy", "starlette"], "docs-test"), "pytest"]
-    return Stage("documentation", [*argv, f"--confcutdir={folder}", folder], takes_arguments=False)
+    argv = [*environment([], "docs-test"), "--all-extras", "pytest", f"--confcutdir={folder}", folder]
+    return Stage("documentation", argv, takes_arguments=False)
 
 
 def server_tools() -> list[Stage]:
@@ -347,6 +347,20 @@ def report(stages: list[Stage], missing: set[str], left_out: str) -> int:
     return int(failed > 0)
 
 
+def asked_for(options: argparse.Namespace, missing: set[str]) -> list[Stage]:
+    """Return what the command line names, the longest first, so that at the end no core is idle for long."""
+    stages = list(matrix(missing)) if options.matrix else []
+    stages += [*server_tools(), pygresql()] if options.server_tools else []
+    stages += packages() if options.packages else []
+    stages += site() if options.site else []
+    stages += [documentation()] if options.docs else []
+    stages += faults(options.rounds) if options.faults else []
+    stages += [users_types()] if options.users_types else []
+    stages += [package()] if options.package else []
+    stages += [covered(stage) for stage in suites()] if options.coverage else []
+    return stages
+
+
 def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -368,16 +382,7 @@ def main() -> int:
 
     missing: set[str] = set()
     left_out = ""
-    # The longest come first, so that at the end no core is idle for long.
-    stages = list(matrix(missing)) if options.matrix else []
-    stages += [*server_tools(), pygresql()] if options.server_tools else []
-    stages += packages() if options.packages else []
-    stages += site() if options.site else []
-    stages += [documentation()] if options.docs else []
-    stages += faults(options.rounds) if options.faults else []
-    stages += [users_types()] if options.users_types else []
-    stages += [package()] if options.package else []
-    stages += [covered(stage) for stage in suites()] if options.coverage else []
+    stages = asked_for(options, missing)
     if not stages and not missing:
         stages = [*suites(), *checks()]
         left_out = "left out: the group server_tools, see 'just test-server-tools'"
