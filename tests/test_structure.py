@@ -76,6 +76,19 @@ def test_imports_run_down_only(module: str) -> None:
     assert {other for other in others if DEPTH[other] <= DEPTH[part]} == set()
 
 
+# PostgreSQL looks for the operator of these, or for several, in the whole search path.
+UNSAID = re.compile(r"\bin \((?!values)|\bnullif\(|\bdistinct from\b|\bcase \S+ when\b| (not )?(i?like|between) [%'\w]")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith(f"{PACKAGE}.operations")])
+def test_no_statement_leaves_it_to_the_search_path_which_operator_is_meant(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    statements = [text for text in texts if re.search(r"\b(select|where|from|case)\b", text) and not text[:1].isupper()]
+    assert [text for text in statements if UNSAID.search(text)] == []
+
+
 @pytest.mark.once
 def test_no_file_is_longer_than_a_reader_keeps_in_mind() -> None:
     lengths = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}

@@ -29,3 +29,22 @@ def test_a_name_without_a_file_is_an_error() -> None:
     sql("update papers_paper set data = '4000000123.pdf' where id = %s", broken.pk)
     with pytest.raises(CommandError, match=r"names '4000000123\.pdf' in data, and 'default' has no such file"):
         transfer("papers.Paper")
+
+
+@pytest.mark.parametrize("name", ['Or"der', '"', '"a" , "b"', "100 %s", "UPPER case", "it's"])
+def test_what_a_column_that_only_the_server_knows_is_called_does_not_matter(name: str) -> None:
+    """Nor does the name of its type."""
+    quoted = '"' + name.replace('"', '""') + '"'
+    for using in ("default", "other"):
+        sql(f"create domain {quoted} as int4", using=using)
+        sql(f"alter table papers_paper add column {quoted} {quoted}", using=using)
+    try:
+        paper(title="odd")
+        sql(f"update papers_paper set {quoted} = 42")
+        transfer("papers.Paper")
+        assert sql(f"select title, {quoted} from papers_paper", using="other") == [("odd", 42)]
+        assert rows(Paper, "default") == {}
+    finally:
+        for using in ("default", "other"):
+            sql(f"alter table papers_paper drop column {quoted}", using=using)
+            sql(f"drop domain {quoted}", using=using)

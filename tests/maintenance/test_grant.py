@@ -43,6 +43,22 @@ def reads(stranger: Any, name: str) -> bool:
         return False
 
 
+@pytest.mark.parametrize("role", ['Or"der', '"', '"a", "b"', "100 %s", "UPPER case", "it's"])
+def test_what_the_role_is_called_does_not_matter(role: str, connect: Connect) -> None:
+    quoted = '"' + role.replace('"', '""') + '"'
+    superuser = connect(user="postgres", autocommit=True)
+    superuser.cursor().execute(f"create role {quoted}")
+    try:
+        saved("a.txt", b"data")
+        rights = Grant("default", role)
+        assert (rights.role_exists, rights.count(), list(rights.run()), rights.count()) == (True, 1, [1], 0)
+        assert list(Grant("default", role, revoke=True).run()) == [1]
+        assert rights.count() == 1
+    finally:
+        superuser.cursor().execute(f"drop owned by {quoted}")
+        superuser.cursor().execute(f"drop role {quoted}")
+
+
 def test_a_role_may_read_what_was_granted_until_it_is_revoked(
     stranger: Any, catalogue: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 from django.db import connections, transaction
 
 from pg_lo_storage.catalogue import as_array, is_installed
-from pg_lo_storage.databases.columns import ask, has_catalogue
+from pg_lo_storage.databases.columns import ask, has_catalogue, quoted
 
 __all__ = ["Grant"]
 
@@ -33,8 +33,7 @@ class Grant:
         self.role = role
         self.revoke = revoke
         self.catalogue: bool = is_installed() and has_catalogue(alias)
-        quoted = connections[alias].ops.quote_name(role)
-        self._statement = ("REVOKE", "FROM", quoted) if revoke else ("GRANT", "TO", quoted)
+        self._statement = ("REVOKE", "FROM", quoted(role)) if revoke else ("GRANT", "TO", quoted(role))
 
     @property
     def role_exists(self) -> bool:

@@ -67,13 +67,13 @@ class Schema:
 
     def shared(self) -> list[int]:
         """Return the objects that the columns name, and that another schema has, too."""
-        return self._named("in (select oid from elsewhere)", self.catalogues + self.copies)
+        return self._named("exists", self.catalogues + self.copies)
 
     def files(self) -> list[int]:
         """Return the files that are the schema's: those of its own catalogue, or that it alone names."""
         if self.catalogue is not None and self.catalogue.is_own:
             return self._oids(f"select loid from {self.catalogue.sql}")  # noqa: S608 -- quoted
-        return self._named("not in (select oid from elsewhere)", self.catalogues + self.copies + self.guests)
+        return self._named("not exists", self.catalogues + self.copies + self.guests)
 
     def found(self, oids: Collection[int], queries: Sequence[str]) -> set[int]:
         """Return those objects that one of the queries has."""
@@ -87,7 +87,7 @@ class Schema:
             f"with named (oid) as {_any_of(named)}, elsewhere (oid) as materialized"  # noqa: S608 -- quoted
             f" (select oid from {_any_of(others)} as e (oid) where oid is not null)"
             f" select m.oid from pg_largeobject_metadata as m join named on named.oid = m.oid{of_catalogue}"
-            f" where m.oid {condition}"
+            f" where {condition} (select from elsewhere as e where e.oid = m.oid)"
         )
 
     def _oids(self, query: str) -> list[int]:

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from django.db import connections, models
 
-from pg_lo_storage.databases.columns import ask
+from pg_lo_storage.databases.columns import ask, quoted
 from pg_lo_storage.databases.file_fields import stored_fields
 
 __all__ = ["Key", "Problem", "Table", "Values", "agree_on_texts", "tables_of"]
@@ -68,15 +68,18 @@ class Table:
             raise Problem(message)
 
     def _columns_on(self, alias: str) -> dict[str, _Column]:
-        table = connections[alias].ops.quote_name(self.name)
+        table = self._table(alias)
         return {name: _Column(kind, sequence) for name, kind, sequence in ask(alias, _COLUMNS, table, table)}
+
+    def _table(self, alias: str) -> str:
+        return connections[alias].ops.quote_name(self.name)
 
     def read(self, alias: str, keys: Collection[Key], *, lock: bool = False) -> dict[Key, Values]:
         """Return those of the rows that there are; with ``lock`` nobody changes them, or comes to refer to them."""
         if not keys:
             return {}
         columns = list(self._columns[alias])
-        texts = ", ".join(f"t.{_quoted(alias, column)}::pg_catalog.text" for column in columns)
+        texts = ", ".join(f"t.{_doubled(quoted(column))}::pg_catalog.text" for column in columns)
         query = (
             f"select k.n, {texts} from {self._matching(alias)} order by k.n"  # noqa: S608 -- quoted
             f"{' for update of t' if lock else ''}"
@@ -91,9 +94,9 @@ class Table:
             return
         columns = self._columns[alias]
         given = ", ".join(f"v{n}" for n in range(len(columns)))
-        casts = ", ".join(f"cast(v{n} as {column.type})" for n, column in enumerate(columns.values()))
+        casts = ", ".join(f"cast(v{n} as {_doubled(column.type)})" for n, column in enumerate(columns.values()))
         query = (
-            f"insert into {_quoted(alias, self.name)} ({', '.join(_quoted(alias, name) for name in columns)})"  # noqa: S608 -- quoted
+            f"insert into {_doubled(self._table(alias))} ({', '.join(_doubled(quoted(name)) for name in columns)})"  # noqa: S608 -- quoted
             f" overriding system value select {casts} from rows from ({_arrays(len(columns))}) as v ({given})"
         )
         _run(alias, query, [[row[name] for row in rows] for name in columns])
@@ -112,12 +115,12 @@ class Table:
         kinds = [self._columns[alias][key].type for key in self.keys]
         names = ", ".join(f"k{n}" for n in range(len(kinds)))
         on = " and ".join(
-            f"t.{_quoted(alias, key)} operator(pg_catalog.=) cast(k.k{n} as {kind})"
+            f"t.{_doubled(quoted(key))} operator(pg_catalog.=) cast(k.k{n} as {_doubled(kind)})"
             for n, (key, kind) in enumerate(zip(self.keys, kinds, strict=True))
         )
         keys = f"rows from ({_arrays(len(kinds))}) with ordinality as k ({names}, n)"
         join, where = ("using", "where") if using else ("join", "on")
-        return f"{_quoted(alias, self.name)} as t {join} {keys} {where} {on}"
+        return f"{_doubled(self._table(alias))} as t {join} {keys} {where} {on}"
 
 
 def tables_of(model: type[models.Model], source: str, target: str) -> list[Table]:
@@ -135,7 +138,7 @@ def _advance(alias: str, sequence: str, number: int) -> None:
     # The condition keeps a sequence that others advance meanwhile from being set back.
     _run(
         alias,
-        f"select pg_catalog.setval(%s::pg_catalog.text::pg_catalog.regclass, %s) from {sequence.replace('%', '%%')}"  # noqa: S608 -- quoted by the server
+        f"select pg_catalog.setval(%s::pg_catalog.text::pg_catalog.regclass, %s) from {_doubled(sequence)}"  # noqa: S608 -- quoted by the server
         " where last_value operator(pg_catalog.<) %s"
         " or last_value operator(pg_catalog.=) %s and not is_called",
         [sequence, number, number, number],
@@ -146,8 +149,8 @@ def _arrays(count: int) -> str:
     return ", ".join(["pg_catalog.unnest(%s::pg_catalog.text[])"] * count)
 
 
-def _quoted(alias: str, name: str) -> str:
-    return connections[alias].ops.quote_name(name).replace("%", "%%")
+def _doubled(name: str) -> str:
+    return name.replace("%", "%%")
 
 
 def _run(alias: str, query: str, params: Iterable[Sequence[str | None] | str | int]) -> list[tuple[Any, ...]]:
