@@ -6,7 +6,8 @@ suite on other versions of Python, Django and PostgreSQL, ``--packages`` the tes
 ``--server-tools`` the group that needs vacuumlo, pg_dump, lz4 and contrib, or curl, wget, chromium, nginx and
 pgbouncer, and PyGreSQL, ``--faults`` more crashes, ``--users-types`` the types that users get, ``--package`` what is
 published, several of these options all of that, and ``--only NAME`` some of it by name. ``--coverage`` runs the suite
-and says which branches of ``src`` no driver's tests take. All other arguments are passed to pytest.
+and the tests with other packages, and says which branches of ``src`` no driver's tests take. All other arguments are
+passed to pytest.
 """
 
 import argparse
@@ -357,7 +358,7 @@ def asked_for(options: argparse.Namespace, missing: set[str]) -> list[Stage]:
     stages += faults(options.rounds) if options.faults else []
     stages += [users_types()] if options.users_types else []
     stages += [package()] if options.package else []
-    stages += [covered(stage) for stage in suites()] if options.coverage else []
+    stages += [covered(stage) for stage in (*suites(), *packages())] if options.coverage else []
     return stages
 
 

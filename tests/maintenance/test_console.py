@@ -75,3 +75,14 @@ def test_a_text_cannot_draw_on_the_terminal() -> None:
         tell("a\x1b[2J ä █\n  b\r")
     assert stdout.getvalue() == 2 * "a\\x1b[2J ä █\n  b\\r\n"
     assert stderr.getvalue() == "a\\x1b[2J ä █\n  b\\r\n"
+
+
+@pytest.mark.parametrize("total", [None, 4])
+def test_lines_come_now_and_then_and_at_the_end(total: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setattr(console, "_SECONDS", 3_600.0)
+    terminal = Terminal()
+    with Console(OutputWrapper(io.StringIO()), OutputWrapper(terminal)).progress("moving", total) as progress:
+        progress.advance(4)
+    [line] = terminal.getvalue().splitlines()
+    assert line.startswith(f"moving: 4{'' if total is None else ' of 4'} files, ")

@@ -7,10 +7,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from pg_lo_storage.databases.columns import ask
 from pg_lo_storage.drivers import get_driver
 from pg_lo_storage.exceptions import LargeObjectPermissionDenied
 from pg_lo_storage.maintenance import grants
 from pg_lo_storage.maintenance.grants import Grant
+from pg_lo_storage.storage import db_file_storage
 from tests.catalogue.support import saved, uncatalogued
 from tests.drivers.support import execute
 from tests.fixtures.connections import Connect
@@ -120,3 +122,36 @@ def test_the_command_ends_with_1_where_files_were_left(connect: Connect, capsys:
 def test_a_role_must_be_there() -> None:
     with pytest.raises(CommandError, match="no role 'nobody'"):
         call_command("largeobjects", "grant", "--to", "nobody")
+
+
+def test_before_postgresql_18_there_is_no_right_to_what_is_made_later(
+    stranger: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Grant, "has_defaults", False)
+    assert grant("--new", "--yes") == 1
+    assert "nothing was done for files that are made later: before PostgreSQL 18" in capsys.readouterr().err
+    assert not reads(stranger, saved("a.txt", b"data"))
+
+
+@pytest.mark.parametrize("yes", [False, True])
+def test_what_is_made_later_is_told_of(yes: bool, stranger: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    if Grant("default", "stranger").has_defaults:
+        assert grant("--new", *(["--yes"] if yes else [])) == 0
+        told = capsys.readouterr().out
+        assert f"files made later {'have' if yes else 'would have'} the right by themselves" in told
+        assert reads(stranger, saved("a.txt", b"data")) is yes
+
+
+def test_a_file_that_is_deleted_meanwhile_is_passed_over(stranger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone, kept = saved("a.txt", b"data"), saved("b.txt", b"data")
+    rights = Grant("default", "stranger")
+
+    def asking(alias: str, query: str, *params: object) -> list[Any]:
+        if "= any(" in query:
+            db_file_storage.delete(gone)
+        return ask(alias, query, *params)
+
+    monkeypatch.setattr(grants, "_BATCH", 1)
+    monkeypatch.setattr(grants, "ask", asking)
+    assert list(rights.run()) == [0, 1]
+    assert reads(stranger, kept)

@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from example.cluster import Server
 from pg_lo_storage.management.commands.largeobjects import Command
+from pg_lo_storage.management.subcommands import who
 from pg_lo_storage.models import StoredFile
 from tests.catalogue.support import invoice, run, saved, uncatalogued
 from tests.fixtures.connections import INSTALLED, open_connection
@@ -239,3 +240,11 @@ def test_stats_tell_of_files_that_the_role_may_not_measure(server: Server) -> No
     StoredFile.objects.create(loid=oid)
     text, _ = largeobjects("stats")
     assert "  1 of them of unknown size: the role may not read them" in text.splitlines()
+
+
+def test_who_says_where_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(who, "MOST_ROWS", 1)
+    name = saved("a.pdf")
+    run("insert into invoices_invoice (id, plain) values (7, %s)", name)
+    lines = largeobjects("who", name)[0].splitlines()
+    assert lines[4:] == ["  row invoices_invoice 7 plain", "  of each column up to 1 rows are shown"]

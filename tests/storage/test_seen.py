@@ -2,18 +2,26 @@
 
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import Any, cast
 
 import pytest
 from django.core.files.base import ContentFile
-from django.db import InternalError, OperationalError, ProgrammingError, connection, connections, transaction
+from django.db import (
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+    connections,
+    transaction,
+)
 from django.db.backends.utils import CursorWrapper
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
-from pg_lo_storage.databases import watching
-from pg_lo_storage.drivers import get_driver
+from pg_lo_storage.databases import DatabaseDriver, watching
+from pg_lo_storage.drivers import AccessMode, get_driver
 from pg_lo_storage.exceptions import LargeObjectError, LargeObjectReadOnly
 from pg_lo_storage.fields import prefetch_stored_files
 from pg_lo_storage.io import LargeObjectIO
@@ -21,6 +29,7 @@ from pg_lo_storage.lifecycle.statements import before_next_statement
 from pg_lo_storage.storage import DbFileIO, DbFileStorage, db_file_storage
 from pg_lo_storage.views import db_serve
 from tests.fixtures.connections import Connect, run
+from tests.fixtures.losing import Lose
 from tests.fixtures.proxy import Wire
 from tests.invoices.models import Invoice
 from tests.storage.support import loid_of, stored
@@ -266,9 +275,50 @@ def test_another_connection_is_not_shown(connect: Connect) -> None:
 
     with transaction.atomic(), DbFileIO(0, "wb") as file, connection.execute_wrapper(look):
         file.writelines(blocks())
-    assert sum("lowrite" in sql for sql in seen) == 1
+        assert sum("lowrite" in sql for sql in seen) == 1
+        seen.clear()
+        with closing(DatabaseDriver("default").open(file.oid, AccessMode.WRITE)) as descriptor:
+            descriptor.write_all(blocks())
+    assert sum("lowrite" in sql for sql in seen) <= 1  # what is small goes with the native call of psycopg2
+    assert not any(str(other.oid) in sql for sql in seen)
     other.close()
     raw.rollback()
+
+
+def test_a_cursor_of_a_backends_own_kind_is_shown_nothing_and_the_statement_is_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def look(execute: Callable[..., Any], *statement: Any) -> Any:
+        return execute(*statement)
+
+    name = db_file_storage.save("a.txt", ContentFile(b"data"))
+    monkeypatch.setattr(connection, "cursor", connection.connection.cursor)
+    with connection.execute_wrapper(look):
+        assert stored(name) == b"data"
+
+
+def test_the_log_has_the_statement_in_which_the_connection_was_lost(lose: Lose) -> None:
+    name = db_file_storage.save("a.txt", ContentFile(b"data"))
+    with CaptureQueriesContext(connection) as log:
+        lose()
+        with pytest.raises((OperationalError, InterfaceError)):
+            stored(name)
+    assert "pg_largeobject" in log[-1]["sql"]
+
+
+def test_a_wrapper_may_ask_the_cursor_as_after_any_statement() -> None:
+    rows: list[int] = []
+
+    def look(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        result = execute(sql, params, many, context)
+        rows.append(context["cursor"].cursor.arraysize)
+        return result
+
+    name = db_file_storage.save("a.txt", ContentFile(b"data"))
+    with connection.execute_wrapper(look):
+        assert stored(name) == b"data"
+    assert rows
+    assert set(rows) <= {1, 100}  # what psycopg2 and psycopg have
 
 
 @pytest.mark.parametrize("ask", ["size", "original_name"])

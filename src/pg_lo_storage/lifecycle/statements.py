@@ -38,14 +38,17 @@ def before_next_statement(
     connection.execute_wrappers.insert(0, run)
 
 
-def before_update(connection: BaseDatabaseWrapper, action: Callable[[], object]) -> None:
+# Both are for Django before 5.2.4 (fields/following.py).
+def before_update(connection: BaseDatabaseWrapper, action: Callable[[], object]) -> None:  # pragma: no cover
     """Call ``action`` before Django's next statement on the connection, where that is an UPDATE."""
     if connection not in _updates:
         before_next_statement(connection, partial(_before_update, connection))
     _updates.setdefault(connection, []).append(action)
 
 
-def _before_update(connection: BaseDatabaseWrapper, sql: str, _params: object) -> AbstractContextManager[None]:
+def _before_update(  # pragma: no cover
+    connection: BaseDatabaseWrapper, sql: str, _params: object
+) -> AbstractContextManager[None]:
     actions = _updates.pop(connection)
     if sql.startswith("UPDATE "):
         for action in actions:

@@ -30,10 +30,8 @@ def count_of(files: int) -> str:
     return "1 file" if files == 1 else f"{files:,} files"
 
 
-def time_of(moment: datetime | None) -> str:
+def time_of(moment: datetime) -> str:
     """Return a time in the project's time zone."""
-    if moment is None:
-        return "at an unknown time"
     return f"{localtime(moment) if is_aware(moment) else moment:%Y-%m-%d %H:%M}"
 
 

@@ -48,7 +48,7 @@ def _lines(alias: str, file: KnownFile, rows: list[Row]) -> Iterator[str]:
         yield "  there is no such object"
     else:
         yield f"  object {file.oid}, {size_of(file.size)}, of the role {file.role}"
-    if file.name is not None:
+    if file.created_at is not None and file.modified_at is not None:  # it has an entry
         times = f"saved {time_of(file.created_at)}, changed {time_of(file.modified_at)}"
         yield f"  entry {file.original_name!r}, {file.content_type}, {times}"
         yield f"  SHA-256 {file.sha256 or 'unknown'}"
