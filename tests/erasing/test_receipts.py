@@ -218,7 +218,17 @@ def no_text(_lines: list[bytes]) -> list[bytes]:
     return [b"\xff\n"]
 
 
-@pytest.mark.parametrize("change", [changed, dropped, repeated, swapped, no_receipt, no_text])
+def added(lines: list[bytes]) -> list[bytes]:
+    return [*lines, b'{"kind": "batch", "files": []}']
+
+
+def added_again(lines: list[bytes]) -> list[bytes]:
+    return [*lines, lines[-1].removesuffix(b"\n")]
+
+
+@pytest.mark.parametrize(
+    "change", [changed, dropped, repeated, swapped, no_receipt, no_text, added, added_again], ids=lambda f: f.__name__
+)
 def test_a_line_that_is_not_as_written_is_found(written: Path, change: Change) -> None:
     assert kinds(written) == ["begin", "batch", "committed", "batch", "committed", "end"]
     written.write_bytes(b"".join(change(written.read_bytes().splitlines(keepends=True))))

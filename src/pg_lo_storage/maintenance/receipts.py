@@ -38,7 +38,7 @@ class _Line:
 def read(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the records of a receipt, each once its signature is verified.
 
-    A line without an end, which its process did not finish writing, is passed over.
+    A line without an end, which its process did not finish writing, is passed over, but where the receipt has ended.
 
     :raises BadReceipt: a line is not as it was written, or one is missing before it.
     :raises OSError: the file cannot be read.
@@ -122,10 +122,10 @@ class Receipt:
 
 
 def _lines(file: BinaryIO, path: Path) -> Iterator[_Line]:
-    signature, end = "", 0
+    signature, end, kind = "", 0, ""
     for number, line in enumerate(file, 1):
-        if not line.endswith(b"\n"):
-            return
+        if not line.endswith(b"\n") and kind != "end":
+            return  # its process ended before all of it was on disk
         text, _, given = line.decode(errors="replace").removesuffix(f"{_END}\n").rpartition(_MARK)
         text += "}"
         try:
@@ -134,7 +134,7 @@ def _lines(file: BinaryIO, path: Path) -> Iterator[_Line]:
         except (BadSignature, ValueError) as error:
             message = f"{path}, line {number}: it is not as this site wrote it, or one before it is missing"
             raise BadReceipt(message) from error
-        signature, end = given, end + len(line)
+        signature, end, kind = given, end + len(line), record["kind"]
         yield _Line(record, signature, end)
 
 
