@@ -15,7 +15,14 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext, isolate_apps
 
 import pg_lo_storage
-from pg_lo_storage.checks import TAG, check_databases, check_fields, check_settings, register_checks
+from pg_lo_storage.checks import (
+    TAG,
+    check_databases,
+    check_fields,
+    check_old_places,
+    check_settings,
+    register_checks,
+)
 from pg_lo_storage.drivers import get_driver
 from pg_lo_storage.fields import DbFileField
 from pg_lo_storage.storage import DbFileStorage, TransitionalStorage
@@ -219,7 +226,8 @@ def messages_of(field: "models.FileField") -> list[checks.CheckMessage]:
     with isolate_apps("tests.invoices") as isolated:
         assert isolated
         type("Made", (models.Model,), {"__module__": "tests.invoices.models", "data": field})
-        return check_fields(app_configs=[isolated.get_app_config("invoices")])
+        configs = [isolated.get_app_config("invoices")]
+        return [*check_fields(app_configs=configs), *check_old_places(app_configs=configs)]
 
 
 @pytest.mark.parametrize(
@@ -251,6 +259,16 @@ def test_old_files_are_in_another_storage(legacy: Any, expected: list[str]) -> N
     found = messages_of(DbFileField(storage=TransitionalStorage(legacy=legacy)))
     assert numbers(found) == expected
     assert all("TransitionalStorage(legacy=...)" in text_of([message]) for message in found)
+
+
+def test_where_old_files_cannot_be_asked_for_migrate_says_so_and_asks_no_database(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    field = apps.get_model("invoices", "Invoice")._meta.get_field("data")
+    monkeypatch.setattr(field, "storage", TransitionalStorage(legacy="nowhere"))
+    found = checks.run_checks(tags=[checks.Tags.database], databases=["default"])
+    assert numbers(found) == ["E008"]
+    assert "'nowhere'" in text_of(found)
 
 
 def test_rows_and_files_share_a_database() -> None:

@@ -42,6 +42,8 @@ def register_checks() -> None:
     """Have Django run the checks; a second time changes nothing."""
     for check in (check_settings, check_fields, check_packages):
         checks.register(check, TAG)
+    # 'migrate' has Django run these alone.
+    checks.register(check_old_places, TAG, checks.Tags.database)
     checks.register(check_databases, TAG, checks.Tags.database)
 
 
@@ -57,15 +59,20 @@ def check_settings(**_options: object) -> list[checks.CheckMessage]:
 def check_fields(app_configs: Sequence[AppConfig] | None = None, **_options: object) -> list[checks.CheckMessage]:
     """Check each file field against its column and its rows' database."""
     return [
-        message
-        for field in _fields(app_configs)
-        for message in (*_check_length(field), *_check_rows_database(field), *_check_old_place(field))
+        message for field in _fields(app_configs) for message in (*_check_length(field), *_check_rows_database(field))
     ]
+
+
+def check_old_places(app_configs: Sequence[AppConfig] | None = None, **_options: object) -> list[checks.CheckMessage]:
+    """Check the storages that have old files; this asks no database, but all that does needs them."""
+    return [message for field in _fields(app_configs) for message in _check_old_place(field)]
 
 
 def check_databases(databases: Collection[str] | None = None, **_options: object) -> list[checks.CheckMessage]:
     """Check those of ``databases`` that have, or may have, files; none by default."""
     used = aliases_in_use()
+    if check_old_places():
+        return []
     return [
         message
         for alias in databases or ()
