@@ -127,11 +127,12 @@ def test_a_dump_without_objects_has_none(server: Server, tool: Tool, tmp_path: P
 
 def test_what_is_no_dump_is_an_error(dump: Dump, tmp_path: Path, pg_restore: str) -> None:
     whole = dump("custom").read_bytes()
-    packed = dump("gzip").read_bytes()
+    packed, text = dump("gzip").read_bytes(), dump("plain").read_bytes()
     for name, content in {
         "text": b"my letter\n",
         "empty": b"",
         "cut": whole[:400],
+        "cut text": text[: len(text) // 2],
         "packed": packed[: len(packed) // 2],
         "nothing": gzip.compress(b"my letter\n"),
         "archive in gzip": gzip.compress(whole),
@@ -152,6 +153,20 @@ def test_archives_want_pg_restore_and_plain_dumps_do_not(dump: Dump, monkeypatch
     assert restore_check(dump("plain"))[0] == 0
 
 
+def test_names_of_several_lines_hide_no_object(tmp_path: Path) -> None:
+    """As where several databases are dumped into one file: rows stand before the next one's objects."""
+    path = tmp_path / "dump"
+    path.write_text(
+        "--\n-- PostgreSQL database cluster dump\n--\n"
+        'COPY public."a\nb (" ("c\nd") FROM stdin;\n'
+        "it's\nSELECT pg_catalog.lo_create('1');\n\\.\n"
+        "CREATE TABLE public.\"COPY t FROM stdin;\nSELECT pg_catalog.lo_create('2');\n\" (\n    e text\n);\n"
+        "SELECT pg_catalog.lo_create('3');\n"
+        "-- PostgreSQL database cluster dump complete\n"
+    )
+    assert list(oids_in(path)) == [3]
+
+
 def test_a_large_plain_dump_takes_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "dump"
     with path.open("wb") as file:
@@ -159,6 +174,7 @@ def test_a_large_plain_dump_takes_little_memory(tmp_path: Path) -> None:
         for oid in range(1, 30_001):
             file.write(b"SELECT pg_catalog.lo_create('%d');\n" % oid)
         file.write(b"INSERT INTO t VALUES ('" + b"x" * 40_000_000 + b"');\nSELECT pg_catalog.lo_create('30001');\n")
+        file.write(b"--\n-- PostgreSQL database dump complete\n--\n")
     tracemalloc.start()
     try:
         assert sum(1 for _ in oids_in(path)) == 30_001

@@ -28,6 +28,7 @@ _PIECE: Final = 1_048_576
 _TAR: Final = slice(257, 262)
 _PACKED: Final = {b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4"}
 _IS_DUMP: Final = re.compile(rb"^-- PostgreSQL database (cluster )?dump", re.MULTILINE)
+_ENDS: Final = re.compile(rb"-- PostgreSQL database (cluster )?dump complete")
 _LISTED: Final = re.compile(rb"[0-9]+; [0-9]+ [0-9]+ BLOB ")
 _MADE: Final = re.compile(rb"SELECT pg_catalog\.lo_create\('([0-9]+)'\);")
 _OPENING: Final = re.compile(rb"--|/\*|'|\"|\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$")
@@ -93,10 +94,13 @@ def _of_text(path: Path, *, is_packed: bool) -> Iterator[int]:
                 message = f"{path} is no dump that pg_dump made"
                 raise NoDump(message)
             file.seek(0)
-            yield from _made_by(file)
+            is_whole = yield from _made_by(file)
         except EOFError as error:
             message = f"{path} is not whole: {error}"
             raise NoDump(message) from error
+        if not is_whole:
+            message = f"{path} is not whole: it does not end as pg_dump ends a dump"
+            raise NoDump(message)
 
 
 def _of_archive(path: Path, pg_restore: str) -> Iterator[int]:
@@ -139,18 +143,25 @@ def _printed(program: str, *arguments: object) -> Generator[IO[bytes]]:
             raise NoDump(errors.read().decode(errors="replace").strip() or f"{program} ended with {process.returncode}")
 
 
-def _made_by(file: IO[bytes]) -> Iterator[int]:
-    """Yield the oids of the objects that a dump's statements make, but for what is only text in its rows."""
-    enclosing, is_copied, is_start = b"", False, True
+def _made_by(file: IO[bytes]) -> Generator[int, None, bool]:
+    """Yield the oids of the objects that a dump's statements make, but for what is only text in its rows.
+
+    Return whether its end was read.
+    """
+    enclosing, is_copy, is_copied, is_start, has_ended = b"", False, False, True, False
     while piece := file.readline(_PIECE):
         if is_copied:
             is_copied = not (is_start and piece.rstrip() == b"\\.")
         else:
-            if is_start and not enclosing and (made := _MADE.match(piece)):
-                yield int(made[1])
-            is_copied = is_start and not enclosing and piece.startswith(b"COPY ") and piece.endswith(b" FROM stdin;\n")
+            if is_start and not enclosing:
+                is_copy, has_ended = piece.startswith(b"COPY "), has_ended or bool(_ENDS.match(piece))
+                if made := _MADE.match(piece):
+                    yield int(made[1])
             enclosing = _enclosing(piece, enclosing)
+            # Names may have lines of their own.
+            is_copied = is_copy and not enclosing and piece.endswith(b" FROM stdin;\n")
         is_start = piece.endswith(b"\n")
+    return has_ended
 
 
 def _enclosing(piece: bytes, enclosing: bytes) -> bytes:
