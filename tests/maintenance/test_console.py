@@ -68,13 +68,13 @@ def test_nobody_looking_on_sees_nothing(stderr: io.StringIO) -> None:
     assert not stderr.getvalue()
 
 
-def test_a_text_cannot_draw_on_the_terminal() -> None:
+def test_a_text_cannot_draw_on_the_terminal_or_begin_a_line() -> None:
     stdout, stderr = io.StringIO(), io.StringIO()
     made = Console(OutputWrapper(stdout), OutputWrapper(stderr))
     for tell in (made.say, made.show, made.warn):
-        tell("a\x1b[2J ä █\n  b\r")
-    assert stdout.getvalue() == 2 * "a\\x1b[2J ä █\n  b\\r\n"
-    assert stderr.getvalue() == "a\\x1b[2J ä █\n  b\\r\n"
+        tell("a\x1b[2J ä █\n\tb\r")
+    assert stdout.getvalue() == 2 * "a\\x1b[2J ä █\\n\tb\\r\n"
+    assert stderr.getvalue() == "a\\x1b[2J ä █\\n\tb\\r\n"
 
 
 @pytest.mark.parametrize("total", [None, 4])

@@ -1,7 +1,6 @@
 """What the subcommands of ``manage.py largeobjects`` print."""
 
 import json
-import re
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -27,7 +26,10 @@ class Progress(Protocol):
 
 
 class Console:
-    """A command's two streams: results on stdout, all else on stderr. No terminal obeys what stands in a text.
+    """A command's two streams: results on stdout, all else on stderr.
+
+    No terminal obeys what stands in a text, and none begins a line of its own.
+
 
     :param as_json: print each result as a line of JSON, and no text on stdout.
     """
@@ -86,10 +88,8 @@ class Console:
 
 
 def _escaped(text: str) -> str:
-    """Return a text whose control characters are shown, but for the ends of its lines and its tabs."""
-    if text.isprintable():
-        return text
-    return "".join(part if part in {"\n", "\t"} else escaped(part) for part in re.split("([\n\t])", text))
+    """Return a text as one line whose control characters are shown, but for its tabs."""
+    return "\t".join(map(escaped, text.split("\t")))
 
 
 def _fitted(text: str, stream: OutputWrapper) -> str:

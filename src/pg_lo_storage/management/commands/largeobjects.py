@@ -6,8 +6,10 @@ from argparse import SUPPRESS
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error
 from typing_extensions import override
 
+from pg_lo_storage.exceptions import LargeObjectError
 from pg_lo_storage.management.console import Console
 from pg_lo_storage.management.subcommands import SUBCOMMANDS
 
@@ -49,6 +51,9 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             message = "interrupted: what was done is done; run the command again to go on"
             raise CommandError(message, returncode=_INTERRUPTED) from None
+        except (Error, LargeObjectError) as error:
+            # As a time limit, a lost connection, a missing right or table: --traceback tells where.
+            raise CommandError(" ".join(str(error).split())) from error
         except BrokenPipeError:
             # Whoever reads it, such as head, has enough. What is still in the buffer goes nowhere.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

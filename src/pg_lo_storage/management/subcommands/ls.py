@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 from django.core.management.base import CommandError, CommandParser
 from typing_extensions import override
 
+from pg_lo_storage.maintenance.findings import escaped
 from pg_lo_storage.maintenance.statistics import is_catalogued
 from pg_lo_storage.management.arguments import databases_of
 from pg_lo_storage.management.console import Console
@@ -75,7 +76,7 @@ def _entries(alias: str, after: str) -> Iterator[tuple[str, Entry]]:
 
 
 def _line(name: str, entry: Entry) -> str:
-    return f"{name}\t{size_of(entry.size)}\t{time_of(entry.created_at)}\t{entry.original_name}"
+    return f"{name}\t{size_of(entry.size)}\t{time_of(entry.created_at)}\t{escaped(entry.original_name)}"
 
 
 def _record(alias: str, name: str, entry: Entry) -> dict[str, object]:
