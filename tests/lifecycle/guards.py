@@ -30,13 +30,14 @@ def guarded(guard: str, *, catalogue: bool, aliases: Sequence[str] = ("default",
         if guard != FIELD:
             for alias in aliases:
                 if not catalogue:
-                    stack.enter_context(_without_catalogue(alias))
+                    stack.enter_context(without_catalogue_s_table(alias))
                 stack.enter_context(_triggers(alias))
         yield
 
 
 @contextmanager
-def _without_catalogue(alias: str) -> Generator[None]:
+def without_catalogue_s_table(alias: str) -> Generator[None]:
+    """Have triggers find no catalogue."""
     sql("alter table pg_lo_storage_file rename to pg_lo_storage_file_away", using=alias)
     try:
         yield

@@ -36,8 +36,10 @@ def empty_tables() -> None:
     """Delete all rows of the app, the objects, and what the catalogue says of them."""
     for alias in ("default", "other"):
         with transaction.atomic(using=alias):
-            for model in apps.get_app_config("letters").get_models():
-                sql(f'delete from "{model._meta.db_table}"', using=alias)
+            # Those of children come last.
+            for model in reversed(list(apps.get_app_config("letters").get_models())):
+                if model._meta.managed:
+                    sql(f'delete from "{model._meta.db_table}"', using=alias)
             sql("select lo_unlink(oid) from pg_largeobject_metadata limit 1000", using=alias)
             if entries(alias):
                 sql("delete from pg_lo_storage_file", using=alias)

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
 from django.core.management import CommandError, call_command
+from django.db import connections
 from django.test import override_settings
 
 from pg_lo_storage.maintenance import moves
@@ -255,6 +256,67 @@ def test_a_name_of_a_stored_file_s_form_gets_a_letter(monkeypatch: pytest.Monkey
     Letter.objects.create(data=upload(b"dated", "20200131.pdf"))
     move("letters.Letter.data", "--to", "disk")
     assert names() == ["f20200131.pdf"]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("original", "name"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("/etc/passwd", "passwd"),
+        ("C:\\letters\\a.pdf", "a.pdf"),
+        ("a\nb\u202e.pdf", "ab.pdf"),
+        ("..", None),
+        ("!?", None),
+        ("", None),
+        ("😀" * 250 + "a.pdf", "a.pdf"),
+        ("x" * 300 + ".pdf", "x" * 236 + ".pdf"),
+    ],
+)
+def test_what_a_file_was_called_is_no_way_out_of_its_folder(
+    original: str, name: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    field = Letter._meta.get_field("data")
+    monkeypatch.setattr(field, "max_length", 500)
+    letter = Letter.objects.create(data=upload(b"out"))
+    loid = parse_name(letter.data.name)
+    sql("update pg_lo_storage_file set original_name = %s where loid = %s", original, loid)
+    sql("alter table letters_letter alter data type varchar(500)")
+    try:
+        move("letters.Letter.data", "--to", "disk")
+    finally:
+        connections["default"].close()
+        sql("update letters_letter set data = ''")
+        sql("alter table letters_letter alter data type varchar(100)")
+    [path] = (path for path in (tmp_path / "disk" / "letters").rglob("*") if path.is_file())
+    assert path.read_bytes() == b"out"
+    assert path.parent.parent == tmp_path / "disk" / "letters"
+    assert path.name == (name or f"{loid}.pdf")
+
+
+def test_bytes_without_a_name_go_out_as_files(tmp_path: Path) -> None:
+    for content in (b"first", b"second"):
+        Fax.objects.create(content=content)
+    move("letters.Fax.data", "--from-binary", "content", "--to", "disk")
+    found = [(tmp_path / "disk" / str(fax.data.name)).read_bytes() for fax in Fax.objects.order_by("pk")]
+    assert found == [b"first", b"second"]
+
+
+@pytest.mark.parametrize(
+    ("label", "arguments"),
+    [
+        ("letters.Parcel.data", ["--from", "old"]),
+        ("letters.Fax.data", ["--to", "disk"]),
+        ("letters.Letter.data", ["--to", "memory"]),
+    ],
+)
+def test_a_field_that_will_not_find_its_files_is_said_to_beforehand(label: str, arguments: list[str]) -> None:
+    memory = {"memory": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
+    with override_settings(STORAGES=settings.STORAGES | memory):
+        said = move(label, *arguments, yes=False)
+    assert f"{label}: its storage does not read the files where they go" in said
+    assert "storage=TransitionalStorage" in said
+    assert "does not read" not in move("letters.Letter.data", "--to", "old", yes=False)
 
 
 def test_between_two_other_storages(old: Path, tmp_path: Path) -> None:

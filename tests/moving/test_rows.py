@@ -15,8 +15,9 @@ from pg_lo_storage.fields import prefetch_stored_files
 from pg_lo_storage.lifecycle import delete_in_batches
 from pg_lo_storage.storage import db_file_storage
 from tests.lifecycle.support import image, read, sql, upload
-from tests.moving.letters.models import Letter, Parcel
+from tests.moving.letters.models import Crate, Letter, Parcel
 from tests.moving.support import put, row_of
+from tests.moving.test_moves import move
 
 
 @pytest.fixture(params=["letters/a.pdf", "20240131.pdf"])
@@ -186,3 +187,21 @@ def test_a_row_goes_to_another_database_and_its_old_file_stays_for_it(name: str,
     assert not Letter.objects.exists()
     assert read(Letter.objects.using("other").get().data) == b"old"
     assert (old / name).exists()
+
+
+@pytest.mark.parametrize("how", ["replaced", "deleted", "moved"])
+def test_a_field_s_default_stays_at_its_old_place(how: str, name: str, old: Path, catalogue: bool) -> None:
+    put(old, "defaults/none.txt")
+    put(old, name)
+    crate = Crate()
+    crate.data.name = name
+    crate.save()
+    assert crate.other.name == "defaults/none.txt"
+    if how == "replaced":
+        crate.other = upload()
+        crate.save()
+    elif how == "deleted":
+        crate.delete()
+    elif catalogue:
+        assert "the old file stays" in move("letters.Crate.other", "--delete-source")
+    assert read(Crate().other) == b"old"

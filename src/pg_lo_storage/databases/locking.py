@@ -1,12 +1,30 @@
 """Rows that name files, locked for a change of theirs."""
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
-from django.db import InternalError, models
+from django.db import InternalError, connections, models
 
 from pg_lo_storage.drivers.errors import sqlstate_of, translate
+from pg_lo_storage.drivers.qualified import qualified
 
-__all__ = ["locked"]
+__all__ = ["locked", "see_what_is_committed"]
+
+_WAITING: Final = (
+    "select case when current_setting('lock_timeout') = '0' then set_config('lock_timeout', %s::text, true) end"
+)
+
+
+def see_what_is_committed(alias: str, patience: float | None = None) -> None:
+    """Have each statement of a transaction that has just begun see what was committed before the statement.
+
+    With ``patience`` none waits for more seconds for what another transaction has locked, unless the session says
+    otherwise.
+    """
+    if connections[alias].vendor == "postgresql":
+        with connections[alias].cursor() as cursor:
+            cursor.execute("set transaction isolation level read committed")
+            if patience is not None:
+                cursor.execute(qualified(_WAITING), [f"{patience}s"])
 
 
 def locked(rows: "models.QuerySet[models.Model]", *attributes: str) -> list[tuple[Any, ...]]:

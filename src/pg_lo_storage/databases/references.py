@@ -24,6 +24,7 @@ from pg_lo_storage.names import is_made, parse_name
 __all__ = [
     "Cell",
     "default_names",
+    "default_names_of",
     "fields_by_database",
     "file_columns",
     "naming_columns",
@@ -100,9 +101,9 @@ def _naming_fields(alias: str, *registries: Apps) -> "set[models.Field[object, o
     return {*file_fields(alias, *registries), *map(referring_field, referring_paths())}
 
 
-def _defaults(alias: str, *registries: Apps) -> Iterator[str | None]:
-    """Yield the names that are defaults; ``None`` for a default that cannot be known."""
-    for field in file_fields(alias, *registries):
+def default_names_of(fields: "Iterable[models.FileField]", alias: str) -> Iterator[str | None]:
+    """Yield what the fields have as ``default`` or ``db_default``; ``None`` for a default that cannot be known."""
+    for field in fields:
         given: list[object] = [getattr(vars(field).get("db_default"), "value", vars(field).get("db_default"))]
         try:
             default: object = field.default if field.has_default() else None
@@ -112,8 +113,14 @@ def _defaults(alias: str, *registries: Apps) -> Iterator[str | None]:
             yield None
         for value in given:
             name: object = value if isinstance(value, str) else getattr(value, "name", None)
-            if isinstance(name, str) and parse_name(name) is not None:
+            if isinstance(name, str):
                 yield name
+
+
+def _defaults(alias: str, *registries: Apps) -> Iterator[str | None]:
+    """Yield the names of stored files that are defaults; ``None`` for a default that cannot be known."""
+    names = default_names_of(file_fields(alias, *registries), alias)
+    return (name for name in names if name is None or parse_name(name) is not None)
 
 
 def _call(alias: str, default: Callable[[], object]) -> object:

@@ -1,8 +1,8 @@
 """Files that are still where they were before: a row that names one holds it, and only what no row names is deleted.
 
 The old storage takes part in no transaction. So a file is deleted after the commit of the rows that have left it, and
-not while a row names it, in whichever file field of the project. Whoever writes the name of one shares an advisory lock
-on the name; whoever deletes it has that lock alone.
+not while a row names it, in whichever file field of the project, or a field's default does. Whoever writes the name of
+one shares an advisory lock on the name; whoever deletes it has that lock alone.
 """
 
 import logging
@@ -18,7 +18,7 @@ from pg_lo_storage.databases import LargeObjectStorage
 from pg_lo_storage.databases.atomic_blocks import noticing_loss
 from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, existing_columns
 from pg_lo_storage.databases.file_fields import legacy_of
-from pg_lo_storage.databases.references import referring_field, referring_paths
+from pg_lo_storage.databases.references import default_names_of, referring_field, referring_paths
 from pg_lo_storage.databases.search import is_forbidden
 
 __all__ = [
@@ -95,7 +95,7 @@ def delete_after_commit(using: str, storage: LargeObjectStorage, names: Iterable
 
 
 def delete_unnamed(using: str, legacy: Storage, name: str) -> bool:
-    """Delete an old file unless a row of any file field names it, or may; return whether it is gone."""
+    """Delete an old file unless something names it, or may, as :func:`is_named` says; return whether it is gone."""
     with transaction.atomic(using=using):
         _lock(using, [name], "")
         if is_named(name):
@@ -105,8 +105,24 @@ def delete_unnamed(using: str, legacy: Storage, name: str) -> bool:
 
 
 def is_named(name: str) -> bool:
-    """Tell whether a row of any file field, or of ``PG_LO_STORAGE_REFERENCES``, has that very name, or may have it."""
-    return any(_may_be_named_on(alias, name) for alias in connections if connections[alias].vendor != "unknown")
+    """Tell whether a row of any file field, or of ``PG_LO_STORAGE_REFERENCES``, or a field's default may have the name.
+
+    Fields of every storage count: the old one's other files are theirs.
+    """
+    return _may_be_default(name) or any(
+        _may_be_named_on(alias, name) for alias in connections if connections[alias].vendor != "unknown"
+    )
+
+
+def _may_be_default(name: str) -> bool:
+    fields = (field for model in apps.get_models() for field in model._meta.local_concrete_fields)
+    defaults = (
+        default
+        for field in fields
+        if isinstance(field, models.FileField)
+        for default in default_names_of([field], router.db_for_write(field.model))
+    )
+    return any(default in {name, None} for default in defaults)
 
 
 def _may_be_named_on(alias: str, name: str) -> bool:

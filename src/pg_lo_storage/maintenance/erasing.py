@@ -16,6 +16,7 @@ from django.db.models.deletion import Collector, ProtectedError, RestrictedError
 from pg_lo_storage.databases.atomic_blocks import noticing_loss
 from pg_lo_storage.databases.columns import ask
 from pg_lo_storage.databases.file_fields import concrete, rows_of
+from pg_lo_storage.databases.locking import see_what_is_committed
 from pg_lo_storage.lifecycle.sharing import release
 from pg_lo_storage.maintenance.erased import Cell, Erased, Files, cells_of, delete_old, judged, key_of, naming_fields
 from pg_lo_storage.maintenance.receipts import Receipt
@@ -92,9 +93,7 @@ class Erasure:
     def _batch(self, keys: Sequence[Any]) -> tuple[Step | None, Sequence[Any]]:
         """Erase as much of these rows as goes in one transaction; return the keys that are left."""
         with noticing_loss(self.alias), transaction.atomic(using=self.alias, durable=True):
-            with connections[self.alias].cursor() as cursor:
-                # Each statement sees what others have committed before it.
-                cursor.execute("set transaction isolation level read committed")
+            see_what_is_committed(self.alias)
             wanted = self._locked(keys)
             collector = self._fitting(wanted)
             going = collector.data.get(self._model, ())

@@ -7,10 +7,12 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
+from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage
+from django.utils.text import get_valid_filename
 from typing_extensions import override
 
 from pg_lo_storage import catalogue
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
 else:
     _BinaryFile = File
 
-__all__ = ["Elsewhere", "LargeObjects", "Original", "Place", "digest_of"]
+__all__ = ["Elsewhere", "LargeObjects", "Original", "Place", "digest_of", "usable_name"]
+
+_LONGEST: Final = 240
+"""Bytes in a name: file systems take 255, and Django adds some letters to one that is taken."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,17 @@ def digest_of(place: Place, name: str) -> str:
         return Hashed(file).read_through()
 
 
+def usable_name(name: str) -> str:
+    """Return what a file of that name is called in a folder, as Django has it; empty where that is nothing."""
+    try:
+        valid: str = get_valid_filename(name.replace("\\", "/").rpartition("/")[2])
+    except SuspiciousFileOperation:
+        return ""
+    root, extension = posixpath.splitext(valid)
+    room = _LONGEST - len(extension.encode())
+    return root.encode()[:room].decode(errors="ignore") + extension if room > 0 else root
+
+
 class LargeObjects(Place):
     """A storage of large objects on one database; ``other`` is the storage at the other end of the way."""
 
@@ -141,9 +157,8 @@ class LargeObjects(Place):
         if not catalogue.is_installed():
             return Original(name)
         entry = self.storage.new.entry(name)
-        return Original(
-            entry.original_name or name, entry.content_type, entry.created_at, entry.modified_at, entry.sha256
-        )
+        called = usable_name(entry.original_name) or name
+        return Original(called, entry.content_type, entry.created_at, entry.modified_at, entry.sha256)
 
     @override
     def save(self, content: Hashed, original: Original, wanted: Callable[[], str], max_length: int | None) -> str:

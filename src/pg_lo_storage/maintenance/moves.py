@@ -12,20 +12,30 @@ deletion did not come to pass stays.
 import posixpath
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, cast
 
-from django.db import Error, models, transaction
+from django.db import Error, connections, models, transaction
 from django.db.models import Q, Value
 from django.utils import timezone
 
 from pg_lo_storage.databases.file_fields import rows_of
-from pg_lo_storage.databases.locking import locked
+from pg_lo_storage.databases.locking import locked, see_what_is_committed
 from pg_lo_storage.lifecycle.expecting import expect
 from pg_lo_storage.lifecycle.old_files import delete_unnamed
-from pg_lo_storage.maintenance.move_places import Elsewhere, Hashed, LargeObjects, Original, Place, digest_of
+from pg_lo_storage.maintenance.move_places import (
+    Elsewhere,
+    Hashed,
+    LargeObjects,
+    Original,
+    Place,
+    digest_of,
+    usable_name,
+)
+from pg_lo_storage.names import parse_name
 
 if TYPE_CHECKING:
     from django.core.files import File
@@ -40,6 +50,9 @@ BATCH: Final = 200
 _SECONDS: Final = 0.5
 _BYTES: Final = 16 * 1024 * 1024
 """After so long, or so much, a transaction is committed: its rows are locked for as long."""
+
+PATIENCE: float = 5
+"""So many seconds a row is waited for that another transaction has locked: meanwhile others wait for ours."""
 
 Outcome: TypeAlias = Literal["moved", "there", "missing", "ambiguous", "failed"]
 
@@ -110,13 +123,11 @@ class FileMove:
     def _there(self, by_name: Collection[str]) -> set[str]:
         """Return those names that are of files at the new place."""
         if isinstance(self.source, LargeObjects):
-            return set(by_name) - self.source.among(list(by_name), self.target) - self._at_neither(by_name)
+            elsewhere = set(by_name) - self.source.among(list(by_name), self.target)
+            return {name for name in elsewhere if self.target.has(name)}
         if isinstance(self.target, LargeObjects):
             return self.target.among(list(by_name), self.source)
         return {name for name in by_name if not self.source.has(name) and self.target.has(name)}
-
-    def _at_neither(self, by_name: Collection[str]) -> set[str]:
-        return {name for name in by_name if not self.target.has(name)}
 
     def _examined(self, name: str, keys: tuple[object, ...], *, is_there: bool) -> Step:
         if is_there:
@@ -133,7 +144,10 @@ class FileMove:
         steps: list[Step] = []
         began, size = time.monotonic(), 0
         # The files are committed first, where they are on another database: a row never names what is not there.
-        with transaction.atomic(using=self.using, durable=True), transaction.atomic(using=self._files_alias):
+        with ExitStack() as transactions:
+            for alias in self._aliases:
+                transactions.enter_context(transaction.atomic(using=alias, durable=True))
+                see_what_is_committed(alias, PATIENCE)
             while waiting and size < _BYTES and time.monotonic() - began < _SECONDS:
                 name = waiting.pop(0)
                 step = self._move(name, by_name[name])
@@ -152,14 +166,29 @@ class FileMove:
         return self.delete_source and isinstance(self.source, LargeObjects)
 
     @property
+    def _aliases(self) -> list[str]:
+        """The databases of the rows and, if that is another, of the large objects."""
+        return list(dict.fromkeys((self.using, self._files_alias)))
+
+    @property
     def _files_alias(self) -> str:
         """The database of the large objects."""
         ends = (self.source, self.target)
         return next((end.alias for end in ends if isinstance(end, LargeObjects)), self.using)
 
     def _move(self, name: str, keys: "Sequence[object]") -> Step:
-        """Move a file in the current transaction."""
-        with transaction.atomic(using=self.using):
+        """Move a file in the current transaction; what the database refuses for its rows undoes that of this file."""
+        try:
+            return self._move_one(name, keys)
+        except Error as error:
+            if any(connections[alias].needs_rollback for alias in self._aliases):
+                raise  # as where the connection was lost
+            return _failed(name, keys, error)
+
+    def _move_one(self, name: str, keys: "Sequence[object]") -> Step:
+        with ExitStack() as savepoints:
+            for alias in self._aliases:
+                savepoints.enter_context(transaction.atomic(using=alias))
             rows = rows_of(self.field.model, self.using).filter(self._is(name), pk__in=self._keys_of(name, keys))
             found = tuple(map(key_in, locked(rows.order_by("pk"), *keys_of(self.field.model))))
             if not found:
@@ -175,11 +204,19 @@ class FileMove:
         except Error:
             raise
         except Exception as error:  # noqa: BLE001 -- each storage has errors of its own
-            return Step("failed", keys, name, detail=f"{type(error).__name__}: {error}")
-        self._keep_from_triggers(name)
-        # No field is asked, and no signal sent: of an image the dimensions stay, and so does what is set on each save.
-        rows.update(**{self.field.name: Value(new_name, output_field=models.TextField())}, **self._with_the_name())
+            return _failed(name, keys, error)
+        self._rename(rows_of(self.field.model, self.using).filter(pk__in=keys), name, new_name)
         return Step("moved", keys, name, new_name, size)
+
+    def _rename(self, rows: "_Rows", name: str, new_name: str) -> None:
+        """Give the rows the new name. No field is asked, and no signal sent: of an image the dimensions stay."""
+        if parse_name(name) is not None and connections[self.using].vendor == "postgresql":
+            # Of such a name triggers take an old file for an object. What is to be unlinked is, once all have moved.
+            expect(self.using, [name])
+        if isinstance(self.source, LargeObjects):
+            # Triggers let no name of another storage take a file's place before the row has given the file up.
+            rows.update(**{self.field.name: _named(None if self.field.null else "")})
+        rows.update(**{self.field.name: _named(new_name)}, **self._with_the_name())
 
     def _copied(self, name: str, rows: "_Rows") -> tuple[str, int]:
         with self.source.open(name) as file:
@@ -205,19 +242,16 @@ class FileMove:
     def _wanted(self, rows: "_Rows", original: Original) -> str:
         """Return the name that the field's ``upload_to`` gives, with the date of the file for that of today."""
         upload_to: Any = self.field.upload_to
+        name = usable_name(original.name) or "file"
         if callable(upload_to):
-            return str(upload_to(rows[0], original.name))
+            return str(upload_to(rows[0], name))
         moment = original.created or datetime.now(UTC)
         local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
-        return posixpath.join(local.strftime(str(upload_to)), original.name)
+        return posixpath.join(local.strftime(str(upload_to)), name)
 
     def _with_the_name(self) -> dict[str, object]:
         """Return what else the rows get in the same statement, by field."""
         return {}
-
-    def _keep_from_triggers(self, name: str) -> None:
-        if isinstance(self.source, LargeObjects) and not self._unlinks:
-            expect(self._files_alias, [name])
 
     def _keys_of(self, name: str, keys: "Collection[object]") -> "list[object]":
         """Return the keys of all rows that name the file: those of the page, and later ones."""
@@ -248,6 +282,14 @@ def keys_of(model: type[models.Model]) -> list[str]:
 def key_in(values: tuple[Any, ...]) -> object:
     """Return the key that is made of the values; a tuple where it has several."""
     return next(iter(values)) if len(values) == 1 else values
+
+
+def _failed(name: str, keys: "Sequence[object]", error: Exception) -> Step:
+    return Step("failed", tuple(keys), name, detail=" ".join(f"{type(error).__name__}: {error}".split()))
+
+
+def _named(name: str | None) -> Value:
+    return Value(name, output_field=models.TextField())
 
 
 def _by_name(page: "list[tuple[object, str]]") -> "dict[str, list[object]]":

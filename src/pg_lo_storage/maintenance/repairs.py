@@ -15,7 +15,7 @@ from django.db import DatabaseError, connections
 
 from pg_lo_storage.databases.atomic_blocks import atomic
 from pg_lo_storage.databases.columns import ask
-from pg_lo_storage.drivers.qualified import qualified
+from pg_lo_storage.databases.locking import see_what_is_committed
 from pg_lo_storage.exceptions import LargeObjectError
 from pg_lo_storage.maintenance.checking import BATCH, Check
 from pg_lo_storage.maintenance.findings import Finding, Kind
@@ -28,10 +28,6 @@ _MAY_BE_OLD: Final = "files of this column still move: its file may be at the ol
 
 PATIENCE: float = 5
 """So many seconds a statement waits for what another transaction has locked, unless the session says otherwise."""
-
-_WAITING: Final = (
-    "select case when current_setting('lock_timeout') = '0' then set_config('lock_timeout', %s::text, true) end"
-)
 
 
 class Outcome(NamedTuple):
@@ -137,7 +133,5 @@ def seeing_what_is_committed(alias: str) -> Generator[None]:
     is_outermost = not connections[alias].in_atomic_block
     with atomic(alias):
         if is_outermost:
-            with connections[alias].cursor() as cursor:
-                cursor.execute("set transaction isolation level read committed")
-                cursor.execute(qualified(_WAITING), [f"{PATIENCE}s"])
+            see_what_is_committed(alias, PATIENCE)
         yield

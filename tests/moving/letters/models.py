@@ -1,6 +1,8 @@
 from datetime import datetime
+from uuid import UUID, uuid4
 
 from django.db import models
+from django.db.models.functions import Upper
 from typing_extensions import override
 
 from pg_lo_storage.fields import DbFileField, DbImageField
@@ -48,3 +50,55 @@ class Fax(models.Model):
     @override
     def __str__(self) -> str:
         return self.filename
+
+
+class _NoneManager(models.Manager["Crate"]):
+    @override
+    def get_queryset(self) -> "models.QuerySet[Crate]":
+        return super().get_queryset().none()
+
+
+def _beside_its_key(crate: "Crate", name: str) -> str:
+    return f"crates/{crate.pk}/{name}"
+
+
+class Crate(models.Model):
+    """A row that is odd in everything, and hidden by its manager."""
+
+    id: "models.UUIDField[UUID, UUID]" = models.UUIDField(primary_key=True, default=uuid4, db_column="Its Key")
+    data = DbFileField(storage=OLD, upload_to=_beside_its_key, db_column="Its Data")
+    other = DbFileField(storage=OLD, blank=True, default="defaults/none.txt")
+    upper = models.GeneratedField(expression=Upper("data"), output_field=models.TextField(), db_persist=True)
+
+    objects = _NoneManager()
+
+    @override
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Tin(Crate):
+    """A proxy."""
+
+    class Meta:
+        proxy = True
+
+
+class Box(Crate):
+    """A row in two tables."""
+
+    inner = DbFileField(storage=OLD, null=True)
+
+
+class Note(models.Model):
+    """A table of another schema, which a test makes."""
+
+    data = DbFileField(storage=OLD, null=True)
+
+    class Meta:
+        managed = False
+        db_table = '"another one"."letters_note"'
+
+    @override
+    def __str__(self) -> str:
+        return str(self.pk)

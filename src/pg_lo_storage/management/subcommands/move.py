@@ -1,7 +1,7 @@
 """``manage.py largeobjects move``: files come in from another storage or a column, or go out to one."""
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.core.files.storage import InvalidStorageError, Storage, storages
 from django.core.management.base import CommandError, CommandParser
@@ -9,6 +9,7 @@ from django.db import models, reset_queries, router
 from typing_extensions import override
 
 from pg_lo_storage.databases import LargeObjectStorage
+from pg_lo_storage.databases.file_fields import legacy_of
 from pg_lo_storage.maintenance.move_columns import BinaryColumn, BinaryMove
 from pg_lo_storage.maintenance.move_places import Elsewhere, LargeObjects, Place
 from pg_lo_storage.maintenance.moves import FileMove, Step
@@ -55,6 +56,8 @@ class Move(Subcommand):
     @override
     def run(self, options: dict[str, Any], console: Console) -> int:
         move = _move_of(options)
+        if not _reads(move.field, move.target):
+            console.warn(_UNREAD.format(move.field))
         label, counts = f"{move.model._meta.label}.{move.field.name}", Counter[str]()
         size = 0
         with console.progress(label, move.count(), "rows") as progress:
@@ -81,6 +84,21 @@ _WORDS = {
     "failed": "were left as they are, since their files could not be moved",
     "ambiguous": "have a name that stands for a file at each place",
 }
+
+
+_UNREAD = (
+    "{}: its storage does not read the files where they go, so that the site will not find them: give the field"
+    " storage=TransitionalStorage(legacy=...) first, with the other storage"
+)
+
+
+def _reads(field: "models.FileField", target: Place) -> bool:
+    """Tell whether the field finds files at the place, as far as the classes of its storages tell."""
+    storage: object = field.storage
+    if isinstance(target, LargeObjects):
+        return isinstance(storage, LargeObjectStorage)
+    other = type(cast("Elsewhere", target).storage)
+    return isinstance(storage, other) or isinstance(legacy_of(field), other)
 
 
 def _tell(step: Step, console: Console) -> None:
@@ -110,7 +128,7 @@ def _move_of(options: dict[str, Any]) -> FileMove:
     if options["name"]:
         message = "--name is for --from-binary"
         raise CommandError(message)
-    old: Storage | None = getattr(found.storage, "legacy", None)
+    old: Storage | None = legacy_of(found)
     source = _storage_of(options["source"], "--from")
     target = _storage_of(options["target"], "--to")
     if source is None and target is None:
@@ -147,7 +165,7 @@ _NOWHERE = "django.core.files.storage.InMemoryStorage"
 def _place(storage: Storage | None, other: Storage, field: "models.FileField", using: str) -> Place:
     if storage is not None:
         return Elsewhere(storage)
-    legacy: Storage | None = getattr(field.storage, "legacy", None)
+    legacy: Storage | None = legacy_of(field)
     return LargeObjects(field.storage, using, legacy or other)
 
 

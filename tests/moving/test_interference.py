@@ -1,0 +1,133 @@
+"""Files move while others use their rows, and the database has rules of its own: what cannot move now is told."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import cast
+
+import pytest
+from django.apps import apps
+from django.core.management import CommandError
+from django.db import connections, models
+from django.db.migrations.state import ProjectState
+
+from example.cluster import Server
+from pg_lo_storage.maintenance import moves
+from pg_lo_storage.maintenance.move_places import Elsewhere, LargeObjects
+from pg_lo_storage.operations import ManageLargeObjects
+from tests.fixtures.connections import INSTALLED, open_connection, run
+from tests.lifecycle.guards import without_catalogue_s_table
+from tests.lifecycle.support import read, sql, upload
+from tests.moving.letters.models import OLD, Letter
+from tests.moving.support import put, row_of
+from tests.moving.test_moves import count_objects, listed, move, names
+
+WITH_CATALOGUE = pytest.mark.parametrize("catalogue", [True], ids=["catalogue"], indirect=True)
+
+
+@WITH_CATALOGUE
+def test_a_row_that_another_transaction_has_is_left_for_the_next_run(
+    old: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moves, "PATIENCE", 0.1)
+    for name in ("a.pdf", "b.pdf"):
+        put(old, name)
+        row_of(name)
+    with closing(open_connection(INSTALLED[0], server.dsn())) as other:
+        run(other, "update letters_letter set title = 'in use' where data = 'a.pdf' returning id")
+        said = move("letters.Letter.data", "--delete-source", status=1)
+        assert "'a.pdf': failed: OperationalError: canceling statement due to lock timeout" in said
+        assert (names()[0], listed(old)) == ("a.pdf", ["a.pdf"])
+        other.commit()
+    move("letters.Letter.data", "--delete-source")
+    assert [read(letter.data) for letter in Letter.objects.all()] == [b"old", b"old"]
+    assert set(Letter.objects.values_list("title", flat=True)) == {"", "in use"}
+    assert listed(old) == []
+
+
+@WITH_CATALOGUE
+def test_what_the_database_refuses_undoes_one_file(old: Path) -> None:
+    for name in ("a.pdf", "b.txt"):
+        put(old, name)
+        row_of(name)
+    sql("alter table letters_letter add constraint no_text check (data not like '%.txt' or data = 'b.txt')")
+    try:
+        said = move("letters.Letter.data", "--delete-source", status=1)
+    finally:
+        sql("alter table letters_letter drop constraint no_text")
+    assert "'b.txt': failed: IntegrityError: " in said
+    assert "no_text" in said
+    assert (names()[1], listed(old), count_objects()) == ("b.txt", ["b.txt"], 1)
+
+
+@WITH_CATALOGUE
+def test_whatever_the_session_s_isolation_level_sources_go(old: Path) -> None:
+    put(old, "a.pdf")
+    row_of("a.pdf")
+    sql("set session characteristics as transaction isolation level repeatable read")
+    try:
+        move("letters.Letter.data", "--delete-source")
+        move("letters.Letter.data", "--to", "old", "--delete-source")
+    finally:
+        connections["default"].close()
+    assert read(Letter.objects.get().data) == b"old"
+    assert not count_objects()
+
+
+@WITH_CATALOGUE
+def test_where_nothing_may_be_written_that_is_said_in_a_line(old: Path) -> None:
+    put(old, "a.pdf")
+    row_of("a.pdf")
+    sql("set default_transaction_read_only = on")
+    try:
+        with pytest.raises(CommandError, match=r"^[^\n]*read-only[^\n]*$"):
+            move("letters.Letter.data")
+    finally:
+        connections["default"].close()
+
+
+@pytest.fixture
+def _triggers(catalogue: bool) -> Iterator[None]:
+    """Triggers on letters; without the catalogue its table is away."""
+    operation, state = ManageLargeObjects("letter", "data"), ProjectState.from_apps(apps)
+    with ExitStack() as stack:
+        if not catalogue:
+            stack.enter_context(without_catalogue_s_table("default"))
+        with connections["default"].schema_editor() as editor:
+            operation.database_forwards("letters", editor, state, state)
+        yield
+        with connections["default"].schema_editor() as editor:
+            operation.database_backwards("letters", editor, state, state)
+        connections["default"].close()
+
+
+def moved(*, out: bool, delete: bool) -> set[str]:
+    """Move all letters' files, as the command does, which is there with the app only; return what became of them."""
+    field = cast("models.FileField", Letter._meta.get_field("data"))
+    new, old = LargeObjects(OLD, "default", OLD.legacy), Elsewhere(OLD.legacy)
+    source, target = (new, old) if out else (old, new)
+    work = moves.FileMove(Letter, field, "default", source, target, delete_source=delete)
+    return {step.outcome for step in work.run()}
+
+
+@pytest.mark.usefixtures("_triggers")
+@pytest.mark.parametrize("delete", [False, True], ids=["stay", "go"])
+def test_triggers_let_files_go_out_and_in(old: Path, delete: bool) -> None:
+    for content in (b"first", b"second"):
+        Letter.objects.create(data=upload(content))
+    row_of(names()[0])
+    assert moved(out=True, delete=delete) == {"moved"}
+    assert count_objects() == (0 if delete else 2)
+    assert moved(out=False, delete=delete) == {"moved"}
+    assert [read(letter.data) for letter in Letter.objects.order_by("pk")] == [b"first", b"second", b"first"]
+    assert count_objects() == (2 if delete else 4)
+    assert bool([path for path in old.rglob("*") if path.is_file()]) is not delete
+
+
+@pytest.mark.usefixtures("_triggers")
+def test_triggers_do_not_take_an_old_file_for_somebody_s_object(old: Path) -> None:
+    [(oid,)] = sql("select lo_from_bytea(0, 'of another application')")
+    put(old, f"{oid}.pdf")
+    row_of(f"{oid}.pdf")
+    assert moved(out=False, delete=True) == {"moved"}
+    assert bytes(sql("select lo_get(%s)", oid)[0][0]) == b"of another application"
