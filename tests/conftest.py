@@ -2,6 +2,7 @@
 
 import gc
 
+import pytest
 from hypothesis import settings
 
 # The same examples on every machine, however slow.
@@ -31,6 +32,13 @@ collect_ignore = [
     "tenants",
     "documentation",
 ]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Of what is frozen below the collector tells nothing, so that hypothesis takes its own generator for lost.
+    config.addinivalue_line(
+        "filterwarnings", "ignore:It looks like .register_random:hypothesis.errors.HypothesisWarning"
+    )
 
 
 def pytest_collection_finish() -> None:
