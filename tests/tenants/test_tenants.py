@@ -6,7 +6,7 @@ import os
 import pytest
 from django.core.checks import run_checks
 from django.core.files.base import ContentFile
-from django.db import connection
+from django.db import connection, transaction
 from django.test import RequestFactory
 from django_tenants.utils import schema_context
 
@@ -113,3 +113,43 @@ def test_checks_are_silent_where_each_tenant_has_its_catalogue(place: str) -> No
             connection.cursor().execute("alter table pg_lo_storage_file rename to renamed")
             assert "pg_lo_storage.W006" in {each.id for each in run_checks(databases=["default"])}
             connection.cursor().execute("alter table renamed rename to pg_lo_storage_file")
+
+
+ROWS = 20_000
+FILL = (
+    "insert into shop_invoice (data, copy) select n || '.pdf', '' from generate_series(3000000001, %s) as n",
+    "insert into shop_scan (data, remark) select n || '.pdf', '' from generate_series(3000000001, %s) as n",
+)
+
+
+@pytest.mark.parametrize("model", [Invoice, Scan])
+def test_no_tenants_table_is_read_whole_for_a_file_that_goes(
+    place: str, model: type[Invoice | Scan], large_objects: Oids
+) -> None:
+    assert place
+    for schema in ("green", "blue"):
+        with schema_context(schema), connection.cursor() as cursor:
+            cursor.execute("alter table shop_scan disable trigger user")
+            for statement in FILL:
+                cursor.execute(statement, [3_000_000_000 + ROWS])
+            cursor.execute("alter table shop_scan enable trigger user")
+            cursor.execute("analyze shop_invoice, shop_scan")
+    with schema_context("blue"):
+        row, other = (model.objects.create(data=ContentFile(data, "a.txt")) for data in (b"1", b"2"))
+        with transaction.atomic():
+            before = scans()
+            row.data = ContentFile(b"3", "b.txt")
+            row.save()
+            other.delete()
+            assert scans() == before
+    assert large_objects() == {row.data.loid}
+
+
+def scans() -> int:
+    """Count the passes over whole tables of any tenant that the transaction has made."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select sum(seq_scan)::int from pg_stat_xact_all_tables where relname in ('shop_invoice', 'shop_scan')"
+        )
+        [(count,)] = cursor.fetchall()
+    return int(count)
