@@ -182,7 +182,8 @@ def test_a_compression_that_does_not_begin_stores_nothing(
 def test_a_compressed_file_is_sought_in_as_its_library_does_and_closed_once(fs: PgLoFileSystem) -> None:
     with fs.open("new", "wb", compression="gzip") as file:
         file.write(b"content")
-        assert (file.seekable(), file.seek(10), file.tell()) == (True, 10, 10)
+        file.seek(10)  # it returns another number since Python 3.12
+        assert (file.seekable(), file.tell()) == (True, 10)
         file.close()
     assert gzip.decompress(fs.cat_file(file.path)) == b"content\0\0\0"
 
