@@ -1,6 +1,7 @@
 """Single files: the largest ones, and who names one."""
 
 import hashlib
+from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth.models import User
@@ -8,6 +9,7 @@ from django.core.files.base import ContentFile
 from django.test import override_settings
 
 from pg_lo_storage.maintenance.files import KnownFile, find, largest, who
+from pg_lo_storage.maintenance.statistics import groups
 from pg_lo_storage.maintenance.uses import Row
 from pg_lo_storage.models import StoredFile
 from tests.catalogue.support import invoice, run, saved, uncatalogued
@@ -80,6 +82,56 @@ def test_rows_of_every_field_name_it_with_their_key_and_user(catalogue: bool) ->
         Row(loid_of(name), "default", "invoices_invoice", "plain", "12345", None),
     }
     assert catalogue is not None
+
+
+@pytest.fixture(params=["blue", 'Or"der %s'])
+def other_schema(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Another schema, in SQL, with a table for rows of the same project."""
+    name = '"' + str(request.param).replace('"', '""') + '"'
+    run(f"create schema {name}; create table {name}.invoices_invoice (like invoices_invoice including all)")
+    yield name
+    run(f"drop schema {name} cascade")
+
+
+@pytest.mark.parametrize("column", ["data", "plain"])
+def test_rows_of_other_schemas_that_share_the_catalogue_name_it_too(
+    other_schema: str, catalogue: bool, column: str
+) -> None:
+    owner = User.objects.create_user("owner")
+    name = saved()
+    invoice(name)
+    run(f"insert into {other_schema}.invoices_invoice (id, {column}, owner_id) values (77, '{name}', {owner.pk})")
+    [(shown,)] = run(
+        "select (pg_identify_object('pg_class'::regclass, to_regclass(%s)::oid, 0)).identity",
+        f"{other_schema}.invoices_invoice",
+    )
+    there = Row(loid_of(name), "default", shown, column, "77", "owner")
+    rows = rows_of(name)
+    assert there in rows
+    assert len(rows) == 2
+    # A row counts its file once for each field, whatever its schema.
+    fields = {"Invoice.data"} | {f"Invoice.{column}"}
+    assert {(label.partition(".")[2], files) for label, files, _ in groups("default", "field")} == {
+        (field, 1) for field in fields
+    }
+    assert ("owner", 1) in [(label, files) for label, files, _ in groups("default", "owner")]
+    assert catalogue is not None
+
+
+def test_of_another_schemas_users_nobody_is_taken_for_one_of_this_ones(other_schema: str) -> None:
+    owner = User.objects.create_user("owner")
+    run(f"create table {other_schema}.auth_user (like auth_user including all)")
+    name = saved()
+    run(f"insert into {other_schema}.invoices_invoice (id, data, owner_id) values (77, '{name}', {owner.pk})")
+    assert [(row.key, row.user) for row in rows_of(name)] == [("77", None)]
+    assert ("no owner", 1) in [(label, files) for label, files, _ in groups("default", "owner")]
+
+
+def test_rows_of_a_schema_with_a_catalogue_of_its_own_are_its_own(other_schema: str) -> None:
+    name = saved()
+    run(f"create table {other_schema}.pg_lo_storage_file (like pg_lo_storage_file including all)")
+    run(f"insert into {other_schema}.invoices_invoice (id, data) values (77, '{name}')")
+    assert rows_of(name) == set()
 
 
 @override_settings(PG_LO_STORAGE_REFERENCES=["invoices.Note.text"])

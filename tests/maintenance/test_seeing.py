@@ -70,6 +70,16 @@ def test_stats_as_json_are_the_same_figures() -> None:
     ]
 
 
+def test_stats_leave_the_search_of_all_rows_out() -> None:
+    saved()
+    with CaptureQueriesContext(connections["default"]) as queries:
+        text, _ = largeobjects("stats", "--no-orphans", "--database", "default")
+    assert "named by no row" not in text
+    assert not [query for query in queries.captured_queries if "invoices_invoice" in query["sql"]]
+    assert "orphans" not in records("stats", "--no-orphans", "--database", "default")[0]
+    assert records("stats", "--database", "default")[0]["orphans"] == 1
+
+
 @pytest.mark.parametrize("by", ["field", "owner", "month", "type", "role"])
 def test_stats_are_drawn_as_svg(by: str, tmp_path: Path) -> None:
     owner = User.objects.create_user("<owner & co>\x0b")

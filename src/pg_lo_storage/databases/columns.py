@@ -60,6 +60,12 @@ class ExistingColumn(NamedTuple):
         name = connections[alias].ops.quote_name(self.column.column)
         return f'{name}::text collate pg_catalog."C"' if self.collates_loosely else f"{name}::text"
 
+    def table_for_params(self, alias: str) -> str:
+        """Return SQL for the table, in a query with parameters."""
+        # In the name of one of another schema the per cent signs are doubled already.
+        table = self.column.table
+        return table if table.startswith('"') else connections[alias].ops.quote_name(table).replace("%", "%%")
+
 
 # Further tables of a name, in other schemas that share the catalogue: what the role cannot read there hides rows. The
 # session's own schema may have none of that name, as the public one beside tenants'. The per cent signs of their names

@@ -16,7 +16,7 @@ from django.db.models.fields.files import FieldFile
 
 from pg_lo_storage.databases import LargeObjectStorage
 from pg_lo_storage.databases.atomic_blocks import noticing_loss
-from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, existing_columns
+from pg_lo_storage.databases.columns import FileColumn, ask, existing_columns
 from pg_lo_storage.databases.file_fields import legacy_of
 from pg_lo_storage.databases.references import default_names_of, referring_field, referring_paths
 from pg_lo_storage.databases.search import is_forbidden
@@ -149,13 +149,8 @@ def _is_named_on(alias: str, name: str) -> bool:
         logger.warning("kept the old file %r: rows of %s may name it, and cannot be seen", name, doubtful)
         return True
 
-    def table_of(found: ExistingColumn) -> str:
-        # In those of other schemas the per cent signs are doubled already.
-        table = found.column.table
-        return table if table.startswith('"') else connections[alias].ops.quote_name(table).replace("%", "%%")
-
     selects = [
-        f"select 1 from {table_of(each)} where {each.text(alias).replace('%', '%%')} = %s::text"  # noqa: S608 -- quoted
+        f"select 1 from {each.table_for_params(alias)} where {each.text(alias).replace('%', '%%')} = %s::text"  # noqa: S608 -- quoted
         for each in found
     ]
     if not selects:

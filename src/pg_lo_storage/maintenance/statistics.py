@@ -141,8 +141,9 @@ def _months(found: list[Group]) -> list[Group]:
 def _by_rows(alias: str, by: By, limit: int | None) -> list[Group]:
     columns, _problems = naming_columns(alias)
     uses, keys, oids = list[str](), list[str](), list[int]()
-    for n, column in enumerate(columns):
-        key = f"'{n}'::text" if by == "field" else f"coalesce({column.user}, '')"
+    labels = {str(column): str(n) for n, column in enumerate(columns)}
+    for column in columns:
+        key = f"'{labels[str(column)]}'::text" if by == "field" else f"coalesce({column.user}, '')"
         query = column.select(f"{key} as key, {oid_in(column.name)} as loid")
         if column.rows == alias:
             uses.append(query)
@@ -160,7 +161,7 @@ def _by_rows(alias: str, by: By, limit: int | None) -> list[Group]:
     )
     rows = ask(alias, query, keys, catalogue.as_array(oids), limit)
     if by == "field":
-        labels = {str(n): str(column) for n, column in enumerate(columns)}
+        labels = {n: label for label, n in labels.items()}
     else:
         labels = {"": _("no owner")}
         for other in dict.fromkeys(column.rows for column in columns):

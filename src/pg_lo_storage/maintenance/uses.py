@@ -49,19 +49,29 @@ _OID_COLUMNS: Final = (
     " and (t.oid = 'oid'::regtype::oid or t.typtype = 'd'::\"char\" and t.typbasetype = 'oid'::regtype::oid)"
     " and has_schema_privilege(n.oid, 'usage') and has_column_privilege(r.oid, a.attnum, 'select')"
     " and r.oid <> coalesce(to_regclass('pg_lo_storage_file')::oid, 0::oid)"
-    " and not exists (select from rows from (unnest(%s::text[]), unnest(%s::text[])) as known (relation, attribute)"
-    " where to_regclass(relation)::oid = r.oid and attribute = a.attname::text) order by 1, 2"
+    " and not exists (select from rows from (unnest(%s::text::oid[]), unnest(%s::text[]))"
+    " as known (relation, attribute) where relation = r.oid and attribute = a.attname::text) order by 1, 2"
+)
+# Further facts of a column: of which wanted one's name it is, its table, and that table's name in words.
+_PLACE: Final = (
+    "n::int8",
+    "r.oid::int8",
+    "(pg_identify_object('pg_catalog.pg_class'::regclass::oid, r.oid, 0)).identity",
 )
 
 
 class NamingColumn(NamedTuple):
-    """A field's column with names of files; ``rows`` is the alias of its rows.
+    """A field's column with names of files, in one of the schemas; ``rows`` is the alias of its rows.
 
-    ``name``, the row's ``key`` and the key of its ``user`` are SQL for texts, for queries with parameters.
+    ``table``, and ``name``, the row's ``key`` and the key of its ``user``, which are texts, are SQL for queries with
+    parameters; ``relation`` is the table's oid, and ``shown`` its name in words.
     """
 
     rows: str
     field: "Field"
+    relation: int
+    shown: str
+    table: str
     name: str
     key: str
     user: str
@@ -72,7 +82,7 @@ class NamingColumn(NamedTuple):
 
     def select(self, columns: str) -> str:
         """Return a query for the columns of all rows."""
-        return f"select {columns} from {_quoted(self.rows, self.field.model._meta.db_table)}"  # noqa: S608 -- quoted
+        return f"select {columns} from {self.table}"  # noqa: S608 -- quoted
 
 
 class Row(NamedTuple):
@@ -89,7 +99,8 @@ class Row(NamedTuple):
 def naming_columns(alias: str) -> tuple[list[NamingColumn], list[str]]:
     """Return the columns that name files on ``alias``, and what cannot be known of others, in words.
 
-    They are those of file fields and of ``PG_LO_STORAGE_REFERENCES``. Rows may be on another database than their files.
+    They are those of file fields and of ``PG_LO_STORAGE_REFERENCES``, in all schemas that share the catalogue, or have
+    none. Rows may be on another database than their files.
 
     :raises ImproperlyConfigured: the setting ``PG_LO_STORAGE_REFERENCES`` is wrong.
     """
@@ -101,11 +112,23 @@ def naming_columns(alias: str) -> tuple[list[NamingColumn], list[str]]:
     for rows in dict.fromkeys(rows for rows, _ in fields):
         some = sorted((field for (there, _), field in fields.items() if there == rows), key=str)
         for field, found, known in _found(rows, some):
+            _, _, relation, shown = found.more
+            is_twin = found.column.table != field.model._meta.db_table
             if reason := _problem(found):
-                problems.append(f"{field}: {reason}")
+                problems.append(f"{field}{f' in {shown}' if is_twin else ''}: {reason}")
             if found.may_read and found.is_readable:
-                name = found.text(rows).replace("%", "%%")
-                columns.append(NamingColumn(rows, field, name, _key(rows, field, known), _user(rows, field, known)))
+                columns.append(
+                    NamingColumn(
+                        rows,
+                        field,
+                        int(relation),
+                        shown if is_twin else found.column.table,
+                        found.table_for_params(rows),
+                        found.text(rows).replace("%", "%%"),
+                        _key(rows, field, known),
+                        _user(rows, field, known),
+                    )
+                )
     return columns, problems
 
 
@@ -116,7 +139,7 @@ def rows_that_name(columns: Iterable[NamingColumn], oids: Collection[int]) -> It
         query = column.select(f"{oid_in(column.name)}::int8, {column.key}, {column.user}")
         for oid, key, user in ask(column.rows, f"{query} where {condition} limit {MOST_ROWS}", *params):
             if oid is not None:
-                yield Row(int(oid), column.rows, *FileColumn.of(column.field), key, user)
+                yield Row(int(oid), column.rows, column.shown, str(column.field.column), key, user)
 
 
 def rows_in_oid_columns(alias: str, besides: Iterable[NamingColumn], oids: Collection[int]) -> Iterator[Row]:
@@ -124,8 +147,9 @@ def rows_in_oid_columns(alias: str, besides: Iterable[NamingColumn], oids: Colle
 
     They are those of any schema that the role may read, but the catalogue's, and those of ``besides``.
     """
-    known = [(_quoted(alias, c.field.model._meta.db_table), str(c.field.column)) for c in besides if c.rows == alias]
-    found = ask(alias, _OID_COLUMNS, [table for table, _ in known], [column for _, column in known])
+    known = [(each.relation, str(each.field.column)) for each in besides if each.rows == alias]
+    relations, attributes = as_array(relation for relation, _ in known), [attribute for _, attribute in known]
+    found = ask(alias, _OID_COLUMNS, relations, attributes)
     for table, column, keys in found:
         name, parts = quoted(column).replace("%", "%%"), [f"{key}::text".replace("%", "%%") for key in keys]
         key = f"concat_ws(', ', {', '.join(parts)})" if parts else "null::text"
@@ -182,16 +206,26 @@ def _databases_of_rows(field: "Field", alias: str) -> Iterator[str]:
             yield rows
 
 
-def _found(
-    rows: str, fields: "list[Field]"
-) -> "Iterator[tuple[Field, ExistingColumn, dict[FileColumn, ExistingColumn]]]":
-    """Yield the fields whose columns the database has, with all columns of their rows that may be read as text."""
-    wanted = {FileColumn.of(each) for field in fields for each in (field, *_keys(field), *_user_fields(field))}
-    known = {found.column: found for found in existing_columns(rows, sorted(wanted), OWN_TYPE)}
-    own = {column: found for column, found in known.items() if found.may_read and found.more == (True,)}
+def _found(rows: str, fields: "list[Field]") -> "Iterator[tuple[Field, ExistingColumn, set[str]]]":
+    """Yield the fields with each column that the database has for them, and which columns of its rows are for texts."""
+    users = user_model()
+    user = () if users is None else (FileColumn.of(users._meta.pk),)
+    columns = {FileColumn.of(each) for field in fields for each in (field, *_keys(field), *_user_fields(field))}
+    wanted = sorted(columns.union(user))
+    existing = existing_columns(rows, wanted, OWN_TYPE, *_PLACE, in_all_schemas=True)
+    meant = [(wanted[int(found.more[1]) - 1], found) for found in existing]
+    # Whose user a key of another schema's row means cannot be told where more than one of them has users.
+    has_many_users = sum(column in user for column, _ in meant) > 1
     for field in fields:
-        if (found := known.get(FileColumn.of(field))) is not None:
-            yield field, found, own
+        for found in (found for column, found in meant if column == FileColumn.of(field)):
+            texts = {
+                each.column.column
+                for each in existing
+                if each.more[2] == found.more[2] and each.may_read and each.more[0]
+            }
+            if has_many_users and found.column.table != field.model._meta.db_table:
+                texts -= {str(each.column) for each in _user_fields(field)}
+            yield field, found, texts
 
 
 def _keys(field: "Field") -> "list[Field]":
@@ -204,16 +238,16 @@ def _user_fields(field: "Field") -> "list[Field]":
     return own if len(own) == 1 else []
 
 
-def _key(rows: str, field: "Field", known: dict[FileColumn, ExistingColumn]) -> str:
-    keys = [FileColumn.of(each) for each in _keys(field)]
-    if not all(column in known for column in keys):
+def _key(rows: str, field: "Field", known: set[str]) -> str:
+    keys = [str(each.column) for each in _keys(field)]
+    if not known.issuperset(keys):
         return "null::text"
-    return f"concat_ws(', ', {', '.join(f'{_quoted(rows, column)}::text' for _, column in keys)})"
+    return f"concat_ws(', ', {', '.join(f'{_quoted(rows, column)}::text' for column in keys)})"
 
 
-def _user(rows: str, field: "Field", known: dict[FileColumn, ExistingColumn]) -> str:
-    columns = [FileColumn.of(each) for each in _user_fields(field)]
-    return f"{_quoted(rows, columns[0].column)}::text" if columns and columns[0] in known else "null::text"
+def _user(rows: str, field: "Field", known: set[str]) -> str:
+    columns = [str(each.column) for each in _user_fields(field) if str(each.column) in known]
+    return f"{_quoted(rows, columns[0])}::text" if columns else "null::text"
 
 
 def _quoted(alias: str, name: str) -> str:

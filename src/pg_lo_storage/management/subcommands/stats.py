@@ -27,6 +27,9 @@ class Stats(Subcommand):
     @override
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--by", choices=BY, help="Draw a chart of the files by what they have in common.")
+        parser.add_argument(
+            "--no-orphans", action="store_true", help="Leave out how many no row names, which reads all rows that may."
+        )
         parser.add_argument("--limit", type=int, default=20, metavar="N", help="The most bars. Default: 20.")
         parser.add_argument("--svg", type=Path, metavar="FILE", help="Write the chart to a file, of one database.")
 
@@ -39,7 +42,7 @@ class Stats(Subcommand):
         status = 0
         for alias in databases:
             if by is None:
-                _say_totals(totals(alias), orphans(alias), console)
+                _say_totals(totals(alias), None if options["no_orphans"] else (orphans(alias),), console)
             try:
                 found = groups(alias, by or "month", options["limit"])
             except NotCatalogued as error:
@@ -66,11 +69,12 @@ def _draw(alias: str, by: str | None, found: list[Group], console: Console) -> N
         console.say(f"  {line}")
 
 
-def _say_totals(found: Totals, unnamed: int | None, console: Console) -> None:
-    console.record(asdict(found) | {"orphans": unnamed})
+def _say_totals(found: Totals, unnamed: tuple[int | None] | None, console: Console) -> None:
+    """Say the totals, with how many files no row names where they were counted."""
+    console.record(asdict(found) | ({"orphans": unnamed[0]} if unnamed else {}))
     console.say(f"{found.database}: {count_of(found.files)}, {size_of(found.bytes)}")
-    if found.catalogued:
-        told = "not known, for rows may be missed: see check" if unnamed is None else count_of(unnamed)
+    if found.catalogued and unnamed:
+        told = "not known, for rows may be missed: see check" if unnamed[0] is None else count_of(unnamed[0])
         console.say(f"  named by no row: {told}")
     for line in _notes(found):
         console.say(f"  {line}")
