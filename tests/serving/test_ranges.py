@@ -89,6 +89,7 @@ def test_no_range_of_an_empty_file_can_be_satisfied(header: str) -> None:
         "bytes=-",
         "bytes=--1",
         "bytes=5-2",
+        "bytes=5-004",
         "bytes=a-b",
         "bytes=1.5-2",
         "bytes=+1-2",
