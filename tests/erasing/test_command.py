@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core.files.base import ContentFile
 from django.core.management import CommandError
 
 from tests.catalogue.support import run
-from tests.erasing.desk.models import Bill, Customer, Draft, Letter, Remote, Version
+from tests.erasing.desk.models import Bill, Customer, Draft, Letter, Note, Remote, Version
 from tests.erasing.support import kinds, largeobjects, letter, page, records
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
@@ -134,3 +134,19 @@ def test_protected_rows_are_an_error_that_names_what_protects_them() -> None:
     with pytest.raises(CommandError, match=rf"desk\.Bill {bill.pk}"):
         largeobjects("erase", "desk.Letter", "--where", "pk__gt=0", "--yes")
     assert run("select count(*) from pg_largeobject_metadata") == [(1,)]
+
+
+def test_what_goes_by_a_query_counts_and_what_refers_to_nothing_any_more_is_told() -> None:
+    user = User.objects.create_user("gone")
+    user.groups.add(Group.objects.create(name="writers"))
+    first, lost = letter(owner=user), letter(owner=user)
+    Note.objects.create(letter=first)
+    run("select lo_unlink(%s)", lost.data.loid or 0)
+    status, lines = largeobjects("erase", "auth.User", "--where", "username=gone", "--yes", "-v", "2")
+    assert "default: 1 rows refer to nothing any more by desk.Note.letter" in lines
+    assert f"default: {first.data.name} letter.pdf 7 bytes" in lines
+    assert any(f"{lost.data.name} of desk_letter {lost.pk} data: missing" in line for line in lines)
+    [said] = [line for line in lines if line.endswith("erased")]
+    assert "1 of auth.User_groups" in said
+    assert "2 of desk.Letter" in said
+    assert (status, Note.objects.get().letter) == (0, None)

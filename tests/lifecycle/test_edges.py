@@ -31,6 +31,16 @@ def replaced(paper: Paper) -> str:
     return name
 
 
+def test_a_name_that_is_no_files_is_cleared_and_nothing_is_unlinked(catalogue: bool) -> None:
+    Paper.objects.create(data=upload())
+    row = Paper.objects.create()
+    sql("update papers_paper set data = 'scans/a.pdf' where id = %s", row.pk)
+    row.refresh_from_db()
+    row.data.delete()
+    assert not Paper.objects.get(pk=row.pk).data
+    check(b"first", catalogue=catalogue)
+
+
 # Validation, which forms and the admin ask for.
 
 

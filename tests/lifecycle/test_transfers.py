@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import CommandError
 from django.db import connections, models, transaction
+from django.test import override_settings
 
 from pg_lo_storage.drivers.errors import sqlstate_of
 from pg_lo_storage.maintenance import transfers
@@ -435,3 +436,36 @@ def test_within_a_transaction_nothing_could_be_committed() -> None:
     with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
         transfer("papers.Paper")
     assert len(rows(Paper, "default")) == 1
+
+
+def test_only_databases_that_may_have_the_rows_and_their_files_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    paper(data=upload())
+    nowhere = override_settings(DATABASE_ROUTERS=[f"{__name__}.Nowhere"])
+    with nowhere, pytest.raises(CommandError, match=r"the routers do not allow papers\.Paper on 'other'"):
+        transfer("papers.Paper")
+    monkeypatch.setattr(connections["other"], "vendor", "sqlite")
+    with pytest.raises(CommandError, match="PostgreSQL"):
+        transfer("papers.Paper")
+    monkeypatch.undo()
+    assert len(rows(Paper, "default")) == 1
+
+
+class Nowhere:
+    """A router that has no table made."""
+
+    def allow_migrate(self, *_: object, **__: object) -> bool:
+        return False
+
+
+def test_a_row_of_which_the_target_has_a_part_is_another() -> None:
+    contract = Contract.objects.create(title="lease", data=upload(), signed=upload(b"signed"))
+    Paper.objects.using("other").create(id=contract.pk, title="lease")
+    with pytest.raises(CommandError, match="is not the same on 'default' and 'other', by papers_contract"):
+        transfer("papers.Contract")
+    assert len(rows(Contract, "default")) == 1
+
+
+def test_a_row_that_nothing_generic_refers_to_moves() -> None:
+    Tagged.objects.create()
+    transfer("papers.Tagged")
+    assert (len(rows(Tagged, "default")), len(rows(Tagged, "other"))) == (0, 1)
