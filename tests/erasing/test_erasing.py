@@ -16,7 +16,7 @@ from pg_lo_storage.maintenance.erasing import CannotErase
 from pg_lo_storage.operations import ManageLargeObjects
 from pg_lo_storage.storage import db_file_storage
 from tests.catalogue.support import run, saved, uncatalogued
-from tests.erasing.desk.models import DISK, Bill, Customer, Letter, Moving, Note, Page, Remote, Version
+from tests.erasing.desk.models import DISK, Bill, Customer, Letter, Moving, Note, Page, Remote, Slip, Version
 from tests.erasing.support import erase, examine, files, letter, page, query, states
 from tests.fixtures.connections import Connect
 from tests.storage.support import loid_of
@@ -208,6 +208,19 @@ def test_a_row_that_no_longer_is_what_was_asked_for_stays() -> None:
         assert erase(query(Letter, customer__name="a")) == []
     assert Customer.objects.get().name == "b"
     assert list(Letter.objects.all()) == [row]
+
+
+def test_keys_of_several_columns(monkeypatch: pytest.MonkeyPatch, catalogue: bool) -> None:
+    monkeypatch.setattr(erasing, "MOST", 2)
+    for number in range(5):
+        Slip.objects.create(drawer=f"d{number % 2}", number=number, data=ContentFile(b"slip", "slip.txt"))
+    rows = query(Slip, number__lt=4)
+    assert [step.rows["desk.Slip"] for step in examine(rows)] == [2, 2]
+    steps = erase(rows)
+    assert sorted(key for file in files(steps) for _, _, key in file.rows) == ["d0, 0", "d0, 2", "d1, 1", "d1, 3"]
+    assert [slip.pk for slip in Slip.objects.all()] == [("d0", 4)]
+    assert oids() == {slip.data.loid for slip in Slip.objects.all()}
+    assert catalogue is not None
 
 
 def test_what_may_not_be_unlinked_undoes_its_batch(connect: Connect) -> None:

@@ -19,6 +19,7 @@ from pg_lo_storage.databases.file_fields import concrete, rows_of
 from pg_lo_storage.databases.locking import see_what_is_committed
 from pg_lo_storage.lifecycle.sharing import release
 from pg_lo_storage.maintenance.erased import Cell, Erased, Files, cells_of, delete_old, judged, key_of, naming_fields
+from pg_lo_storage.maintenance.moves import key_in, keys_of
 from pg_lo_storage.maintenance.receipts import Receipt
 
 __all__ = ["MOST", "CannotErase", "Erasure", "Step", "committed", "settle"]
@@ -83,12 +84,14 @@ class Erasure:
                     yield step
 
     def _pages(self) -> Iterator[Sequence[Any]]:
-        page = self._rows.order_by("pk").values_list("pk", flat=True).distinct()
+        # By its columns: of a key that has several, Django's DISTINCT and ORDER BY make another one.
+        columns = keys_of(self._model)
+        page = self._rows.order_by(*columns).values_list(*columns).distinct()
         size = MOST // max(1, len(naming_fields(self._model)))
-        keys: Sequence[Any] = list(page[:size])
-        while keys:
+        while found := list(page[:size]):
+            keys = list(map(key_in, found))
             yield keys
-            keys = list(page.filter(pk__gt=keys[-1])[:size])
+            page = page.filter(pk__gt=keys[-1])
 
     def _batch(self, keys: Sequence[Any]) -> tuple[Step | None, Sequence[Any]]:
         """Erase as much of these rows as goes in one transaction; return the keys that are left."""

@@ -111,3 +111,15 @@ class Draft(models.Model):
 
     def __str__(self) -> str:
         return str(self.data)
+
+
+class Slip(models.Model):
+    """A row with a key of two columns."""
+
+    pk = models.CompositePrimaryKey("drawer", "number")
+    drawer: "models.TextField[str, str]" = models.TextField()
+    number: "models.IntegerField[int, int]" = models.IntegerField()
+    data = DbFileField()
+
+    def __str__(self) -> str:
+        return f"{self.drawer} {self.number}"
