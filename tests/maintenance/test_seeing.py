@@ -258,3 +258,19 @@ def test_who_says_where_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     run("insert into invoices_invoice (id, plain) values (7, %s)", name)
     lines = largeobjects("who", name)[0].splitlines()
     assert lines[4:] == ["  row invoices_invoice 7 plain", "  of each column up to 1 rows are shown"]
+
+
+@pytest.mark.parametrize("command", [("check", "--deep"), ("adopt",)])
+def test_how_much_there_is_is_counted_where_somebody_looks_on(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("tqdm.tqdm.monitor_interval", 0)  # no thread that outlives the test
+    name = saved("a.pdf")
+    invoice(name)
+    terminal = Terminal()
+    call_command("largeobjects", *command, "--database", "default", stdout=io.StringIO(), stderr=terminal)
+    assert "0/1 " in terminal.getvalue()
