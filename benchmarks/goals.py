@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from benchmarks.jobs import CHANGES, Operation
-from benchmarks.ratios import Answer, Spread, Value, first_byte, memory
+from benchmarks.ratios import Answer, Spread, Value, first_byte, memory, seconds, server_cpu
 from benchmarks.records import Cell
 from benchmarks.tables import NOTHING, markdown, size_name
 
@@ -89,11 +89,13 @@ def same_speed(answer: Answer, cell: Cell, driver: str) -> Finding | None:
     return _finding(answer.speed(cell, f"own-{driver}", f"own-{driver}", to=first)) if first != cell else None
 
 
-def cost(answer: Answer, cell: Cell, driver: str) -> Finding | None:
-    """Measure what it costs in comparison with the first cell of the kind."""
-    first = answer.first(cell)
-    found = answer.speed(cell, f"own-{driver}", f"own-{driver}", to=first) if first != cell else None
-    return _finding(Spread(1 / found.median, 1 / found.high, 1 / found.low)) if found else None
+def cost(value: Value) -> Measure:
+    """Return what measures a value in comparison with that in the first cell of the kind."""
+
+    def measure(answer: Answer, cell: Cell, driver: str) -> Finding | None:
+        return _finding(answer.times(cell, f"own-{driver}", value)) if answer.first(cell) != cell else None
+
+    return measure
 
 
 def amount(value: Value) -> Measure:
@@ -176,15 +178,16 @@ GOALS = (
     ),
     *(
         Goal(
-            f"cost of a file of {{size}} that is {name}d, {where}, x that with empty ones",
+            f"{what} for a file of {{size}} that is {name}d, {where}, x that with empty ones",
             (1.3, 1.3),
             "growth",
             name,
-            cost,
+            cost(value),
             listed=listed,
             at_most=True,
         )
         for listed, where in ((False, "two tables of {rows} rows"), (True, "a listed column beside"))
+        for what, value in {"time": seconds, "backend CPU": server_cpu}.items()
         for name in CHANGES
     ),
     *(

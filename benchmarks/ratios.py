@@ -61,6 +61,14 @@ class Answer:
         ratios = (seconds(theirs[number]) / seconds(sample) for number, sample in mine.items() if number in theirs)
         return spread_of(ratios)
 
+    def times(self, cell: Cell, contender: str, value: Value) -> Spread | None:
+        """Return how many times as much a value is as in the first cell of the kind, round by round."""
+        before, now = (
+            {number: value(sample) for number, sample in self.samples(each, contender).items()}
+            for each in (self.first(cell), cell)
+        )
+        return spread_of(mine / theirs for number, mine in now.items() if mine and (theirs := before.get(number)))
+
     def first(self, cell: Cell) -> Cell:
         """Return the first cell of the same kind, with which the later ones are compared."""
         return next(each for each in self.cells() if (each.operation, each.listed) == (cell.operation, cell.listed))
