@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
+from django.conf import settings as project
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
 from django.core.management import CommandError, call_command
@@ -174,6 +174,23 @@ def test_what_was_not_stored_as_it_was_read_is_not_taken(old: Path, monkeypatch:
     assert listed(old) == ["a.pdf"]
 
 
+def test_a_history_s_column_of_text_moves_as_a_field_does(old: Path, settings: Any) -> None:
+    settings.PG_LO_STORAGE_REFERENCES = ["letters.Fax.filename"]
+    put(old, "a.pdf")
+    row_of("a.pdf")
+    history = Fax.objects.create(filename="a.pdf")
+    assert "the old file stays" in move("letters.Letter.data", "--delete-source")
+    said = move("letters.Fax.filename", "--from", "old", "--delete-source")
+    assert "1 files of 1 rows" in said
+    assert "does not read" not in said
+    history.refresh_from_db()
+    with db_file_storage.open(history.filename) as file:
+        assert file.read() == b"old"
+    assert (listed(old), count_objects()) == ([], 2)
+    move("letters.Fax.filename", "--to", "old", "--delete-source")
+    assert (listed(old), count_objects()) == (["a.pdf"], 1)
+
+
 def test_a_name_that_stands_for_a_file_at_each_place_is_told(old: Path) -> None:
     name = db_file_storage.save("a.pdf", ContentFile(b"new"))
     put(old, name)
@@ -312,7 +329,7 @@ def test_bytes_without_a_name_go_out_as_files(tmp_path: Path) -> None:
 )
 def test_a_field_that_will_not_find_its_files_is_said_to_beforehand(label: str, arguments: list[str]) -> None:
     memory = {"memory": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
-    with override_settings(STORAGES=settings.STORAGES | memory):
+    with override_settings(STORAGES=project.STORAGES | memory):
         said = move(label, *arguments, yes=False)
     assert f"{label}: its storage does not read the files where they go" in said
     assert "storage=TransitionalStorage" in said
@@ -381,5 +398,5 @@ def test_rows_of_another_database(old: Path) -> None:
 )
 def test_what_is_no_move_is_refused(arguments: list[str], message: str) -> None:
     new = {"new": {"BACKEND": "pg_lo_storage.storage.DbFileStorage"}}
-    with override_settings(STORAGES=settings.STORAGES | new), pytest.raises(CommandError, match=message):
+    with override_settings(STORAGES=project.STORAGES | new), pytest.raises(CommandError, match=message):
         move(*arguments)

@@ -77,7 +77,7 @@ class FileMove:
     """
 
     model: type[models.Model]
-    field: "models.FileField"
+    field: "models.Field[Any, Any]"
     using: str
     source: Place
     target: Place
@@ -241,7 +241,7 @@ class FileMove:
 
     def _wanted(self, rows: "_Rows", original: Original) -> str:
         """Return the name that the field's ``upload_to`` gives, with the date of the file for that of today."""
-        upload_to: Any = self.field.upload_to
+        upload_to: Any = getattr(self.field, "upload_to", "")
         name = usable_name(original.name) or "file"
         if callable(upload_to):
             return str(upload_to(rows[0], name))

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from pg_lo_storage.databases import LargeObjectStorage
 from pg_lo_storage.databases.file_fields import legacy_of
+from pg_lo_storage.databases.references import referring_field, referring_paths
 from pg_lo_storage.maintenance.move_columns import BinaryColumn, BinaryMove
 from pg_lo_storage.maintenance.move_places import Elsewhere, LargeObjects, Place
 from pg_lo_storage.maintenance.moves import FileMove, Step
@@ -33,7 +34,11 @@ class Move(Subcommand):
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("label", metavar="APP.MODEL.FIELD", help="The field that names the files.")
+        parser.add_argument(
+            "label",
+            metavar="APP.MODEL.FIELD",
+            help="The field that names the files, or a column of text that PG_LO_STORAGE_REFERENCES lists.",
+        )
         parser.add_argument(
             "--from",
             dest="source",
@@ -92,8 +97,10 @@ _UNREAD = (
 )
 
 
-def _reads(field: "models.FileField", target: Place) -> bool:
+def _reads(field: "Field", target: Place) -> bool:
     """Tell whether the field finds files at the place, as far as the classes of its storages tell."""
+    if not isinstance(field, models.FileField):
+        return True  # another field reads them
     storage: object = field.storage
     if isinstance(target, LargeObjects):
         return isinstance(storage, LargeObjectStorage)
@@ -117,9 +124,7 @@ def _move_of(options: dict[str, Any]) -> FileMove:
     found = field_of(options["label"], "move")
     model = _model_of(options["label"], found)
     using: str = options["database"] or router.db_for_write(model)
-    if not isinstance(found, models.FileField):
-        message = f"move takes a file field, and {found} is a {type(found).__name__}"
-        raise CommandError(message)
+    _require_names(found)
     if options["from_binary"]:
         if options["source"]:
             message = "--from and --from-binary are two places"
@@ -142,9 +147,19 @@ def _move_of(options: dict[str, Any]) -> FileMove:
     return FileMove(model, found, using, ends[0], ends[1], where, options["delete_source"])
 
 
-def _from_binary(
-    field: "models.FileField", model: type[models.Model], using: str, options: dict[str, Any]
-) -> BinaryMove:
+def _require_names(field: "Field") -> None:
+    is_listed = field in map(referring_field, referring_paths())
+    if not (
+        isinstance(field, models.FileField) or is_listed and isinstance(field, models.CharField | models.TextField)
+    ):
+        message = (
+            "move takes a file field, or a column of text that PG_LO_STORAGE_REFERENCES lists, as a history's, and"
+            f" {field} is a {type(field).__name__}"
+        )
+        raise CommandError(message)
+
+
+def _from_binary(field: "Field", model: type[models.Model], using: str, options: dict[str, Any]) -> BinaryMove:
     label = f"{model._meta.label}."
     content = field_of(label + options["from_binary"], "--from-binary")
     filename = field_of(label + options["name"], "--name") if options["name"] else None
@@ -162,11 +177,11 @@ _NOWHERE = "django.core.files.storage.InMemoryStorage"
 """A storage without files, for a place from which none come."""
 
 
-def _place(storage: Storage | None, other: Storage, field: "models.FileField", using: str) -> Place:
+def _place(storage: Storage | None, other: Storage, field: "Field", using: str) -> Place:
     if storage is not None:
         return Elsewhere(storage)
     legacy: Storage | None = legacy_of(field)
-    return LargeObjects(field.storage, using, legacy or other)
+    return LargeObjects(getattr(field, "storage", None), using, legacy or other)
 
 
 def _model_of(label: str, field: "Field") -> type[models.Model]:
@@ -193,7 +208,7 @@ def _storage_of(alias: str | None, option: str) -> Storage | None:
     return storage
 
 
-def _require_room(field: "models.FileField", target: Place) -> None:
+def _require_room(field: "Field", target: Place) -> None:
     length: int | None = vars(field)["max_length"]
     if isinstance(target, LargeObjects) and length is not None and length < len(str(MAX_OID)):
         message = (
