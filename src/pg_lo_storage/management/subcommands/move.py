@@ -148,10 +148,9 @@ def _move_of(options: dict[str, Any]) -> FileMove:
 
 
 def _require_names(field: "Field") -> None:
-    is_listed = field in map(referring_field, referring_paths())
-    if not (
-        isinstance(field, models.FileField) or is_listed and isinstance(field, models.CharField | models.TextField)
-    ):
+    is_text = isinstance(field, models.CharField | models.TextField)
+    is_listed = is_text and field in map(referring_field, referring_paths())
+    if not (isinstance(field, models.FileField) or is_listed):
         message = (
             "move takes a file field, or a column of text that PG_LO_STORAGE_REFERENCES lists, as a history's, and"
             f" {field} is a {type(field).__name__}"
