@@ -7,10 +7,11 @@ from django.core.files.base import ContentFile
 from django.db import connection, transaction
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
-from typing_extensions import Buffer
+from typing_extensions import Buffer, override
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.drivers import DriverWrapper, SQLExecutor
 from pg_lo_storage.exceptions import LargeObjectPermissionDenied
 from pg_lo_storage.storage import DbFileIO, db_file_storage
 from tests.catalogue.support import entries, run, saved, uncatalogued
@@ -122,3 +123,33 @@ def test_the_query_log_holds_no_bytes_of_files(size: int) -> None:
     log = str(list(queries))
     assert "confidential" not in log
     assert b"confidential".hex() not in log
+
+
+class Executor:
+    """SQL that is no driver's own."""
+
+    def __init__(self, sql: SQLExecutor) -> None:
+        self.execute = sql.execute
+
+
+class WithPlainSQL(DriverWrapper):
+    """Has SQL, and nothing else that makes it fast."""
+
+    @property
+    @override
+    def sql(self) -> SQLExecutor | None:
+        sql = self.wrapped.sql
+        return None if sql is None else Executor(sql)
+
+
+@pytest.mark.parametrize("size", [10, LARGE])
+def test_any_sql_will_do(size: int) -> None:
+    with override_settings(PG_LO_STORAGE_DRIVER=f"{__name__}.WithPlainSQL"):
+        data = content(size)
+        name = saved("a.pdf", data)
+        assert stored(name) == data
+        assert db_file_storage.verify(name) is True
+        run("select lo_put(%s, 0, 'X')", loid_of(name))
+        assert db_file_storage.verify(name) is False
+        db_file_storage.delete(name)
+        assert not entries()

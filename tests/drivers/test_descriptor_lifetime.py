@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -241,3 +242,11 @@ def test_two_drivers_of_one_connection_keep_their_descriptors_apart(connection: 
     assert_stale(one)
     assert (two.read(9), three.read(9)) == (b"two", b"three")
     assert run(connection, "select 1") == [(1,)]
+
+
+def test_one_that_somebody_closed_by_its_number_is_stale(driver: LargeObjectDriver, connection: RawConnection) -> None:
+    descriptor: Any = opened(driver, b"content")
+    run(connection, f"select lo_close({descriptor.fd})")
+    with pytest.raises(StaleLargeObject, match="behind its open file"):
+        descriptor.read(1)
+    assert is_aborted(connection)

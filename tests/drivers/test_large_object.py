@@ -169,6 +169,21 @@ def test_write_all_writes_what_came_before_the_blocks_failed(driver: LargeObject
     assert content(driver, target.oid) == b"before"
 
 
+def test_where_that_cannot_be_written_either_the_error_notes_it(
+    driver: LargeObjectDriver, connection: RawConnection
+) -> None:
+    target = opened(driver, b"")
+
+    def blocks() -> Iterator[Buffer]:
+        yield b"before"
+        connection.rollback()
+        raise LookupError("no more")
+
+    with pytest.raises(LookupError, match="no more") as caught:
+        target.write_all(blocks())
+    assert "writing the blocks before failed as well" in "".join(caught.value.__notes__)
+
+
 def test_seek_moves_from_start_position_and_end(driver: LargeObjectDriver) -> None:
     descriptor = opened(driver, ALL_BYTES)
     assert descriptor.tell() == 0

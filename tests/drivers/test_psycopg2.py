@@ -14,8 +14,14 @@ from typing import Any
 import pytest
 
 from example.cluster import Server
-from pg_lo_storage.drivers import LargeObjectDriver, get_driver
-from pg_lo_storage.exceptions import DriverNotFound, LargeObjectConflict, LargeObjectError, StaleLargeObject
+from pg_lo_storage.drivers import MAX_SIZE, LargeObjectDriver, get_driver
+from pg_lo_storage.exceptions import (
+    DriverNotFound,
+    LargeObjectConflict,
+    LargeObjectError,
+    LargeObjectTooLarge,
+    StaleLargeObject,
+)
 from tests.drivers.support import (
     ALL_BYTES,
     READ,
@@ -307,3 +313,13 @@ def test_a_descriptor_of_a_lost_connection_leaves_quietly(
         use_descriptor(get_driver(other))
     gc.collect()
     assert capsys.readouterr().err == ""
+
+
+def test_what_is_large_and_has_no_room_is_refused_before_anything_is_written(connect: Connect) -> None:
+    connection = connect()
+    driver = get_driver(connection)
+    descriptor = driver.open(driver.create(), WRITE)
+    descriptor.seek(MAX_SIZE - 10)
+    with pytest.raises(LargeObjectTooLarge):
+        descriptor.write(MUCH)
+    assert (descriptor.tell(), driver.size(descriptor.oid)) == (MAX_SIZE - 10, 0)

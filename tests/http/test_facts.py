@@ -245,3 +245,30 @@ def test_a_plain_object_is_found_awaited(server: Server) -> None:
 
     facts = asyncio.run(ask())
     assert (facts.size, facts.name) == (10, "a")
+
+
+@pytest.mark.once
+def test_awaited_any_sql_will_do_and_none_is_named(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask() -> None:
+        import psycopg
+
+        from pg_lo_storage.aio import Psycopg3AsyncDriver
+
+        class Executor:
+            def __init__(self, driver: Psycopg3AsyncDriver) -> None:
+                self.execute = driver.execute
+
+        async with await psycopg.AsyncConnection.connect(server.dsn()) as connection:
+            driver = Psycopg3AsyncDriver(connection)
+            oid = await driver.from_bytes(b"0123456789")
+            for sql in (Executor(driver), None):
+                found = SimpleNamespace(sql=sql, in_transaction=True)
+                monkeypatch.setattr(finding, "get_async_driver", {connection: found}.get)
+                if sql is None:
+                    with pytest.raises(ValueError, match="SimpleNamespace has no SQL"):
+                        await afind_catalogued(connection, f"{oid}.pdf")
+                else:
+                    with pytest.raises(LargeObjectNotFound):  # it is in no catalogue
+                        await afind_catalogued(connection, f"{oid}.pdf")
+
+    asyncio.run(ask())

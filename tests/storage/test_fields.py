@@ -216,3 +216,8 @@ def test_it_is_the_default_storage_of_a_project() -> None:
         field = models.FileField()
         assert field.storage.exists(name)
     assert stored(name) == b"data"
+
+
+def test_a_field_alone_takes_any_name_for_valid() -> None:
+    field: Any = Invoice._meta.get_field("data")
+    assert field.clean("4294967295.pdf", None) == "4294967295.pdf"

@@ -275,3 +275,11 @@ def test_a_length_below_nothing_is_refused(driver: InMemoryDriver) -> None:
     oid = driver.from_bytes(b"content")
     with pytest.raises(ValueError, match="not -1"):
         driver.get(oid, 0, -1)
+
+
+def test_much_is_read_at_once_whatever_is_left_of_a_block(driver: InMemoryDriver) -> None:
+    data = bytes(range(251)) * 20_000
+    with LargeObjectIO(driver, driver.from_bytes(data)) as file:
+        assert file.read(7) == data[:7]
+        assert file.read(4_000_001) == data[7:4_000_008]
+        assert file.read(4_000_001) == data[4_000_008:]

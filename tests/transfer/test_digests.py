@@ -1,6 +1,8 @@
 """``save`` and ``lo_import`` that tell what they know: oid, size and SHA-256, hashed on the way."""
 
 import hashlib
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,3 +72,25 @@ def test_a_plain_save_makes_no_digest(in_autocommit: Place, tmp_path: Path, monk
     (tmp_path / "file").write_bytes(LINES)
     assert in_autocommit.content(in_autocommit.save(LINES)) == LINES
     assert in_autocommit.content(in_autocommit.lo_import(tmp_path / "file")) == LINES
+
+
+@pytest.mark.once
+def test_one_at_the_very_end_of_the_interpreter_has_its_digest_as_well() -> None:
+    """There are no more threads then."""
+    program = """
+import atexit, hashlib
+from pg_lo_storage import save as store
+from pg_lo_storage.testing import InMemoryConnection, InMemoryServer
+
+data = bytes(range(256)) * 8192
+connection = InMemoryConnection(InMemoryServer())
+
+def save():
+    parts = (data[start:start + 300_000] for start in range(0, len(data), 300_000))
+    saved = store(connection, parts, digest=True)
+    print(saved.size, saved.sha256 == hashlib.sha256(data).hexdigest())
+
+atexit.register(save)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("2097152 True\n", "")
