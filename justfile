@@ -26,6 +26,11 @@ docs *ARGS:
     uv run --no-default-groups --group docs --all-extras python -m sphinx -W --keep-going -q -b html docs build/docs "$@"
     @echo "build/docs/index.html"
 
+# The pictures of README.md, of the site in Debian's chromium
+[group('docs')]
+pictures:
+    uv run --isolated --no-default-groups --group browser --extra django --extra psycopg python -m tests.site.pictures
+
 # Compare with other ways to keep files, into benchmarks/RESULTS.md; --quick in 3 minutes, --help tells the options
 [group('bench')]
 bench *ARGS:

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 REPOSITORY = METADATA["urls"]["Repository"]
 # A link to what is in the repository and no page: on GitHub it works as it is.
-OUTSIDE = re.compile(r"(?<=\]\()((?:\.\./)+[^)#\s]+)")
+OUTSIDE = re.compile(r"(?<!!)(\[[^\]]*\]\()((?:\.\./)+[^)#\s]+)")
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 # What each public module has, by name, in the order of docs/api.md.
 DOORS = {
@@ -70,8 +70,8 @@ def link_to_the_repository(_app: Sphinx, page: str, source: list[str]) -> None:
     """Have links that leave the folder of the pages lead to the repository's site."""
 
     def url(link: re.Match[str]) -> str:
-        path = posixpath.normpath(posixpath.join("docs", posixpath.dirname(page), link[1]))
-        return link[1] if path.startswith("docs/") else f"{REPOSITORY}/blob/main/{path}"
+        path = posixpath.normpath(posixpath.join("docs", posixpath.dirname(page), link[2]))
+        return link[0] if path.startswith("docs/") else f"{link[1]}{REPOSITORY}/blob/main/{path}"
 
     source[0] = OUTSIDE.sub(url, source[0])
 

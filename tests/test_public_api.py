@@ -169,6 +169,7 @@ def test_the_api_does_not_change_without_a_line_in_the_changelog() -> None:
 
 
 def test_every_public_name_is_explained_to_users() -> None:
-    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CHANGELOG.md")]
+    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(page for page in API.parent.glob("*.md") if page != API)]
+    texts = [page.read_text(encoding="utf-8") for page in pages]
     words = set(re.findall(r"\w+", " ".join(texts)))
     assert {name for names in documented().values() for name in names} - words == set()

@@ -1,8 +1,9 @@
-"""Every Python snippet of README.md runs, in its order, and does what the text says."""
+"""Every Python snippet of README.md, and of the pages that go on from it, runs and does what the text says."""
 
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,24 @@ from tests.fixtures.connections import INSTALLED
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+# Where the files of README.md are, for who reads it elsewhere.
+REPOSITORY = "https://github.com/bibenga/pg-lo-storage/blob/main/"
+RAW = "https://raw.githubusercontent.com/bibenga/pg-lo-storage/main/"
 
 
-def sections() -> dict[str, str]:
-    """Return the text of each section, by its heading."""
-    texts = re.split(r"^## (.+)\n", README.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
-    return dict(zip(texts[::2], texts[1::2], strict=True))
+def page(name: str) -> str:
+    return (DOCS / f"{name}.md").read_text(encoding="utf-8")
 
 
-def snippets_of(heading: str) -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```", sections()[heading], flags=re.MULTILINE | re.DOTALL)
+def snippets_of(text: str, language: str = "python") -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def quickstart(heading: str) -> list[str]:
+    """Return the snippets of a section of README.md."""
+    _, _, text = README.read_text(encoding="utf-8").partition(f"\n## Quickstart: {heading}\n")
+    return snippets_of(text.partition("\n## ")[0])
 
 
 def run(snippet: str, namespace: dict[str, Any]) -> None:
@@ -62,7 +71,7 @@ def namespace() -> Iterator[dict[str, Any]]:
 @pytest.fixture
 def invoice_model(namespace: dict[str, Any]) -> Iterator[type[Any]]:
     """The model of the quickstart, with a table."""
-    run(snippets_of("Quickstart: a Django model")[0], namespace)
+    run(quickstart("a Django model")[0], namespace)
     model: type[Any] = namespace["Invoice"]
     with connection.schema_editor() as editor:
         editor.create_model(model)
@@ -77,7 +86,7 @@ def triggers(
     invoice_model: object,  # noqa: ARG001 -- its table
 ) -> Iterator[None]:
     """What the migration of the section on rows installs."""
-    run(snippets_of("Files and their rows")[0], namespace)
+    run(snippets_of(page("rows"))[0], namespace)
     project = ProjectState.from_apps(apps)
     [operation] = namespace["Migration"].operations
     with connection.schema_editor() as editor:
@@ -91,9 +100,9 @@ def triggers(
 def test_django_model(
     namespace: dict[str, Any], invoice_model: type[Any], rf: RequestFactory, large_objects: Callable[..., set[int]]
 ) -> None:
-    _, use, replace, serve = snippets_of("Quickstart: a Django model")
-    _, batches = snippets_of("Files and their rows")
-    (prefetch,) = snippets_of("The catalogue")
+    _, use, replace, serve = quickstart("a Django model")
+    _, batches = snippets_of(page("rows"))
+    (prefetch,) = snippets_of(page("catalogue"))
     owner = User.objects.create_user("owner")
     namespace["user"] = owner
     run(use, namespace)
@@ -133,8 +142,7 @@ def test_triggers(invoice_model: type[Any], large_objects: Callable[..., set[int
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 def test_commands() -> None:
-    section = sections()["The catalogue"]
-    commands = re.findall(r"^\$ python manage\.py (.*)$", section, flags=re.MULTILINE)
+    commands = re.findall(r"^\$ python manage\.py (.*)$", page("catalogue"), flags=re.MULTILINE)
     assert len(commands) == 2
     for command in commands:
         name, *arguments = command.replace("invoices.Scan.file_name", "invoices.Note.text").split()
@@ -143,25 +151,27 @@ def test_commands() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_file() -> None:
-    (snippet,) = snippets_of("Quickstart: the file")
+    (snippet,) = snippets_of(page("files"))
     run(snippet, {})
 
 
 def test_psycopg(on_the_server: Callable[[str], str], capsys: pytest.CaptureFixture[str]) -> None:
     namespace: dict[str, Any] = {}
-    for snippet in snippets_of("Quickstart: psycopg without Django"):
+    low_level, *_ = snippets_of(page("own-driver"))
+    for snippet in (*quickstart("psycopg without Django"), low_level):
         run(on_the_server(snippet), namespace)
     assert capsys.readouterr().out == "38 bytes\n"
 
 
 def test_a_driver_of_ones_own(on_the_server: Callable[[str], str], count_large_objects: Callable[..., int]) -> None:
-    run(on_the_server(snippets_of("Quickstart: a driver of your own")[0]), {})
+    _, driver, _ = snippets_of(page("own-driver"))
+    run(on_the_server(driver), {})
     assert count_large_objects() == 1
 
 
 @pytest.mark.once
 def test_conformance(on_the_server: Callable[[str], str], tmp_path: Path) -> None:
-    driver, kit = snippets_of("Quickstart: a driver of your own")
+    _, driver, kit = snippets_of(page("own-driver"))
     (tmp_path / "test_logging.py").write_text(on_the_server(driver) + on_the_server(kit))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:django", "-p", "no:cacheprovider", "test_logging.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -170,35 +180,50 @@ def test_conformance(on_the_server: Callable[[str], str], tmp_path: Path) -> Non
 
 
 def test_testing() -> None:
-    (snippet,) = snippets_of("Testing your code")
+    (snippet,) = snippets_of(page("testing"))
     run(snippet, {})
 
 
 def test_no_snippet_is_left_out() -> None:
-    tested = [
-        "Quickstart: a Django model",
-        "Files and their rows",
-        "The catalogue",
-        "Quickstart: the file",
-        "Quickstart: psycopg without Django",
-        "Quickstart: a driver of your own",
-        "Testing your code",
-    ]
-    assert README.read_text(encoding="utf-8").count("```python") == sum(len(snippets_of(name)) for name in tested)
+    assert len(snippets_of(README.read_text(encoding="utf-8"))) == sum(
+        len(quickstart(heading)) for heading in ("a Django model", "psycopg without Django")
+    )
+
+
+def test_every_page_with_a_snippet_has_a_test_of_it() -> None:
+    tests = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")]
+    for path in DOCS.glob("*.md"):
+        if "```python" in path.read_text(encoding="utf-8"):
+            named = re.compile(rf"""page\("{path.stem}"\)|"{path.name}"|docs/{re.escape(path.name)}""")
+            assert any(named.search(text) for text in tests), path.name
 
 
 def test_every_link_leads_somewhere() -> None:
-    pages = [README, *sorted((ROOT / "docs").glob("*.md"))]
-    for page in pages:
-        links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", page.read_text(encoding="utf-8"))
+    for source in [README, *DOCS.glob("*.md")]:
+        links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", source.read_text(encoding="utf-8"))
         for target, fragment in links:
-            found = page.parent / target if target else page
-            assert found.is_file(), f"{page.name}: {target}"
-            assert not fragment or fragment in anchors(found), f"{page.name}: {target}#{fragment}"
-    in_readme = {
-        target for target, _ in re.findall(r"\]\((docs/[^)#]+)(#[^)]+)?\)", README.read_text(encoding="utf-8"))
-    }
-    assert {str(page.relative_to(ROOT)) for page in pages[1:]} <= in_readme
+            found = source.parent / target if target else source
+            assert found.is_file(), f"{source.name}: {target}"
+            assert not fragment or fragment in anchors(found), f"{source.name}: {target}#{fragment}"
+
+
+def test_readme_links_to_every_page_by_urls_that_hold_on_a_package_index() -> None:
+    text = README.read_text(encoding="utf-8")
+    links = re.findall(r"""(?:\]\(|src=")([^)"]+)[)"]""", text)
+    assert [link for link in links if not link.startswith("https://")] == []
+    ours = [link.removeprefix(REPOSITORY) for link in links if link.startswith(REPOSITORY)]
+    for target, _, fragment in (link.partition("#") for link in ours):
+        assert (ROOT / target).is_file(), target
+        assert not fragment or fragment in anchors(ROOT / target), f"{target}#{fragment}"
+    assert {f"docs/{path.name}" for path in DOCS.glob("*.md")} - set(ours) == set()
+    pictures = [link.removeprefix(RAW) for link in links if link.startswith(RAW)]
+    assert pictures
+    assert all((ROOT / picture).is_file() for picture in pictures)
+
+
+def test_readme_and_metadata_name_one_repository() -> None:
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+    assert f"{urls['Repository']}/blob/main/" == REPOSITORY
 
 
 def anchors(page: Path) -> set[str]:

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +70,13 @@ class Visitor:
 @pytest.fixture(scope="session")
 def site() -> Iterator[Site]:
     """Ledger, started once for all tests."""
+    with started() as site:
+        yield site
+
+
+@contextmanager
+def started() -> Iterator[Site]:
+    """Have the site run as long as the block lasts."""
     argv = [sys.executable, "-m", "example.site", "--port", "0"]
     with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
