@@ -15,6 +15,7 @@ from example.cluster import Server
 from pg_lo_storage.maintenance import moves
 from pg_lo_storage.maintenance.move_places import Elsewhere, LargeObjects
 from pg_lo_storage.operations import ManageLargeObjects
+from pg_lo_storage.storage import DbFileStorage, TransitionalStorage
 from tests.fixtures.connections import INSTALLED, open_connection, run
 from tests.lifecycle.guards import without_catalogue_s_table
 from tests.lifecycle.support import read, sql, upload
@@ -131,3 +132,28 @@ def test_triggers_do_not_take_an_old_file_for_somebody_s_object(old: Path) -> No
     row_of(f"{oid}.pdf")
     assert moved(out=False, delete=True) == {"moved"}
     assert bytes(sql("select lo_get(%s)", oid)[0][0]) == b"of another application"
+
+
+@WITH_CATALOGUE
+def test_files_on_another_database_than_their_rows(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = TransitionalStorage(DbFileStorage(alias="other"), "old")
+    monkeypatch.setattr(Letter._meta.get_field("data"), "storage", storage)
+    for name in ("a.pdf", "b.txt"):
+        put(old, name)
+        row_of(name)
+
+    def on_other() -> int:
+        return int(sql("select count(*) from pg_largeobject_metadata", using="other")[0][0])
+
+    sql("alter table letters_letter add constraint no_text check (data not like '%.txt' or data = 'b.txt')")
+    try:
+        move("letters.Letter.data", "--delete-source", status=1)
+    finally:
+        sql("alter table letters_letter drop constraint no_text")
+    assert (listed(old), count_objects(), on_other()) == (["b.txt"], 0, 1)
+    move("letters.Letter.data", "--delete-source")
+    assert (listed(old), count_objects(), on_other()) == ([], 0, 2)
+    assert [read(letter.data) for letter in Letter.objects.all()] == [b"old", b"old"]
+    move("letters.Letter.data", "--to", "old", "--delete-source")
+    assert (count_objects(), on_other()) == (0, 0)
+    assert [read(letter.data) for letter in Letter.objects.all()] == [b"old", b"old"]
