@@ -8,7 +8,10 @@ from tests.damage.shelf.models import Book
 from tests.damage.support import as_found, findings, largeobjects, misread, records
 from tests.fixtures.connections import RawConnection, run
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
+pytestmark = [
+    pytest.mark.django_db(transaction=True, databases=["default", "other"]),
+    pytest.mark.timeout(3_600),  # with more files than by default
+]
 
 
 def test_each_fault_is_found_and_nothing_else(damage: Damage) -> None:

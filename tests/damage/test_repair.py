@@ -7,7 +7,10 @@ import pytest
 from tests.damage.planting import CATALOGUE, Damage, Row, State, state
 from tests.damage.support import MENDERS, as_found, mend
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
+pytestmark = [
+    pytest.mark.django_db(transaction=True, databases=["default", "other"]),
+    pytest.mark.timeout(3_600),  # with more files than by default
+]
 
 
 def without_orphans(before: State, damage: Damage) -> State:

@@ -148,10 +148,12 @@ def test_without_the_catalogue_stats_give_what_they_can(catalogue: bool) -> None
     assert ("types of files are not known" in problem) == (not catalogue)
 
 
-def test_stats_tell_of_columns_that_they_cannot_read() -> None:
+@pytest.mark.parametrize("arguments", [["stats", "--by", "field"], ["top"], ["who", "{}"]], ids=lambda each: each[0])
+def test_columns_that_cannot_be_read_are_told_of(arguments: list[str]) -> None:
+    name = saved("a.pdf")
     run("revoke select on invoices_invoice from app; grant select (id, data, owner_id) on invoices_invoice to app")
     try:
-        _, problems = largeobjects("stats", "--by", "field")
+        _, problems = largeobjects(*(each.format(name) for each in arguments))
     finally:
         run("grant select on invoices_invoice to app")
     assert "default: invoices.Invoice.plain: the role may not read it\n" in problems

@@ -11,7 +11,7 @@ from typing import Final
 
 import django
 
-COUNT: Final = int(os.environ.get("PG_LO_TEST_MOVES", "24"))
+COUNT: Final = int(os.environ.get("PG_LO_TEST_MOVES", "24").partition(",")[0])
 """How many files there are."""
 
 _PAUSE: Final = 0.01

@@ -21,9 +21,10 @@ from pg_lo_storage.storage import db_file_storage
 from tests.fixtures.connections import Connect, RawConnection, run
 from tests.lifecycle.support import FILES, column, entries, read
 from tests.moving.letters.models import Letter
+from tests.moving.library import COUNT
 from tests.moving.support import THEN, put, row_of
 
-COUNT, KILLS = (int(number) for number in os.environ.get("PG_LO_TEST_MOVES", "24,3").split(","))
+KILLS: Final = int(os.environ.get("PG_LO_TEST_MOVES", "").partition(",")[2] or 3)
 NAME: Final = "killed_moves"
 COMMAND: Final = ["largeobjects", "move", "letters.Letter.data", "--from", "old", "--delete-source", "--yes"]
 

@@ -6,6 +6,7 @@ from django.core.management.base import CommandParser
 from typing_extensions import override
 
 from pg_lo_storage.maintenance.files import largest, with_rows
+from pg_lo_storage.maintenance.uses import naming_columns
 from pg_lo_storage.management.arguments import databases_of
 from pg_lo_storage.management.console import Console
 from pg_lo_storage.management.subcommand import Subcommand
@@ -27,6 +28,8 @@ class Top(Subcommand):
     @override
     def run(self, options: dict[str, Any], console: Console) -> int:
         for alias in databases_of(options):
+            for problem in naming_columns(alias)[1]:
+                console.warn(f"{alias}: {problem}")
             for file, rows in with_rows(alias, largest(alias, options["n"])):
                 console.record(record_of(alias, file, rows))
                 named = "; ".join(map(text_of, rows[:3])) or "no row"

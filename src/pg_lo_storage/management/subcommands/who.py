@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 from typing_extensions import override
 
 from pg_lo_storage.maintenance.files import KnownFile, who
-from pg_lo_storage.maintenance.uses import MOST_ROWS, Row
+from pg_lo_storage.maintenance.uses import MOST_ROWS, Row, naming_columns
 from pg_lo_storage.management.arguments import databases_of
 from pg_lo_storage.management.console import Console
 from pg_lo_storage.management.subcommand import Subcommand
@@ -32,6 +32,8 @@ class Who(Subcommand):
     def run(self, options: dict[str, Any], console: Console) -> int:
         found = False
         for alias in databases_of(options):
+            for problem in naming_columns(alias)[1]:
+                console.warn(f"{alias}: {problem}")
             for file, rows in who(alias, options["what"]):
                 found = True
                 console.record(record_of(alias, file, rows))
