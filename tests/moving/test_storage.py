@@ -1,8 +1,11 @@
 """TransitionalStorage: new files are large objects, and a name of the old place is read there."""
 
 import asyncio
+import io
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -10,11 +13,14 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, InMemoryStorage
 from django.db import transaction
 from django.db.migrations.writer import MigrationWriter
+from typing_extensions import override
 
+from pg_lo_storage.fields import DbFieldFile
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import DbFileStorage, TransitionalStorage, db_file_storage
 from tests.lifecycle.support import sql
-from tests.moving.support import THEN, put
+from tests.moving.letters.models import Letter
+from tests.moving.support import THEN, put, row_of
 
 
 @pytest.fixture
@@ -177,3 +183,100 @@ def test_old_files_are_read_and_deleted_asynchronously(storage: TransitionalStor
 
     asyncio.run(live())
     assert not path.exists()
+
+
+# A row that was loaded before its file has moved.
+
+
+class Remote(FileSystemStorage):
+    """Files that are fetched when they are first used, as from S3, and that move when they are opened."""
+
+    class Gone(Exception):
+        """There is no such key."""
+
+    class Fetched(io.BytesIO):
+        def __init__(self, path: Path) -> None:
+            super().__init__()
+            self._path = path
+
+        @override
+        def seek(self, position: int, whence: int = 0) -> int:
+            if not self._path.exists():
+                raise Remote.Gone
+            return super().seek(position, whence)
+
+    @override
+    def open(self, name: str, mode: str = "rb") -> Any:
+        move(Path(self.path(name)))
+        return self.Fetched(Path(self.path(name)))
+
+
+def move(path: Path) -> None:
+    """Move the only file, and delete it where it was."""
+    Letter.objects.update(data=db_file_storage.save(path.name, ContentFile(path.read_bytes())))
+    path.unlink()
+
+
+QUESTIONS: dict[str, Callable[[DbFieldFile], object]] = {
+    "open": lambda file: file.open().read(),
+    "read": lambda file: file.read(),
+    "for writing": lambda file: file.open("rb+").read(),
+    "chunks": lambda file: b"".join(file.chunks()),
+    "size": lambda file: b"old!" if file.size == 4 else b"",
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_row_that_was_loaded_before_has_its_file_at_the_new_place(old: Path, question: str) -> None:
+    path = put(old, "letters/a.txt", b"old!")
+    letter = row_of("letters/a.txt")
+    move(path)
+    with transaction.atomic():
+        assert QUESTIONS[question](letter.data) == b"old!"
+        letter.data.close()
+    assert parse_name(letter.data.name)
+    # It knows that name now, and writes neither.
+    letter.title = "read"
+    letter.save()
+    again = Letter.objects.get()
+    assert (again.title, again.data.name) == ("read", letter.data.name)
+    with again.data.open() as file:
+        assert file.read() == b"old!"
+
+
+@pytest.mark.parametrize("question", ["open", "read", "chunks"])
+def test_a_file_that_moves_between_its_opening_and_its_first_read_is_read(
+    old: Path, question: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(old, "letters/a.txt", b"old!")
+    letter = row_of("letters/a.txt")
+    monkeypatch.setattr(Letter._meta.get_field("data"), "storage", TransitionalStorage(legacy=Remote(old)))
+    assert QUESTIONS[question](letter.data) == b"old!"
+    letter.data.close()
+
+
+def test_what_is_open_on_a_disk_is_read_on_when_its_name_is_gone(old: Path) -> None:
+    path = put(old, "letters/a.txt", b"old!")
+    letter = row_of("letters/a.txt")
+    with letter.data.open() as file:
+        move(path)
+        assert file.read() == b"old!"
+
+
+def test_the_catalogue_is_asked_for_the_file_at_its_new_place(old: Path, catalogue: bool) -> None:
+    path = put(old, "letters/a.txt", b"old!")
+    letter = row_of("letters/a.txt")
+    move(path)
+    assert letter.data.original_name == ("a.txt" if catalogue else None)
+
+
+def test_a_file_that_is_lost_has_not_moved(old: Path) -> None:
+    path = put(old, "letters/a.txt", b"old!")
+    letter = row_of("letters/a.txt")
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        letter.data.open()
+    Letter.objects.all().delete()
+    with pytest.raises(FileNotFoundError):
+        letter.data.open()
+    assert letter.data.name == "letters/a.txt"

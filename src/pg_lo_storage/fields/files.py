@@ -29,7 +29,7 @@ from pg_lo_storage.databases.file_fields import (
 )
 from pg_lo_storage.lifecycle.known import AS_IT_WAS, Known, Left, as_it_is, known, learn
 from pg_lo_storage.lifecycle.leaving import cleans, give_up
-from pg_lo_storage.lifecycle.old_files import is_old
+from pg_lo_storage.lifecycle.old_files import following, is_old
 from pg_lo_storage.lifecycle.saves import RowSave, current_save
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import DbFile, DbFileStorage
@@ -92,7 +92,7 @@ class DbFieldFile(FieldFile):
 
     def _get_file(self) -> "File[bytes]":
         is_new = getattr(self, "_file", None) is None
-        file: File[bytes] = FieldFile.file.fget(self)
+        file: File[bytes] = following(self, lambda: FieldFile.file.fget(self))
         if is_new and isinstance(file, DbFile):
             # It was opened by being used: nobody would know to open it again.
             file.stored.reopens = True
@@ -114,7 +114,7 @@ class DbFieldFile(FieldFile):
         entry = self.entry
         if self._committed and entry is not None and entry.size is not None and entry.is_named(self.name or ""):
             return entry.size
-        return super().size
+        return following(self, lambda: super(DbFieldFile, self).size)
 
     @property
     def original_name(self) -> str | None:
@@ -149,7 +149,7 @@ class DbFieldFile(FieldFile):
             return self.entry
         if storage.legacy is not None and is_old(self):
             return None
-        entry = storage.entry(self.name)
+        entry = following(self, lambda: storage.entry(cast("str", self.name)))
         if self._written_in is None or self._written_in is not DatabaseDriver(storage.write_alias).transaction_marker:
             self.entry = entry
         return entry
@@ -171,7 +171,7 @@ class DbFieldFile(FieldFile):
         else:
             if current is not None:
                 current.close()
-            self.file = self.storage.open(cast("str", self.name), mode)
+            self.file = following(self, lambda: self.storage.open(cast("str", self.name), mode))
         return self
 
     @override

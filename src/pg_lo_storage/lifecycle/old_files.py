@@ -6,8 +6,8 @@ one shares an advisory lock on the name; whoever deletes it has that lock alone.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple, Self, cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple, Self, TypeVar, cast
 
 from django.apps import apps
 from django.core.files.storage import Storage
@@ -17,20 +17,24 @@ from django.db.models.fields.files import FieldFile
 from pg_lo_storage.databases import LargeObjectStorage
 from pg_lo_storage.databases.atomic_blocks import noticing_loss
 from pg_lo_storage.databases.columns import FileColumn, ask, existing_columns
-from pg_lo_storage.databases.file_fields import legacy_of
+from pg_lo_storage.databases.file_fields import legacy_of, row_database, rows_of
 from pg_lo_storage.databases.references import default_names_of, referring_field, referring_paths
 from pg_lo_storage.databases.search import is_forbidden
+from pg_lo_storage.lifecycle.known import key_of, known, learn
 
 __all__ = [
     "Place",
     "delete_after_commit",
     "delete_unnamed",
+    "following",
     "hold_old",
     "is_named",
     "is_old",
     "is_old_name",
     "transitional",
 ]
+
+_T = TypeVar("_T")
 
 logger: Final = logging.getLogger("pg_lo_storage")
 
@@ -69,6 +73,35 @@ def is_old_name(field: "models.FileField", name: str, storage: Storage | None = 
     """Tell whether a name in the field's column is that of a file which is still where it was before."""
     found: object = storage or field.storage
     return isinstance(found, LargeObjectStorage) and found.is_old(name)
+
+
+def following(file: FieldFile, ask: Callable[[], _T]) -> _T:
+    """Return the answer; where the file has moved since its row was loaded, ask again by the name that the row has now.
+
+    :raises FileNotFoundError: it is neither where it was, nor has it moved.
+    """
+    try:
+        return ask()
+    except FileNotFoundError:
+        if not _has_moved(file):
+            raise
+        return ask()
+
+
+def _has_moved(file: FieldFile) -> bool:
+    """Tell whether the row of an old file names another one now, and have the file and its instance know that name."""
+    storage, instance, field = cast("object", file.storage), file.instance, file.field
+    key, using = key_of(instance, field), row_database(file)
+    if not isinstance(storage, LargeObjectStorage) or storage.legacy is None or key is None or using is None:
+        return False
+    names = rows_of(field.model, using).filter(pk=key).values_list(field.attname, flat=True)
+    name: str | None = next(iter(names), None)
+    if not name or name == file.name:
+        return False
+    if known(instance, field).name == file.name:
+        learn(instance, field, name=name)
+    file.name = name
+    return True
 
 
 def hold_old(using: str, storage: LargeObjectStorage, names: Iterable[str]) -> set[str]:

@@ -131,7 +131,7 @@ class TransitionalStorage(DbFileStorage):
 
         :raises FileNotFoundError: there is no such file.
         """
-        return self._at_its_place(name, lambda new: new.open(name, mode), lambda old: old.open(name, mode))
+        return self._at_its_place(name, lambda new: new.open(name, mode), lambda old: _opened(old, name, mode))
 
     @override
     def delete(self, name: str) -> None:
@@ -223,4 +223,21 @@ class TransitionalStorage(DbFileStorage):
                     raise
         elif not elsewhere.exists(self.legacy, name):
             return of_new(self._new)
-        return of_old(self.legacy)
+        try:
+            return of_old(self.legacy)
+        except Exception as error:
+            # Between two questions the file may have moved; some storages say that in ways of their own.
+            if elsewhere.exists(self.legacy, name):
+                raise
+            raise missing(name) from error
+
+
+def _opened(old: Storage, name: str, mode: str) -> "File[bytes]":
+    file = old.open(name, mode)
+    if mode.startswith("r"):
+        try:
+            file.seek(0)  # what is fetched as a whole when it is first used is fetched here: later it may have moved
+        except BaseException:
+            file.close()
+            raise
+    return file
