@@ -1,7 +1,9 @@
 """psycopg's pipelines and the library on one connection: neither is in the other's way."""
 
+import importlib
 import io
 from collections.abc import Generator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from pg_lo_storage.drivers import AccessMode, LargeObjectDriver, get_driver
 from pg_lo_storage.drivers.bulk import stream
 from tests.drivers.support import is_aborted
 from tests.fixtures.connections import Connect
+from tests.fixtures.proxy import Wire
 
 psycopg: Any = pytest.importorskip("psycopg")
 pytestmark = pytest.mark.parametrize("driver_name", ["psycopg"], indirect=True)
@@ -97,3 +100,22 @@ def test_what_interrupts_a_large_read_is_raised_and_leaves_the_connection_usable
     connection.rollback()
     assert connection.execute("select 1").fetchall() == [(1,)]
     assert driver.get(oid, 0, 4) == DATA[:4]
+
+
+def test_what_interrupts_a_large_read_on_a_network_that_hangs_is_raised_and_closes_the_connection(
+    connect: Connect, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection: Any = connect(autocommit=True, dsn=wire.dsn)
+    driver: Any = get_driver(connection)
+    monkeypatch.setattr(importlib.import_module("pg_lo_storage.drivers.psycopg3_pipeline"), "_PATIENCE", 0.2)
+    with ExitStack() as network:
+
+        def interrupt(_row: object) -> None:
+            network.enter_context(wire.held())
+            raise TimeoutError
+
+        with pytest.raises(TimeoutError):
+            driver.execute_streaming(
+                "select lo_get(%s) from generate_series(1, 9)", [driver.from_bytes(DATA)], interrupt
+            )
+        assert connection.closed

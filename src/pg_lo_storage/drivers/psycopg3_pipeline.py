@@ -6,6 +6,7 @@ https://www.postgresql.org/docs/current/libpq-pipeline-mode.html
 """
 
 import functools
+import time
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, LiteralString, cast
@@ -14,7 +15,7 @@ import psycopg
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, Format
-from psycopg.waiting import Ready, Wait
+from psycopg.waiting import Ready, Wait, wait
 
 from pg_lo_storage.drivers.base import Sink
 from pg_lo_storage.drivers.psycopg3_lock import check_no_query_of_this_thread
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["can_pipeline", "pipeline_of", "run_all", "sending", "stream_rows"]
 
+# Seconds that the server is given to cancel, and to end, what was interrupted, as psycopg gives it after Ctrl-C.
+_PATIENCE: Final = 5.0
+_INTERVAL: Final = 0.1  # seconds between two looks at the clock
 
 pipeline_of: Final = cast("Callable[[psycopg.Connection[object]], object]", attrgetter("_pipeline"))
 """The pipeline that the connection's user has it in, or ``None``.
@@ -73,24 +77,40 @@ def _run(connection: "psycopg.Connection[object]", statements: "PQGen[int]") -> 
 
 
 def _leave_pipeline(connection: "psycopg.Connection[object]") -> None:
-    """Leave the pipeline; after an exception (a signal's, for example) first cancel what is pending."""
+    """Leave the pipeline; after an exception (a signal's, for example) first cancel what is pending.
+
+    Where the server does not answer, the connection is closed, and the caller has that exception.
+    """
     pgconn = connection.pgconn
-    is_cancelled = False
     try:
-        while pgconn.status != ConnStatus.BAD:
-            try:
+        try:
+            if pgconn.status != ConnStatus.BAD:
                 pgconn.exit_pipeline_mode()
-            except psycopg.OperationalError:
-                if not is_cancelled:
-                    is_cancelled = True
-                    connection.cancel()
-                    pgconn.pipeline_sync()  # without it the server may wait for more, and say nothing
-                pgconn.get_result()
-            else:
-                return
+        except psycopg.OperationalError:
+            connection.cancel_safe(timeout=_PATIENCE)
+            wait(_left(pgconn, time.monotonic() + _PATIENCE), pgconn.socket, interval=_INTERVAL)
+    except psycopg.Error:
+        pgconn.finish()
     except BaseException:
         pgconn.finish()
         raise
+
+
+def _left(pgconn: "PGconn", deadline: float) -> "PQGen[None]":
+    """Take what is pending, and leave the pipeline."""
+    pgconn.pipeline_sync()  # without it the server may wait for more, and say nothing
+    while True:
+        try:
+            pgconn.exit_pipeline_mode()
+        except psycopg.OperationalError:
+            while (waits_to_send := pgconn.flush()) or pgconn.is_busy():
+                if time.monotonic() > deadline:
+                    raise
+                if (yield Wait.RW if waits_to_send else Wait.R) & Ready.R:
+                    pgconn.consume_input()
+            pgconn.get_result()
+        else:
+            return
 
 
 def _pipeline(
