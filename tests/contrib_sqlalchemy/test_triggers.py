@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from example.cluster import Server
 from pg_lo_storage import triggers
 from pg_lo_storage.contrib.sqlalchemy import LargeObjectFile
+from pg_lo_storage.testing import InMemoryConnection, InMemoryServer
 from tests.contrib_sqlalchemy.models import Base, Paper, Signed
 from tests.contrib_sqlalchemy.test_files import stored
 
@@ -138,3 +139,20 @@ def test_the_program_says_what_is_missing() -> None:
     command = [sys.executable, "-m", "pg_lo_storage", "triggers", "paper"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, "a table and its column" in done.stderr) == (2, True)
+
+
+def test_a_driver_without_sql_makes_no_triggers() -> None:
+    with pytest.raises(ValueError, match="has no SQL, which triggers are made by"):
+        triggers.install(InMemoryConnection(InMemoryServer()), "paper", "data")
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_the_program_takes_the_driver_that_is_there(
+    engine: Engine, server: Server, driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if driver == "psycopg2":
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+    triggers.main(["paper", "data", "--dsn", server.dsn()])
+    monkeypatch.undo()
+    with engine.connect() as connection:
+        assert connection.scalar(text("select count(*) from pg_trigger where not tgisinternal")) == 5

@@ -3,7 +3,7 @@
 import gzip
 import io
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
@@ -223,3 +223,20 @@ def test_two_range_headers_of_an_asynchronous_request_are_ignored() -> None:
     response = db_serve(ASGIRequest(scope, io.BytesIO()), name)
     assert response.status_code == 200
     assert body(response) == b"0123456789"
+
+
+def test_a_middleware_may_replace_the_body_by_one_that_is_awaited(name: str) -> None:
+    async def another() -> AsyncIterator[bytes]:
+        yield b"another, "
+        yield b"awaited"
+
+    async def received() -> bytes:
+        response = await sync_to_async(db_serve)(AsyncRequestFactory().get("/"), name)
+        assert isinstance(response, DbFileResponse)
+        response.streaming_content = another()
+        try:
+            return b"".join([bytes(part) async for part in response])
+        finally:
+            await sync_to_async(response.close)()
+
+    assert async_to_sync(received)() == b"another, awaited"

@@ -90,3 +90,17 @@ def test_without_the_fixtures_the_plugin_imports_no_django(tmp_path: Path) -> No
     command = [sys.executable, "-m", "pytest", "-p", "no:django", str(test)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("kit", "fixture"), [("Driver", "open_session"), ("AsyncDriver", "open_async_session")])
+def test_a_kit_without_sessions_says_what_to_override(kit: str, fixture: str, tmp_path: Path) -> None:
+    module = tmp_path / f"test_{kit}.py"
+    module.write_text(
+        f"from typing import Any\nfrom pg_lo_storage.testing import {kit}Conformance\n\n\n"
+        f"class TestIt({kit}Conformance[Any]):\n    pass\n",
+        encoding="utf-8",
+    )
+    outcomes = Outcomes()
+    run_pytest(str(module), "--maxfail=1", plugins=[outcomes])
+    assert f"TestIt has to override the fixture {fixture}" in "\n".join(outcomes.wrong.values())

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 import pg_lo_storage
 from example.cluster import Server
+from pg_lo_storage.drivers import register_driver
 from pg_lo_storage.exceptions import DriverNotFound, LargeObjectNotFound
-from pg_lo_storage.testing import InMemoryConnection
+from pg_lo_storage.testing import InMemoryConnection, InMemoryDriver, InMemoryServer
 from tests.fixtures.connections import INSTALLED, open_connection
 from tests.fixtures.proxy import Wire
 from tests.transfer.places import LINES, SIZES, Failing, Place, parts
@@ -229,3 +230,26 @@ def test_what_is_no_connection_is_refused(connection: Any) -> None:
     for call in (pg_lo_storage.open, pg_lo_storage.load, pg_lo_storage.copy):
         with pytest.raises(DriverNotFound):
             call(connection, 1)
+
+
+class Proxy:
+    """Stands for a connection, and takes no weak reference, as a proxy of a pool."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: InMemoryConnection) -> None:
+        self.raw = raw
+
+
+@pytest.mark.once
+def test_a_connection_that_takes_no_weak_reference_is_one_as_well() -> None:
+    def served(proxy: Proxy) -> InMemoryDriver:
+        return InMemoryDriver(proxy.raw)
+
+    register_driver(Proxy, served)
+    try:
+        proxy = Proxy(InMemoryConnection(InMemoryServer(), autocommit=True))
+        connection = cast("InMemoryConnection", proxy)
+        assert pg_lo_storage.load(connection, pg_lo_storage.save(connection, b"content")) == b"content"
+    finally:
+        register_driver(Proxy, None)
