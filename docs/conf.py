@@ -85,7 +85,8 @@ def list_names(_app: Sphinx, page: str, source: list[str]) -> None:
         found = getattr(import_module(door), name)
         if isinstance(found, type):
             kind = "exception" if issubclass(found, Exception) else "class"
-            directive = f".. auto{kind}:: {door}.{name}\n   :members:\n   :undoc-members:\n   :inherited-members:"
+            call = "()" if getattr(found, "_is_protocol", False) else ""  # a protocol is not called
+            directive = f".. auto{kind}:: {door}.{name}{call}\n   :members:\n   :undoc-members:\n   :inherited-members:"
         elif inspect.isfunction(found):
             directive = f".. autofunction:: {door}.{name}"
         else:
