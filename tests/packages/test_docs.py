@@ -2,6 +2,7 @@
 
 import ast
 import re
+import textwrap
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -18,3 +19,20 @@ def test_the_page_names_the_tests_there_are() -> None:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     }
     assert named == tests
+
+
+def bodies(source: str) -> dict[str, str]:
+    """Return what each function does, by its name."""
+    return {
+        node.name: ast.dump(ast.Module(node.body, []))
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+def test_the_functions_of_the_page_are_those_that_the_tests_call() -> None:
+    snippets = re.findall(r"^ *```python\n(.*?)^ *```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    shown = bodies("\n".join(textwrap.dedent(snippet) for snippet in snippets))
+    called = {name: body for path in (HERE / "shop").glob("*.py") for name, body in bodies(path.read_text()).items()}
+    assert len(shown) >= 4
+    assert shown.items() <= called.items()
