@@ -12,7 +12,7 @@ from django.db import NotSupportedError, OperationalError, connections
 from django.test import override_settings
 
 from example.cluster import Server
-from pg_lo_storage.checks import check_databases
+from pg_lo_storage.checks import check_databases, places
 from pg_lo_storage.checks import server as server_checks
 from pg_lo_storage.checks.settings import check_settings
 from pg_lo_storage.storage import TransitionalStorage, db_file_storage
@@ -330,3 +330,17 @@ def test_names_of_another_storage_are_told_of(name: str, monkeypatch: pytest.Mon
     run("delete from invoices_invoice where data = %s", name)
     assert "W017" not in numbers(of_database("default"))
     row.delete()
+
+
+@pytest.mark.parametrize("name", ["letters/a.pdf", "-1.pdf", "Ärger.pdf"])
+def test_of_a_large_table_names_of_another_storage_are_found_by_the_index(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "_FIRST_ROWS", 2)
+    for n in (1, 2, 3):
+        invoice(f"{n}.pdf")
+    invoice("")
+    assert "W017" not in numbers(of_database("default"))
+    invoice(name)
+    assert f"invoices_invoice.data (as {name!r})" in text_of(of_database("default"))
+    run("delete from invoices_invoice")

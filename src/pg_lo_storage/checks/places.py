@@ -6,7 +6,7 @@ from typing import Final
 from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
 
-from pg_lo_storage.databases.columns import FileColumn, ask, existing_columns
+from pg_lo_storage.databases.columns import ExistingColumn, FileColumn, ask, existing_columns
 from pg_lo_storage.databases.file_fields import file_fields, follows_rows, legacy_of
 from pg_lo_storage.databases.names_in_sql import is_name, oid_in
 from pg_lo_storage.databases.references import file_columns
@@ -15,6 +15,9 @@ __all__ = ["check_left_behind", "check_names", "may_have_files"]
 
 _SAMPLE: Final = 100
 """How many rows of each table are read."""
+
+_FIRST_ROWS: Final = 10_000
+"""How many rows of each table are looked at for names."""
 
 
 def may_have_files(alias: str) -> bool:
@@ -62,10 +65,9 @@ def check_names(alias: str) -> Iterator[checks.CheckMessage]:
     """Warn where rows have names that are no stored file's, though their field's storage has no other files."""
     fields = {FileColumn.of(field) for field in file_fields() if legacy_of(field) is None}
     fields -= {FileColumn.of(field) for field in file_fields() if legacy_of(field) is not None}
-    quote = connections[alias].ops.quote_name
     columns = [found for found in existing_columns(alias, sorted(fields)) if found.may_read and found.is_readable]
     firsts = [
-        f"(select {n}, name from (select {found.text(alias)} as name from {quote(found.column.table)}) as names"  # noqa: S608 -- quoted
+        f"(select {n}, name from ({_some_names(alias, found)}) as names (name)"  # noqa: S608 -- quoted
         f" where name <> '' and not coalesce({is_name('name')}, false) limit 1)"
         for n, found in enumerate(columns)
     ]
@@ -81,3 +83,20 @@ def check_names(alias: str) -> Iterator[checks.CheckMessage]:
             ),
             id="pg_lo_storage.W017",
         )
+
+
+def _some_names(alias: str, found: ExistingColumn) -> str:
+    """Return a query for names of a column, as many of a table of any size.
+
+    The oldest rows mostly come first. Where there is an index for names, it has those that begin with no digit at one
+    of its ends.
+    """
+    quote = connections[alias].ops.quote_name
+    table, column = quote(found.column.table), f"{quote(found.column.column)}::text"
+    queries = [
+        f"(select {column} from {table} where {column} ~>~ '' order by {column} using {order} limit 1)"  # noqa: S608 -- quoted
+        for order in (("~<~", "~>~") if found.finding == "index" else ())
+    ]
+    name = found.text(alias)
+    queries.append(f"(select {name} from {table} limit {_FIRST_ROWS})")  # noqa: S608 -- quoted
+    return " union all ".join(queries)
