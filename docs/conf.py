@@ -17,6 +17,7 @@ from docutils.nodes import TextElement
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.util.inspect import stringify_signature
 from sphinx.util.nodes import make_refnode
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,8 +86,7 @@ def list_names(_app: Sphinx, page: str, source: list[str]) -> None:
         found = getattr(import_module(door), name)
         if isinstance(found, type):
             kind = "exception" if issubclass(found, Exception) else "class"
-            call = "()" if getattr(found, "_is_protocol", False) else ""  # a protocol is not called
-            directive = f".. auto{kind}:: {door}.{name}{call}\n   :members:\n   :undoc-members:\n   :inherited-members:"
+            directive = f".. auto{kind}:: {door}.{name}\n   :members:\n   :undoc-members:\n   :inherited-members:"
         elif inspect.isfunction(found):
             directive = f".. autofunction:: {door}.{name}"
         else:
@@ -116,6 +116,22 @@ def name_what_is_overridden(_app: Sphinx, kind: str, name: str, obj: Any, _optio
             if not is_ours(base):
                 lines[:] = [f"See ``{base.__module__.lstrip('_')}.{base.__qualname__}``."]
             return
+
+
+def sign(
+    _app: Sphinx, kind: str, _name: str, obj: Any, _options: object, signature: str | None, _returns: str | None
+) -> tuple[str, None] | None:
+    """Tell of a class what its ``__init__`` takes, where a ``__new__`` of another package takes anything."""
+    if kind != "class" or not (signature or "").startswith("(*args"):
+        return None
+    if getattr(obj, "_is_protocol", False):
+        return "", None
+    if obj.__init__ is object.__init__:
+        return "()", None
+    taken = inspect.signature(obj.__init__)
+    parameters = list(taken.parameters.values())[1:]
+    taken = taken.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
+    return stringify_signature(taken, short_literals=True), None
 
 
 def name_public_bases(_app: Sphinx, _name: str, _obj: object, _options: object, bases: list[Any]) -> None:
@@ -178,6 +194,7 @@ def setup(app: Sphinx) -> None:
     app.connect("source-read", link_to_the_repository)
     app.connect("source-read", list_names)
     app.connect("autodoc-skip-member", leave_out_what_others_define)
+    app.connect("autodoc-process-signature", sign)
     app.connect("autodoc-process-bases", name_public_bases)
     app.connect("autodoc-process-docstring", name_what_is_overridden)
     app.connect("missing-reference", resolve)
