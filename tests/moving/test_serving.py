@@ -3,6 +3,7 @@
 import asyncio
 import io
 import tracemalloc
+from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
@@ -231,3 +232,18 @@ def test_an_old_storage_that_fails_is_no_missing_file(old: Path, monkeypatch: py
     monkeypatch.setattr(type(OLD.legacy), "open", fail)
     with pytest.raises(ConnectionError):
         get()
+
+
+def test_a_middleware_may_replace_the_body_by_one_that_is_awaited(old: Path) -> None:
+    async def another() -> AsyncIterator[bytes]:
+        yield b"another, "
+        yield b"awaited"
+
+    async def received(response: StreamingHttpResponse) -> bytes:
+        response.streaming_content = another()
+        return b"".join([bytes(part) async for part in response])
+
+    put(old, NAME, LARGE)
+    with closing(get()) as response:
+        assert isinstance(response, StreamingHttpResponse)
+        assert asyncio.run(received(response)) == b"another, awaited"

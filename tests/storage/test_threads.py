@@ -15,6 +15,7 @@ from django.core.files.base import ContentFile
 from django.db import connections, transaction
 from django.db.transaction import TransactionManagementError
 
+from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.exceptions import StaleLargeObject
 from pg_lo_storage.storage import DbFile, DbFileIO, db_file_storage
 from tests.invoices.models import Invoice, Note
@@ -238,7 +239,10 @@ def test_a_closed_file_keeps_no_connection_of_the_thread_that_read_it() -> None:
 def test_a_file_whose_connection_is_closed_is_over_in_every_thread() -> None:
     with transaction.atomic():
         file = db_file_storage.open(save(), "rb+")
+    bound = DatabaseDriver("default", connections["default"])
     connections["default"].close()
     with pytest.raises(StaleLargeObject):
         only_over_ours(file.read)
+    with pytest.raises(StaleLargeObject, match="closed, by the thread whose it is"):
+        only_over_ours(lambda: bound.exists(1))
     file.close()
