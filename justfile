@@ -31,7 +31,7 @@ docs *ARGS:
 pictures:
     uv run --isolated --no-default-groups --group browser --extra django --extra psycopg python -m tests.site.pictures
 
-# Compare with other ways to keep files, into benchmarks/RESULTS.md; --quick in 3 minutes, --help tells the options
+# Compare with other ways to keep files, into benchmarks/RESULTS.md; --quick does less of it, --help tells the options
 [group('bench')]
 bench *ARGS:
     uv run python -m benchmarks "$@"

@@ -1,3 +1,4 @@
-"""Comparisons of speed and memory, as ratios within one run: ``just bench``; also ``python -m benchmarks.serving`` and
-``python -m benchmarks.readers``, for what slow clients and many tasks do.
+"""Comparisons of speed and memory, as ratios within one run: ``just bench``; also ``python -m benchmarks.serving``,
+``python -m benchmarks.readers`` and ``python -m benchmarks.sessions``, for what slow clients, many tasks and long
+sessions do.
 """

@@ -29,7 +29,7 @@ def main() -> int:
     """Do what the command line asks for."""
     parser = argparse.ArgumentParser(prog="just bench", description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="less of everything, in 3 minutes; leaves RESULTS.md alone"
+        "--quick", action="store_true", help="less of everything, in some minutes; leaves RESULTS.md alone"
     )
     parser.add_argument("--only", action="append", choices=KEYS, help="one question; may be repeated")
     parser.add_argument("--sizes", type=parse_size, nargs="+", help="as 10MB; this and what follows is a trial")

@@ -48,7 +48,7 @@ class Contender:
     @property
     def has_pool(self) -> bool:
         """Whether Django can keep a pool of its connections."""
-        return PSYCOPG in self.environment.requirements
+        return self.is_django and PSYCOPG in self.environment.requirements
 
 
 DJANGO = "django>=6,<7"

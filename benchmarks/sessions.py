@@ -1,6 +1,6 @@
 """What must not grow: the cost of an open in a long session, the memory of many names, the time until a refusal.
 
-    uv run python -m benchmarks.sessions [--rounds N] [FIGURE ...]
+    uv run python -m benchmarks.sessions [--rounds N] [--only FIGURE]
 
 Each figure is a ratio within one run, or seconds and megabytes, with both drivers, which take turns: median [least to
 most]. The server is that of ``just bench``: Debian's, or that of ``PG_LO_TEST_BINDIR``.
@@ -91,15 +91,16 @@ class Run:
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sessions", description=__doc__)
-    parser.add_argument("figures", nargs="*", choices=FIGURES, default=FIGURES)
+    parser.add_argument("--only", action="append", choices=FIGURES, help="one figure; may be repeated")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    figures: Sequence[str] = options.only or FIGURES
     with open_cluster() as cluster:
         run = Run(cluster)
-        run.measure_all(options.figures, options.rounds)
+        run.measure_all(figures, options.rounds)
         with psycopg.connect(cluster.dsn()) as connection:
             version = connection.info.server_version // 10_000
-    print(f"PostgreSQL {version}, rounds: {options.rounds}\n\n{run.table(options.figures)}")
+    print(f"PostgreSQL {version}, rounds: {options.rounds}\n\n{run.table(figures)}")
 
 
 if __name__ == "__main__":

@@ -36,9 +36,10 @@ def row(request: HttpRequest, pk: int) -> HttpResponseBase:
     paper = get_object_or_404(Paper, pk=pk)
     if STORE in {"own", "predecessor"}:
         return serve(request, str(paper.data.name))
-    file = paper.data.open()
-    # Django finds out by itself what a file on disk has.
-    return FileResponse(file, headers={} if STORE == "files" else {"Content-Length": str(file.size)})
+    if STORE == "db_file_storage":  # which does not tell how large a file is
+        content = cast("bytes", paper.data.read())
+        return HttpResponse(content, headers={"Content-Length": str(len(content))})
+    return FileResponse(paper.data.open())
 
 
 urlpatterns = [
