@@ -16,7 +16,7 @@ import pytest
 from example.cluster import Server
 from tests.fixtures.connections import INSTALLED, open_connection
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.timeout(400)]  # a site is made and started
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tutorial.md").read_text(encoding="utf-8")
 # A file's name and content, or the name of a language and what is to be run.
