@@ -55,6 +55,11 @@ class DatabaseLargeObject:
         with self._session() as wrapped:
             return wrapped.write_all(blocks)
 
+    def write_through(self, blocks: Iterable[Buffer], sink: Sink | None = None, *, apart: bool = False) -> int:
+        """See :func:`bulk.write_through`."""
+        with self._session() as wrapped:
+            return bulk.write_through(wrapped, blocks, sink, apart=apart)
+
     def seek(self, offset: int, whence: int = 0) -> int:
         """See :meth:`LargeObject.seek`."""
         with self._session() as wrapped:

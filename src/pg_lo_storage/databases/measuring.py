@@ -97,7 +97,7 @@ def _measured_chunks(method: Any) -> Any:
 
 def _measured_write_all(method: Any) -> Any:
     @functools.wraps(method)
-    def write_all(self: Any, blocks: Iterable[Buffer]) -> int:
+    def write_all(self: Any, blocks: Iterable[Buffer], *args: Any, **options: Any) -> int:
         given, waited, since = iter(blocks), 0.0, time.perf_counter()
 
         def timed() -> Iterator[Buffer]:
@@ -110,7 +110,7 @@ def _measured_write_all(method: Any) -> Any:
                     return
                 yield block
 
-        written = int(method(self, timed()))
+        written = int(method(self, timed(), *args, **options))
         # Where the blocks come from may be slow.
         _tell(self, "write", written, time.perf_counter() - since - waited)
         return written
@@ -188,5 +188,6 @@ _MEASURED: Final[dict[tuple[type, str], Any]] = {
     (DatabaseLargeObject, "chunks"): _measured_chunks(DatabaseLargeObject.chunks),
     (DatabaseLargeObject, "write"): _measured(DatabaseLargeObject.write, "write", _result),
     (DatabaseLargeObject, "write_all"): _measured_write_all(DatabaseLargeObject.write_all),
+    (DatabaseLargeObject, "write_through"): _measured_write_all(DatabaseLargeObject.write_through),
     (StreamingDatabaseLargeObject, "stream"): _measured(StreamingDatabaseLargeObject.stream, "read", _result),
 }

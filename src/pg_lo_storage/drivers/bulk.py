@@ -1,7 +1,8 @@
-"""Large reads through what a driver or a descriptor offers: one statement, or one call for each block."""
+"""Large reads and writes through what a driver or a descriptor offers: one statement, or one call for each block."""
 
 import functools
-from typing import cast
+from collections.abc import Iterable, Iterator
+from typing import Protocol, cast
 
 from typing_extensions import Buffer
 
@@ -13,9 +14,9 @@ from pg_lo_storage.drivers.base import (
     StreamingDriver,
     StreamingLargeObject,
 )
-from pg_lo_storage.drivers.values import BLOCK
+from pg_lo_storage.drivers.values import BLOCK, kept
 
-__all__ = ["Receiver", "blocks_of", "get_start", "stream", "stream_descriptor", "streams"]
+__all__ = ["Receiver", "blocks_of", "get_start", "stream", "stream_descriptor", "streams", "write_through"]
 
 
 class Receiver:
@@ -39,14 +40,18 @@ class Receiver:
                 self.failure = error
 
 
-@functools.cache
-def streams(kind: type, other: str) -> bool:
-    """Tell whether a type has the method ``stream``, which does as the type's method ``other`` does, only faster.
+class _Writing(Protocol):
+    def write_through(self, blocks: Iterable[Buffer], sink: Sink | None = None, *, apart: bool = False) -> int: ...
 
-    A subclass with an ``other`` of its own, one that decrypts for example, does not inherit ``stream``.
+
+@functools.cache
+def streams(kind: type, other: str, method: str = "stream") -> bool:
+    """Tell whether a type has the ``method``, which does as the type's method ``other`` does, only faster.
+
+    A subclass with an ``other`` of its own, one that decrypts for example, does not inherit the method.
     """
-    definer = next((base for base in kind.__mro__ if {"stream", other} & vars(base).keys()), kind)
-    return "stream" in vars(definer)
+    definer = next((base for base in kind.__mro__ if {method, other} & vars(base).keys()), kind)
+    return method in vars(definer)
 
 
 def stream(driver: LargeObjectDriver, oid: int, offset: int, size: int, sink: Sink, *, block: int = BLOCK) -> int:
@@ -91,3 +96,22 @@ def stream_descriptor(descriptor: LargeObject, size: int, sink: Sink) -> int:
         sink(data)
         done += len(data)
     return done
+
+
+def write_through(
+    descriptor: LargeObject, blocks: Iterable[Buffer], sink: Sink | None = None, *, apart: bool = False
+) -> int:
+    """Do as :meth:`LargeObject.write_all`, and hand each block to ``sink``, if it can be while the server writes it.
+
+    ``apart`` says that taking a block uses no connection; then a result may be pending meanwhile.
+    """
+    if streams(type(descriptor), "write_all", "write_through"):
+        return cast("_Writing", descriptor).write_through(blocks, sink, apart=apart)
+    return descriptor.write_all(blocks if sink is None else _handed_on(blocks, sink))
+
+
+def _handed_on(blocks: Iterable[Buffer], sink: Sink) -> Iterator[Buffer]:
+    for block in blocks:
+        data = kept(block)
+        sink(data)
+        yield data

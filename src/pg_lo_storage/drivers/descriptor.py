@@ -3,7 +3,7 @@
 import io
 import operator
 from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar, Final, Protocol, TypeVar
+from typing import ClassVar, Final, Protocol, TypeAlias, TypeVar
 
 from typing_extensions import Buffer
 
@@ -11,18 +11,18 @@ from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE, AccessMode, Sink
 from pg_lo_storage.drivers.bulk import Receiver
 from pg_lo_storage.drivers.guarded import IN_FAILED_TRANSACTION, GuardedDescriptor, rows_of_batch
 from pg_lo_storage.drivers.queries import Statement
-from pg_lo_storage.drivers.values import BATCH, BLOCK, byte_view, check_block, check_offset, kept
+from pg_lo_storage.drivers.sources import Source, parts_of
+from pg_lo_storage.drivers.values import BATCH, BLOCK, byte_view, check_block, check_offset
 from pg_lo_storage.exceptions import LargeObjectTooLarge, StaleLargeObject
 
 __all__ = ["SQLLargeObject"]
 
-# Bytes that one statement reads: to keep the transaction usable, it reads on after a sink has failed.
+# Bytes that are read, or sent, without a wait, where no more than a block is in memory at a time. Not all: to keep the
+# transaction usable, the rest passes after a sink has failed.
 _STEP: Final = 64 * 1024 * 1024
 
-# Bytes that are sent without a wait: they are in memory all at once.
-_SENT_AT_ONCE: Final = 2 * 1024 * 1024
-
 T = TypeVar("T")
+Part: TypeAlias = bytes | memoryview
 
 
 class RunsStatements(Protocol):
@@ -51,7 +51,7 @@ class RunsStatements(Protocol):
         """See :meth:`SQLDriver.perform`."""
         ...
 
-    def perform_all(self, statements: Sequence[Statement[T]], /) -> list[T]:
+    def perform_all(self, statements: Iterable[Statement[T]], /) -> list[T]:
         """See :meth:`SQLDriver.perform_all`."""
         ...
 
@@ -63,7 +63,7 @@ class RunsStatements(Protocol):
 class SQLLargeObject:
     """A descriptor of the current transaction, driven by SQL; see :class:`LargeObject`."""
 
-    _batch_of_a_write: ClassVar[int] = _SENT_AT_ONCE
+    _batch_of_a_write: ClassVar[int] = BATCH
 
     def __init__(self, driver: RunsStatements, oid: int, mode: AccessMode, descriptor: tuple[int, str]) -> None:
         self._driver = driver
@@ -125,32 +125,34 @@ class SQLLargeObject:
         if len(view) > MAX_BLOCK:
             self._check_room(len(view), self.tell())
         for start in range(0, len(view), self._batch_of_a_write):
-            self._write_batch(_slices(view[start : start + self._batch_of_a_write]))
+            part = view[start : start + self._batch_of_a_write]
+            self._write_batch(parts_of(part), len(part))
         return len(view)
 
     def write_all(self, blocks: Iterable[Buffer]) -> int:
         """See :meth:`LargeObject.write_all`."""
+        return self.write_through(blocks)
+
+    def write_through(self, blocks: Iterable[Buffer], sink: Sink | None = None, *, apart: bool = False) -> int:
+        """See :func:`bulk.write_through`."""
         self._check_writable()
         position = self.tell()
-        written = 0
-        batch: list[memoryview | bytes] = []
-        try:
-            for block in blocks:
-                data = kept(block)
-                self._check_room(len(data), position + written)
-                batch += [data] if 0 < len(data) <= MAX_BLOCK else _slices(memoryview(data))
-                written += len(data)
-                if sum(map(len, batch)) >= _SENT_AT_ONCE:
-                    pending, batch = batch, []
-                    self._write_batch(pending)
-        except Exception as error:
+        source = Source(blocks, lambda size, taken: self._check_room(size, position + taken))
+        while not source.is_at_end:
             try:
-                self._write_batch(batch)
-            except Exception as second:  # noqa: BLE001 -- the first error is the one to raise
-                error.add_note(f"writing the blocks before failed as well: {second}")
-            raise
-        self._write_batch(batch)
-        return written
+                if apart:
+                    self._write_batch(source.take(_STEP), None, sink)
+                else:
+                    # Whoever yields the blocks may use the connection: all come before the first is sent.
+                    batch = list(source.take(BATCH))
+                    self._write_batch(batch, sum(map(len, batch)), sink)
+            except Exception as error:
+                if source.failure is None:
+                    raise
+                source.failure.add_note(f"writing the blocks before failed as well: {error}")
+        if source.failure is not None:
+            raise source.failure
+        return source.taken
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """See :meth:`LargeObject.seek`."""
@@ -209,12 +211,20 @@ class SQLLargeObject:
         )
         return blocks
 
-    def _write_batch(self, batch: "Sequence[memoryview | bytes]") -> None:
+    def _write_batch(self, batch: Iterable[Part], size: int | None, sink: Sink | None = None) -> None:
+        """Write parts that have ``size`` bytes together; ``None`` says that they have room, however many they are."""
         self.check_usable()
-        more = sum(map(len, batch))
-        if not more:
-            return
-        self._driver.perform_all([self._statements.write(block, more := more - len(block)) for block in batch])
+        if isinstance(batch, Sequence) and len(batch) == 1 and sink is None:
+            self._driver.perform(self._statements.write(batch[0]))
+        else:
+            self._driver.perform_all(self._writes(batch, size or 0, sink))
+
+    def _writes(self, batch: Iterable[Part], more: int, sink: Sink | None) -> Iterator[Statement[None]]:
+        for part in batch:
+            more = max(0, more - len(part))
+            yield self._statements.write(part, more)
+            if sink is not None:
+                sink(part)  # the server is writing it
 
     def _check_room(self, size: int, position: int) -> None:
         # This comes before the first of several blocks: if one has no room, a shorter one after it might have.
@@ -238,7 +248,3 @@ class SQLLargeObject:
     def stale(self) -> StaleLargeObject:
         """Return the error of a descriptor that is closed or whose transaction is over."""
         return self._statements.stale()
-
-
-def _slices(view: memoryview) -> list[memoryview]:
-    return [view[start : start + MAX_BLOCK] for start in range(0, len(view), MAX_BLOCK)]

@@ -1,74 +1,82 @@
-"""The SHA-256 of what is saved, computed in a thread while the server writes it."""
+"""The SHA-256 of what is saved, computed while the server writes it."""
 
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, Self
 
 from typing_extensions import Buffer
 
+from pg_lo_storage.drivers.base import Sink
 from pg_lo_storage.drivers.values import BLOCK, kept
 
-__all__ = ["Digest"]
+__all__ = ["Beside", "Digest"]
 
 # The most blocks that wait for their digest.
 _MOST_PENDING: Final = 4
 
 
 class Digest:
-    """Takes blocks on their way; ``size`` is the bytes so far."""
+    """The size and the SHA-256 of the blocks that it was given."""
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
-        self._thread = ThreadPoolExecutor(1, "pg_lo_storage digest")
-        self._pending: deque[Future[None]] = deque()
         self.size: int = 0
+
+    def update(self, block: Buffer) -> None:
+        """Add a block."""
+        self._sha256.update(block)
+        self.size += memoryview(block).nbytes
+
+    def hexdigest(self) -> str:
+        """Return the digest of all blocks."""
+        return self._sha256.hexdigest()
+
+    async def of_awaited(self, blocks: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
+        """Yield the blocks, and add each in a thread; the event loop goes on meanwhile."""
+        thread = ThreadPoolExecutor(1, "pg_lo_storage digest")
+        pending: deque[Future[None]] = deque()
+        try:
+            async for block in blocks:
+                data = kept(block)
+                if not self.size and not pending and len(data) <= BLOCK:  # often all there is: a thread costs more
+                    self.update(data)
+                else:
+                    pending.append(thread.submit(self.update, data))
+                while len(pending) > _MOST_PENDING:
+                    await asyncio.wrap_future(pending.popleft())
+                yield data
+            while pending:
+                await asyncio.wrap_future(pending.popleft())
+        finally:
+            thread.shutdown(wait=False)  # others have the event loop
+
+
+class Beside:
+    """Hands blocks to a sink in a thread, each beside a call that leaves Python's lock to others."""
+
+    def __init__(self, sink: Sink | None) -> None:
+        self._sink = sink
+        self._thread = ThreadPoolExecutor(1, "pg_lo_storage digest")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        # Without a wait: under asyncio others have the event loop.
-        self._thread.shutdown(wait=False)
+        self._thread.shutdown()
 
-    def of(self, blocks: Iterable[Buffer]) -> Iterator[Buffer]:
-        """Yield the blocks, and add each to the digest."""
-        for block in blocks:
-            data = kept(block)
-            self._add(data)
-            self._wait(_MOST_PENDING)
-            yield data
-
-    async def of_awaited(self, blocks: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
-        """Yield the blocks, and add each to the digest; the event loop goes on meanwhile."""
-        async for block in blocks:
-            data = kept(block)
-            self._add(data)
-            while len(self._pending) > _MOST_PENDING:
-                await asyncio.wrap_future(self._pending.popleft())
-            yield data
-        while self._pending:
-            await asyncio.wrap_future(self._pending.popleft())
-
-    def hexdigest(self) -> str:
-        """Return the digest of all blocks."""
-        self._wait(0)
-        return self._sha256.hexdigest()
-
-    def _add(self, data: bytes | memoryview) -> None:
-        is_small = not self.size and len(data) <= BLOCK
-        self.size += len(data)
-        if is_small:  # often all there is: a thread costs more
-            self._sha256.update(data)
+    def __call__(self, block: Buffer, call: Callable[[], object]) -> None:
+        """Do both, and wait for both."""
+        if self._sink is None:
+            call()
             return
         try:
-            self._pending.append(self._thread.submit(self._sha256.update, data))
+            taken = self._thread.submit(self._sink, block)
         except RuntimeError:  # the interpreter is ending: there are no more threads
-            self._wait(0)
-            self._sha256.update(data)
-
-    def _wait(self, pending: int) -> None:
-        while len(self._pending) > pending:
-            self._pending.popleft().result()
+            self._sink(block)
+            call()
+        else:
+            call()
+            taken.result()

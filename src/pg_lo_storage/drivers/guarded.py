@@ -68,11 +68,13 @@ class GuardedDescriptor:
             f"select case when lo_tell64(%s::int4) <= %s::int8 then lowrite(%s::int4, %s::bytea) end {GUARD}"
         )
 
+        size = len(block) + more  # of the block nothing else is to be kept
+
         def result(rows: Rows) -> None:
             if rows[0][0] is None:
-                raise self.too_large(len(block) + more)
+                raise self.too_large(size)
 
-        params = (self.fd, MAX_SIZE - len(block) - more, self.fd, memoryview(block))
+        params = (self.fd, MAX_SIZE - size, self.fd, memoryview(block))
         return self.guarded(query, params, result, writing=True)
 
     def pass_over(self, size: int) -> Statement[int]:

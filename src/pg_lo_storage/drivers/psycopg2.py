@@ -4,7 +4,7 @@ import contextlib
 import struct
 import threading
 import weakref
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final, LiteralString, Protocol, TypeVar, cast
 
@@ -13,7 +13,8 @@ from psycopg2 import extensions as ext
 from typing_extensions import override
 
 from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode, Sink
-from pg_lo_storage.drivers.descriptor import SQLLargeObject
+from pg_lo_storage.drivers.descriptor import Part, SQLLargeObject
+from pg_lo_storage.drivers.digest import Beside
 from pg_lo_storage.drivers.errors import translate
 from pg_lo_storage.drivers.psycopg2_values import Cursor, quotable
 from pg_lo_storage.drivers.sql import SQLDriver
@@ -153,19 +154,23 @@ class Psycopg2LargeObject(SQLLargeObject):
         self._connection = connection
 
     @override
-    def _write_batch(self, batch: Sequence[memoryview | bytes]) -> None:
-        size = sum(map(len, batch))
-        if size <= _BY_SQL or self._driver.autocommit or ext.get_wait_callback() is not None:
-            super()._write_batch(batch)
+    def _write_batch(self, batch: Iterable[Part], size: int | None, sink: Sink | None = None) -> None:
+        by_sql = size is not None and size <= _BY_SQL
+        if by_sql or self._driver.autocommit or ext.get_wait_callback() is not None:
+            super()._write_batch(batch, size, sink)
             return
         with lock_of(self._connection):
-            start = self._perform(self._statements.pass_over(size))
-            with _translating(self.oid), _lobject(self._connection, self.oid) as native:
+            start = self._perform(self._statements.pass_over(size or 0))
+            written = 0
+            with _translating(self.oid), _lobject(self._connection, self.oid) as native, Beside(sink) as beside:
                 if start:
                     self._call(_SEEK, partial(native.seek, start), start)
-                for block in batch:
-                    self._call(_WRITE, partial(native.write, bytes(block)), block)
+                for part in batch:
+                    beside(part, partial(self._call, _WRITE, partial(native.write, bytes(part)), part))
+                    written += len(part)
                 self._call(_CLOSE, native.close)
+            if size is None:
+                self._seek(written, 1)
 
     def _call(self, query: LiteralString, call: Callable[[], object], *params: object) -> None:
         _shown(self._connection, query, (*params, self.oid), lambda _query, _params: call())

@@ -1,6 +1,6 @@
 """The driver for psycopg 3: SQL functions, server-side parameters, binary results."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, LiteralString
 
@@ -52,9 +52,9 @@ class Psycopg3Driver(SQLDriver):
             return cursor.fetchall() if cursor.description else []
 
     @override
-    def execute_all(self, statements: Sequence[tuple[LiteralString, Sequence[object]]]) -> list[Rows]:
+    def execute_all(self, statements: Iterable[tuple[LiteralString, Sequence[object]]]) -> list[Rows]:
         # Whoever watches is shown one statement at a time.
-        if len(statements) == 1 or WATCHING.watcher is not None or not can_pipeline(self._connection):
+        if WATCHING.watcher is not None or not can_pipeline(self._connection):
             return super().execute_all(statements)
         return run_all(self._connection, statements)
 

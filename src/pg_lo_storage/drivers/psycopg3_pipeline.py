@@ -7,7 +7,7 @@ https://www.postgresql.org/docs/current/libpq-pipeline-mode.html
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, LiteralString, cast
 
@@ -23,6 +23,7 @@ from pg_lo_storage.drivers.psycopg3_values import Context
 from pg_lo_storage.drivers.queries import Rows
 
 if TYPE_CHECKING:
+    from psycopg import abc
     from psycopg.abc import PQGen
     from psycopg.pq.abc import PGconn, PGresult
 
@@ -46,9 +47,9 @@ def can_pipeline(connection: "psycopg.Connection[object]") -> bool:
 
 
 def run_all(
-    connection: "psycopg.Connection[object]", statements: Sequence[tuple[LiteralString, Sequence[object]]]
+    connection: "psycopg.Connection[object]", statements: Iterable[tuple[LiteralString, Sequence[object]]]
 ) -> list[Rows]:
-    """Run statements without a wait between them, and return the rows of each."""
+    """Run statements without a wait between them, each sent before the next is taken; return the rows of each."""
     results: list[PGresult] = []
     _run(connection, _pipeline(connection, statements, results))
     transformer = Transformer(Context(connection))
@@ -115,7 +116,7 @@ def _left(pgconn: "PGconn", deadline: float) -> "PQGen[None]":
 
 def _pipeline(
     connection: "psycopg.Connection[object]",
-    statements: Sequence[tuple[LiteralString, Sequence[object]]],
+    statements: Iterable[tuple[LiteralString, Sequence[object]]],
     results: "list[PGresult]",
     sink: Sink | None = None,
 ) -> "PQGen[int]":
@@ -151,13 +152,14 @@ def _pipeline(
 
 def _sent(
     connection: "psycopg.Connection[object]",
-    statements: Sequence[tuple[LiteralString, Sequence[object]]],
+    statements: Iterable[tuple[LiteralString, Sequence[object]]],
     *,
     by_row: bool,
 ) -> "PQGen[None]":
     pgconn = connection.pgconn
+    transformer = Transformer(Context(connection))
     for query, params in statements:
-        _send(connection, query, params)
+        _send(pgconn, transformer, query, params)
         if by_row:
             pgconn.set_single_row_mode()
         yield from sending(pgconn)
@@ -165,10 +167,9 @@ def _sent(
     yield from sending(pgconn)
 
 
-def _send(connection: "psycopg.Connection[object]", query: LiteralString, params: Sequence[object]) -> None:
-    transformer = Transformer(Context(connection))
+def _send(pgconn: "PGconn", transformer: "abc.Transformer", query: LiteralString, params: Sequence[object]) -> None:
     values = transformer.dump_sequence(params, [PyFormat.AUTO] * len(params))
-    connection.pgconn.send_query_params(
+    pgconn.send_query_params(
         _numbered(query),
         values,
         param_types=transformer.types,

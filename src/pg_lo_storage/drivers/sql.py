@@ -2,7 +2,8 @@
 
 import abc
 import contextlib
-from collections.abc import Generator, Sequence
+import itertools
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import LiteralString, TypeVar, cast
 
 from typing_extensions import Buffer
@@ -32,8 +33,11 @@ class SQLDriver(abc.ABC):
     def execute(self, query: LiteralString, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """Run one statement with ``%s`` placeholders and return all its rows; exceptions pass untranslated."""
 
-    def execute_all(self, statements: Sequence[tuple[LiteralString, Sequence[object]]]) -> list[Rows]:
-        """Run statements in turn, each by :meth:`execute`; override this if they need not wait for each other."""
+    def execute_all(self, statements: Iterable[tuple[LiteralString, Sequence[object]]]) -> list[Rows]:
+        """Run statements in turn, each by :meth:`execute`; override this if they need not wait for each other.
+
+        Send each before the next is taken: that may take a while, in which the server has something to do.
+        """
         return [self.execute(query, params) for query, params in statements]
 
     @property
@@ -79,11 +83,24 @@ class SQLDriver(abc.ABC):
             rows = self.execute(statement.query, statement.params)
         return statement.result(rows)
 
-    def perform_all(self, statements: Sequence[Statement[T]]) -> list[T]:
-        """Run statements of one kind in turn and return their results; errors are those of :meth:`perform`."""
-        with self._translating(statements[0]):
-            results = self.execute_all([(statement.query, statement.params) for statement in statements])
-        return [statement.result(rows) for statement, rows in zip(statements, results, strict=True)]
+    def perform_all(self, statements: Iterable[Statement[T]]) -> list[T]:
+        """Run statements of one kind in turn and return their results; errors are those of :meth:`run`.
+
+        Each is sent before the next is taken.
+        """
+        following = iter(statements)
+        if (first := next(following, None)) is None:
+            return []
+        results: list[Callable[[Rows], T]] = []
+
+        def sent() -> Iterator[tuple[LiteralString, Sequence[object]]]:
+            for statement in itertools.chain((first,), following):
+                results.append(statement.result)
+                yield statement.query, statement.params
+
+        with self._translating(first):
+            found = self.execute_all(sent())
+        return [result(rows) for result, rows in zip(results, found, strict=True)]
 
     def perform_streaming(self, statement: Statement[T], sink: Sink) -> T:
         """Run a statement whose rows go to ``sink``; the statement makes its result of one row, their number.

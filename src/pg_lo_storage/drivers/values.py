@@ -88,7 +88,9 @@ def kept(block: Buffer) -> bytes | memoryview:
     if isinstance(block, bytes):
         return block
     view = byte_view(block)
-    return view if isinstance(view.obj, bytes) else bytes(view)
+    if not isinstance(view.obj, bytes):
+        return bytes(view)
+    return view.obj if len(view.obj) == len(view) else view
 
 
 def as_bytes(value: object) -> bytes:

@@ -1,6 +1,5 @@
 """Stores content as a large object: small content in one statement, large content in a transaction."""
 
-import hashlib
 import itertools
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,8 @@ from typing_extensions import Buffer
 from pg_lo_storage import catalogue
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.atomic_blocks import atomic
-from pg_lo_storage.drivers import AccessMode, queries
+from pg_lo_storage.drivers import AccessMode, bulk, queries
+from pg_lo_storage.drivers.base import Sink
 from pg_lo_storage.drivers.digest import Digest
 from pg_lo_storage.drivers.values import BLOCK, byte_view, kept
 
@@ -29,24 +29,28 @@ PART: Final = 2 * BLOCK
 _NEVER_COMPRESSED: Final = 2000
 
 
-def save(database: DatabaseDriver, blocks: Iterator[Buffer]) -> int:
-    """Make an object of the blocks and return its oid."""
+def save(database: DatabaseDriver, blocks: Iterator[Buffer], *, apart: bool = False) -> int:
+    """Make an object of the blocks and return its oid; ``apart`` says that taking them uses no connection."""
     first, rest = _first_and_all(blocks)
     if rest is None:
         make = _make(first)
         return database.perform(queries.from_bytes(first, make), lambda: database.from_bytes(first))
     with atomic(database.alias), _compressed(database):
-        return _save_large(database, rest)
+        return _save_large(database, rest, apart=apart)
 
 
-def save_catalogued(database: DatabaseDriver, blocks: Iterator[Buffer], upload: catalogue.Upload) -> tuple[int, str]:
-    """Make an object of the blocks, and its entry; return the oid and the entry's extension."""
+def save_catalogued(
+    database: DatabaseDriver, blocks: Iterator[Buffer], upload: catalogue.Upload, *, apart: bool = False
+) -> tuple[int, str]:
+    """Make an object of the blocks, and its entry; return the oid and the entry's extension; see :func:`save`."""
     first, rest = _first_and_all(blocks)
+    digest = Digest()
     if rest is None:
-        return catalogue.save(database, upload, first, hashlib.sha256(first).hexdigest(), make=_make(first))
-    with atomic(database.alias), Digest() as digest:
+        digest.update(first)
+        return catalogue.save(database, upload, first, digest.hexdigest(), make=_make(first))
+    with atomic(database.alias):
         with _compressed(database):
-            loid = _save_large(database, digest.of(rest))
+            loid = _save_large(database, rest, digest.update, apart=apart)
         return loid, catalogue.add(database, loid, upload, size=digest.size, sha256=digest.hexdigest())
 
 
@@ -59,12 +63,12 @@ def _first_and_all(blocks: Iterator[Buffer]) -> tuple[bytes | memoryview, Iterat
     return first, None if len(first) <= SMALL else iter((first,))
 
 
-def _save_large(database: DatabaseDriver, blocks: Iterable[Buffer]) -> int:
+def _save_large(database: DatabaseDriver, blocks: Iterable[Buffer], sink: Sink | None = None, *, apart: bool) -> int:
     bytearray(queries.WARM_UP)  # as in the server: freed memory is then kept for the next block
     loid = database.create()
     # To read as well: reading warms the backend up.
     large_object = database.open(loid, AccessMode.READ_WRITE)
-    large_object.write_all(blocks)
+    bulk.write_through(large_object, blocks, sink, apart=apart)
     large_object.close()
     return loid
 

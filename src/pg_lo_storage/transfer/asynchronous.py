@@ -54,9 +54,9 @@ async def save(driver: AsyncLargeObjectDriver, content: AsyncContent) -> int:
 
 async def save_with_digest(driver: AsyncLargeObjectDriver, content: AsyncContent) -> Saved:
     """See :func:`pg_lo_storage.save`, with ``digest=True``."""
-    with Digest() as digest:
-        oid = await save(driver, digest.of_awaited(async_blocks_of(content)))
-        return Saved(oid, digest.size, digest.hexdigest())
+    digest = Digest()
+    oid = await save(driver, digest.of_awaited(async_blocks_of(content)))
+    return Saved(oid, digest.size, digest.hexdigest())
 
 
 async def load(driver: AsyncLargeObjectDriver, oid: int) -> bytes:

@@ -11,15 +11,15 @@ from typing import BinaryIO, TypeVar
 
 from typing_extensions import Buffer
 
-from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE, AccessMode, LargeObjectDriver
-from pg_lo_storage.drivers.bulk import stream_descriptor
+from pg_lo_storage.drivers.base import MAX_BLOCK, MAX_SIZE, AccessMode, LargeObjectDriver, Sink
+from pg_lo_storage.drivers.bulk import stream_descriptor, write_through
 from pg_lo_storage.drivers.digest import Digest
 from pg_lo_storage.drivers.guarded import GuardedDescriptor
 from pg_lo_storage.drivers.sql import SQLDriver
 from pg_lo_storage.drivers.transactions import begins_by_itself, transaction
 from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.io import LargeObjectIO
-from pg_lo_storage.transfer.content import Content, blocks_of
+from pg_lo_storage.transfer.content import Content, blocks_of, is_apart
 from pg_lo_storage.transfer.copying import STEP, copy_step
 from pg_lo_storage.transfer.files import StrPath, replacing
 from pg_lo_storage.transfer.saved import Saved
@@ -30,27 +30,30 @@ T = TypeVar("T")
 Progress = Callable[[int, int], object]
 
 
-def save(driver: LargeObjectDriver, content: Content) -> int:
-    """See :func:`pg_lo_storage.save`."""
+def save(driver: LargeObjectDriver, content: Content, sink: Sink | None = None) -> int:
+    """See :func:`pg_lo_storage.save`; ``sink`` is handed all blocks."""
     blocks = blocks_of(content)
     first = bytes(next(blocks, b""))
     second = next(blocks, None)
     if second is None and len(first) <= MAX_BLOCK:
+        if sink is not None:
+            sink(first)
         return driver.from_bytes(first)
     with unit(driver) as created:
         oid = driver.create()
         created.append(oid)
         descriptor = driver.open(oid, AccessMode.WRITE)
-        descriptor.write_all(chain((first,), () if second is None else (second,), blocks))
+        blocks = chain((first,), () if second is None else (second,), blocks)
+        write_through(descriptor, blocks, sink, apart=is_apart(content))
         descriptor.close()
     return oid
 
 
 def save_with_digest(driver: LargeObjectDriver, content: Content) -> Saved:
     """See :func:`pg_lo_storage.save`, with ``digest=True``."""
-    with Digest() as digest:
-        oid = save(driver, digest.of(blocks_of(content)))
-        return Saved(oid, digest.size, digest.hexdigest())
+    digest = Digest()
+    oid = save(driver, content, digest.update)
+    return Saved(oid, digest.size, digest.hexdigest())
 
 
 def load(driver: LargeObjectDriver, oid: int) -> bytes:

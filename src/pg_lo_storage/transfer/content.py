@@ -7,10 +7,11 @@ from typing import Protocol, TypeAlias, cast
 
 from typing_extensions import Buffer
 
+from pg_lo_storage.drivers import sources
 from pg_lo_storage.drivers.base import MAX_BLOCK
 from pg_lo_storage.drivers.values import BLOCK, byte_view
 
-__all__ = ["AsyncContent", "AsyncReadable", "Content", "Readable", "async_blocks_of", "blocks_of"]
+__all__ = ["AsyncContent", "AsyncReadable", "Content", "Readable", "async_blocks_of", "blocks_of", "is_apart"]
 
 
 class Readable(Protocol):
@@ -46,6 +47,11 @@ def blocks_of(content: Content) -> Iterator[Buffer]:
     if hasattr(content, "read"):
         return _gathered(_read(cast("Readable", content)))
     return _gathered(cast("Iterable[Buffer]", content))
+
+
+def is_apart(content: Content) -> bool:
+    """Tell whether content is surely taken without any connection."""
+    return sources.is_apart(content) or _view_of(content) is not None
 
 
 def async_blocks_of(content: AsyncContent) -> AsyncIterator[Buffer]:

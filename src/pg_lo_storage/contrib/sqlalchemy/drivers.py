@@ -154,7 +154,7 @@ class SQLAlchemySQL(SQLDriver):
             return sql.perform(statement)
 
     @override
-    def perform_all(self, statements: Sequence[Statement[T]]) -> list[T]:
+    def perform_all(self, statements: Iterable[Statement[T]]) -> list[T]:
         with self._session() as sql:
             return sql.perform_all(statements)
 
