@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import django
 from django.core.files.base import ContentFile, File
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import Error, connections, transaction
 
 if TYPE_CHECKING:
@@ -192,7 +192,9 @@ def work(task: dict[str, Any]) -> None:
         while True:
             client.step()
     except BaseException as error:
-        client.write_down({"error": repr(error), "is_of_the_database": isinstance(error, Error)})
+        # A command says what the database raised in a line of its own.
+        raised = error.__cause__ if isinstance(error, CommandError) else error
+        client.write_down({"error": repr(error), "is_of_the_database": isinstance(raised, Error)})
         raise
 
 
