@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from importlib.metadata import version
 from importlib.util import find_spec
 from types import FrameType
 from typing import TYPE_CHECKING, Self, cast
@@ -42,6 +43,8 @@ SEED = int(os.environ.get("PG_LO_TEST_FAULT_SEED", "0"))
 SMALL, LARGE = content(5_000), content(700_000)
 WIRED = DbFileStorage(alias="wired")
 DOCUMENTED = (Error, LargeObjectError)
+# psycopg 3.2.1 itself fails with a TypeError when Ctrl-C interrupts it in the middle of sending.
+WRONG = (TypeError,) if find_spec("psycopg") and version("psycopg") == "3.2.1" else ()
 
 
 def upload(data: bytes) -> "ContentFile[bytes]":
@@ -247,7 +250,7 @@ def test_interrupted_anywhere_it_is_done_or_not_and_the_next_request_works(
         close_old_connections()
         # For signals that raise anything but KeyboardInterrupt psycopg 3 stops no statement, and Django's end of the
         # transaction has an error of its own.
-        with suppress(kind, Error), Alarm(kind, chance.uniform(0.00001, duration)):
+        with suppress(kind, Error, *WRONG), Alarm(kind, chance.uniform(0.00001, duration)):
             use(row)
         next_request_works()
         assert state() in (before, after)
