@@ -4,10 +4,13 @@ Statements join ``pg_largeobject_metadata``: an object that somebody unlinked be
 file, and aborts no transaction.
 """
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, LiteralString, NamedTuple, Self, TypeVar, cast
+
+from typing_extensions import Buffer
 
 from pg_lo_storage.drivers.queries import Rows, Statement
 from pg_lo_storage.drivers.reading import streamed
@@ -17,14 +20,17 @@ from pg_lo_storage.names import extension_of
 
 __all__ = [
     "COLUMNS",
+    "COLUMN_COUNT",
     "FILES",
+    "IDENTITY",
     "MEASURED",
     "NAMED",
     "ROLE",
-    "SEEN",
+    "SEEN_BY",
     "TABLE",
     "Entry",
     "Located",
+    "as_number",
     "as_table",
     "located",
     "missing",
@@ -37,20 +43,21 @@ T = TypeVar("T")
 # makes it.
 COLUMNS: Final = (
     "f.loid::int8, f.extension, f.original_name, f.content_type, f.size, f.sha256,"
-    " (extract(epoch from f.created_at) * 1000000)::int8, (extract(epoch from f.modified_at) * 1000000)::int8,"
-    " f.xmin::text"
+    " timestamptz_send(f.created_at) || timestamptz_send(f.modified_at), f.xmin::text"
 )
 """What :meth:`Entry.of` makes an entry of."""
+
+COLUMN_COUNT: Final = 8
 
 ROLE: Final = "current_setting('role')"
 """The role that the session has taken, or ``none``."""
 
-# No role where row security decides.
-SEEN: Final = (
-    ", (pg_identify_object('pg_catalog.pg_class'::regclass::oid, f.tableoid, 0)).identity,"
-    " case when not row_security_active(f.tableoid) then " + ROLE + " end"
-)
-"""Where the entry is, whatever another session's search path is, and as which role."""
+IDENTITY: Final = "(pg_identify_object('pg_catalog.pg_class'::regclass::oid, f.tableoid, 0)).identity"
+"""Where the entry is, whatever another session's search path is."""
+
+# None where row security decides.
+SEEN_BY: Final = "case when not row_security_active(f.tableoid) then " + ROLE + " end"
+"""The role that has seen the entry, if another session of the same sees it, too."""
 
 TABLE: Final = "pg_lo_storage_file"
 _JOINED: Final = " as f join pg_largeobject_metadata as m on m.oid = f.loid"
@@ -68,7 +75,9 @@ MEASURED: Final = (
 )
 """The size of object ``m``, null where the role may not read it: to measure it would abort the statement."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# As the server has moments: in microseconds since 2000.
+_TIMES: Final = struct.Struct("!qq")
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,8 @@ class Entry:
     @classmethod
     def of(cls, row: tuple[object, ...]) -> Self:
         """Make an entry of a row that has the :data:`COLUMNS`."""
-        loid, extension, original_name, content_type, size, sha256, created, modified, version = row
+        loid, extension, original_name, content_type, size, sha256, times, version = row
+        created, modified = _TIMES.unpack(cast("Buffer", times))
         return cls(
             cast("int", loid),
             cast("str | None", extension),
@@ -106,8 +116,8 @@ class Entry:
             cast("str", content_type),
             cast("int | None", size),
             cast("str | None", sha256),
-            _EPOCH + timedelta(microseconds=cast("int", created)),
-            _EPOCH + timedelta(microseconds=cast("int", modified)),
+            _EPOCH + timedelta(microseconds=created),
+            _EPOCH + timedelta(microseconds=modified),
             cast("str", version),
         )
 
@@ -118,7 +128,7 @@ def missing(name: object, loid: int | None = None) -> LargeObjectNotFound:
 
 
 class Located(NamedTuple):
-    """A file's entry and size; the ``table`` and ``role`` by which it was found, as :data:`SEEN` has them."""
+    """A file's entry and size; where it was found, :data:`IDENTITY`, and by whom, :data:`SEEN_BY`."""
 
     entry: Entry
     size: int
@@ -135,13 +145,21 @@ def located(loid: int, extension: str) -> Statement[Located]:
         *columns, size, table, role = rows[0]
         return Located(Entry.of(tuple(columns)), cast("int", size), as_table(table), cast("str | None", role))
 
-    query: LiteralString = "select " + COLUMNS + ", coalesce(f.size, " + _SIZE + ")" + SEEN + FILES + NAMED
+    query: LiteralString = (
+        "select " + COLUMNS + ", coalesce(f.size, " + _SIZE + "), " + IDENTITY + ", " + SEEN_BY + FILES + NAMED
+    )
     return Statement(query, (loid, extension), result, loid)
 
 
 def as_table(value: object) -> LiteralString:
     """Return the table's name, which the server has quoted, for a query that has parameters."""
     return cast("LiteralString", value).replace("%", "%%")
+
+
+def as_number(value: object) -> LiteralString:
+    """Return an integer for a query."""
+    number: object = str(value)
+    return cast("LiteralString", number)
 
 
 def streamed_version(

@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.test import RequestFactory
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.storage import DbFileIO, db_file_storage
+from pg_lo_storage.storage.saving import SMALL
+from pg_lo_storage.views import db_serve
 from tests.catalogue.support import run, saved
 from tests.catalogue.support_storage import REPLICA
-from tests.storage.support import LARGE, content, loid_of, rolled_back
+from tests.storage.support import LARGE, body, content, loid_of, rolled_back
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "replica"])
 
@@ -49,6 +52,14 @@ def test_a_file_that_became_shorter_behind_the_catalogue_is_found() -> None:
     name = saved(data=content(LARGE))
     run("select lo_truncate64(lo_open(%s, 131072), %s)", loid_of(name), LARGE - 1)
     assert db_file_storage.verify(name) is False
+
+
+@pytest.mark.parametrize("size", [len(DATA) + 1, SMALL, SMALL + 1, LARGE])
+def test_a_file_that_became_longer_behind_the_catalogue_is_read_to_its_end(name: str, size: int) -> None:
+    run("select lo_put(%s, %s, %s)", loid_of(name), size - 1, b"x")
+    with db_file_storage.open(name) as file:
+        assert file.read() == DATA + bytes(size - 1 - len(DATA)) + b"x"
+    assert body(db_serve(RequestFactory().get("/"), name))[-1:] == b"x"
 
 
 def test_what_was_written_in_place_cannot_be_verified() -> None:

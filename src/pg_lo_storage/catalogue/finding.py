@@ -1,22 +1,26 @@
 """Finds catalogued files, and reads a file as long as it is the version that was found."""
 
 import contextlib
+import functools
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import LiteralString, cast
+from typing import Final, LiteralString, cast
 
 from typing_extensions import Buffer
 
 from pg_lo_storage.catalogue.unlinking import as_array
-from pg_lo_storage.catalogue.whole import NOT_REMEMBERED, REMEMBER, WRITER, Remembered, new_token, remembered
+from pg_lo_storage.catalogue.whole import NOT_REMEMBERED, Remembered, marks_for, remembered
 from pg_lo_storage.catalogued import (
+    COLUMN_COUNT,
     COLUMNS,
     FILES,
+    IDENTITY,
     NAMED,
-    SEEN,
+    SEEN_BY,
     TABLE,
     Entry,
     Located,
+    as_number,
     as_table,
     located,
     missing,
@@ -25,12 +29,18 @@ from pg_lo_storage.catalogued import (
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.drivers import bulk
 from pg_lo_storage.drivers.base import Sink
-from pg_lo_storage.drivers.queries import Rows
-from pg_lo_storage.drivers.reading import start_of, started
+from pg_lo_storage.drivers.queries import WARM_UP, Rows, Statement
 from pg_lo_storage.drivers.values import BLOCK, as_bytes
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound
 
 __all__ = ["Found", "find", "find_all", "locate", "names", "read", "stream_version"]
+
+
+# Where an object is measured, a new backend is also made to allocate what it will need.
+_MEASURED: Final = (
+    "(select lo_lseek64(fd, 0, 2) + length(loread(fd, " + as_number(WARM_UP) + ")) + lo_close(fd)"  # noqa: S608 -- of constants
+    " from (select lo_open(m.oid, 262144) as fd offset 0) as opened)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +130,27 @@ def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start:
 
     :raises LargeObjectNotFound: there is no such file.
     """
-    token = new_token(database)
-    more: LiteralString = REMEMBER + ", case when age(f.xmin) <= 0 then " + WRITER + " end, " + COLUMNS + SEEN
+    marks = marks_for(database, may_have_written="age(f.xmin) <= 0")
 
     def result(rows: Rows) -> Found:
         if not rows:
             raise missing(f"{loid}{extension}", loid)
-        size, data, rest = start_of(rows)
-        *columns, table, role = rest[3:]
-        entry, known = Entry.of(tuple(columns)), remembered(token, rest[:3])
-        return Found(database, loid, size, data, entry, known, as_table(table), cast("str | None", role))
+        content, measured, table, role, *others = rows[0]
+        data, entry = as_bytes(content), Entry.of(rows[0][-COLUMN_COUNT:])
+        if measured is not None:
+            size = cast("int", measured)
+        else:  # more than asked for only where somebody has written behind the catalogue's back
+            size = len(data) if len(data) <= whole else database.size(loid)
+        return Found(
+            database,
+            loid,
+            size,
+            data if size <= whole else data[:start],
+            entry,
+            remembered(marks, others),
+            TABLE if table is None else as_table(table),
+            cast("str | None", role),
+        )
 
     def without_sql() -> Found:
         while True:
@@ -138,11 +159,23 @@ def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start:
             if _is_version(database, entry):
                 return Found(database, loid, size, data, entry)
 
-    named, tokens = (loid, extension), (token, token)
-    return database.perform(
-        started(FILES, NAMED, named, result, oid=loid, whole=whole, start=start, more=more, more_params=tokens),
-        without_sql,
-    )
+    values = (*marks.params, loid, extension)
+    return database.perform(Statement(_reading(whole, start, marks.sql), values, result, loid), without_sql)
+
+
+@functools.cache
+def _reading(whole: int, start: int, marks: LiteralString) -> LiteralString:
+    """Return the query that finds a file and reads it.
+
+    The entry tells a small file's size, and ``lo_get`` gives less than it is asked for at the object's end. So only
+    what is large, or was written in place, is measured, and tells where else it is to be found when more is read.
+    """
+    is_large = "f.size > " + as_number(whole)
+    wanted = "case when " + is_large + " then " + as_number(start) + " else " + as_number(whole + 1) + " end"
+    query: LiteralString = "select lo_get(m.oid, 0, " + wanted + "), "
+    for column in (_MEASURED, IDENTITY, SEEN_BY):
+        query += "case when coalesce(" + is_large + ", true) then " + column + " end, "
+    return query + marks + COLUMNS + FILES + NAMED
 
 
 def stream_version(

@@ -7,25 +7,24 @@ be read, from memory; but what the transaction itself wrote to it must have been
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, LiteralString, cast
+from typing import Final, LiteralString, NamedTuple, cast
 
 from pg_lo_storage.databases import DatabaseDriver
 
-__all__ = ["NOT_REMEMBERED", "REMEMBER", "WRITER", "Remembered", "is_open", "new_token", "remembered"]
+__all__ = ["NOT_REMEMBERED", "Marks", "Remembered", "is_open", "marks_for", "remembered"]
 
 # What is appended to this setting goes with the transaction, or with a savepoint that is rolled back, as a descriptor's
 # guard does.
 _OPENED: Final = "current_setting('pg_lo_storage.read', true)"
 _BEGAN: Final = "(extract(epoch from now()) * 1000000)::int8"
-REMEMBER: Final = (
-    "case when %s::text <> '' and coalesce(length(" + _OPENED + "), 0) < 4000"
-    " then set_config('pg_lo_storage.read', ltrim(concat_ws(' ', " + _OPENED + ", %s::text)), true) end is not null,"
-    " " + _BEGAN
+_REMEMBER: Final = (
+    "(case when coalesce(length(" + _OPENED + "), 0) < 4000"
+    " then set_config('pg_lo_storage.read', ltrim(concat_ws(' ', "
+    + _OPENED
+    + ", %s::text)), true) end is not null)::int4,"
+    " " + _BEGAN + ", "
 )
-"""Two columns of the statement that opens a file; parameters: the token, twice."""
-
-WRITER: Final = "pg_current_xact_id_if_assigned()::text"
-"""A third column: the transaction, where it may have written the file; else null."""
+_WRITER: Final = "pg_current_xact_id_if_assigned()::text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +40,37 @@ class Remembered:
 NOT_REMEMBERED: Final = Remembered("", 0, None)
 
 
-def new_token(database: DatabaseDriver) -> str:
-    """Return a token; outside an atomic block an empty one, since nothing ends there."""
-    return secrets.token_hex(8) if database.is_in_atomic_block else ""
+class Marks(NamedTuple):
+    """What has the server remember a file by the token; by an empty one there is nothing to remember.
+
+    ``sql`` has columns of the statement that opens the file, each with a comma after it.
+    """
+
+    token: str = ""
+    sql: LiteralString = ""
+    params: tuple[str, ...] = ()
 
 
-def remembered(token: str, columns: Sequence[object]) -> Remembered:
-    """Make a :class:`Remembered` of the statement's columns; a driver without SQL gives none."""
-    if not columns or not columns[0]:
+_NO_MARKS: Final = Marks()
+
+
+def marks_for(database: DatabaseDriver, *, may_have_written: LiteralString = "true") -> Marks:
+    """Return the marks for a file that is opened now; none outside an atomic block, since nothing ends there.
+
+    ``may_have_written`` is the condition under which the transaction may have written the file.
+    """
+    if not database.is_in_atomic_block:
+        return _NO_MARKS
+    token = secrets.token_hex(8)
+    writer: LiteralString = "case when " + may_have_written + " then " + _WRITER + " end, "
+    return Marks(token, _REMEMBER + writer, (token,))
+
+
+def remembered(marks: Marks, columns: Sequence[object]) -> Remembered:
+    """Make a :class:`Remembered` of values that begin with those of the marks; without SQL there are none."""
+    if not marks.token or not columns or not columns[0]:
         return NOT_REMEMBERED
-    return Remembered(token, cast("int", columns[1]), cast("str | None", columns[2]))
+    return Remembered(marks.token, cast("int", columns[1]), cast("str | None", columns[2]))
 
 
 def is_open(database: DatabaseDriver, loid: int, what: Remembered, version: str | None) -> bool | None:

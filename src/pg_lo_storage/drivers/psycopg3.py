@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, LiteralString
 
 import psycopg
 from psycopg.adapt import AdaptersMap
-from psycopg.pq import TransactionStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.rows import tuple_row
 from typing_extensions import override
 
@@ -49,7 +49,9 @@ class Psycopg3Driver(SQLDriver):
             cursor.execute(query, params, binary=True)
             if pipeline_of(self._connection) is not None:
                 self._synchronise()
-            return cursor.fetchall() if cursor.description else []
+            # The description is an object for each column.
+            result = cursor.pgresult
+            return cursor.fetchall() if result is not None and result.status == ExecStatus.TUPLES_OK else []
 
     @override
     def execute_all(self, statements: Iterable[tuple[LiteralString, Sequence[object]]]) -> list[Rows]:

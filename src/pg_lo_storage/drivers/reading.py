@@ -13,7 +13,7 @@ from pg_lo_storage.drivers.base import MAX_SIZE
 from pg_lo_storage.drivers.queries import WARM_UP, Rows, Statement, found
 from pg_lo_storage.drivers.values import BLOCK, as_bytes, check_block, check_offset, check_oid, integer
 
-__all__ = ["Start", "get_blocks", "get_start", "start_of", "started", "stream", "streamed"]
+__all__ = ["Start", "get_blocks", "get_start", "stream", "streamed"]
 
 T = TypeVar("T")
 
@@ -33,38 +33,19 @@ _MEASURED: Final = (
 )
 
 
-def started(
-    from_: LiteralString,
-    where: LiteralString,
-    params: tuple[object, ...],
-    result: Callable[[Rows], T],
-    *,
-    oid: int,
-    whole: int,
-    start: int,
-    more: LiteralString,
-    more_params: tuple[object, ...],
-) -> Statement[T]:
+def get_start(oid: int, whole: int, start: int, more: LiteralString, params: tuple[object, ...]) -> Statement[Start]:
     """Measure an object and read all of it, if it has at most ``whole`` bytes, or else its first ``start`` bytes.
 
-    ``params`` are for ``where``, ``more_params`` for the further columns ``more``. :func:`start_of` reads the row.
+    ``params`` are for the further columns ``more``; ``oid`` must be valid.
     """
-    query: LiteralString = "select measured.size, " + _START + ", " + more + from_ + "," + _MEASURED + where
-    return Statement(query, (whole, start, *more_params, BLOCK, WARM_UP, *params), result, oid)
 
+    def result(rows: Rows) -> Start:
+        size, data, *others = rows[0]
+        return cast("int", size), bytes(cast("Buffer", data)), tuple(others)
 
-def start_of(rows: Rows) -> Start:
-    """Return what :func:`started` has read."""
-    size, start, *more = rows[0]
-    return cast("int", size), bytes(cast("Buffer", start)), tuple(more)
-
-
-def get_start(
-    oid: int, whole: int, start: int, more: LiteralString = "null", params: tuple[object, ...] = ()
-) -> Statement[Start]:
-    """Read the start of an object as :func:`started` does; ``params`` are for ``more``, and ``oid`` must be valid."""
-    result = found(oid, start_of)
-    return started(_OBJECT, _OF_OID, (oid,), result, oid=oid, whole=whole, start=start, more=more, more_params=params)
+    query: LiteralString = "select measured.size, " + _START + ", " + more + _OBJECT + "," + _MEASURED + _OF_OID
+    values = (whole, start, *params, BLOCK, WARM_UP, oid)
+    return Statement(query, values, found(oid, result), oid)
 
 
 def streamed(

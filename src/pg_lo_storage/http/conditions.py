@@ -14,10 +14,13 @@ from typing import Final, Literal, Self
 from pg_lo_storage.http.facts import FileFacts
 from pg_lo_storage.http.fields import entity_tags, parse_date
 
-__all__ = ["CONDITIONAL", "Validators", "allows_range", "evaluate", "repr_digest"]
+__all__ = ["CONDITIONAL", "HEARD", "Validators", "allows_range", "evaluate", "repr_digest"]
 
-CONDITIONAL: Final = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range")
+CONDITIONAL: Final = frozenset({"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range"})
 """Request headers that may lead to another answer than the whole file."""
+
+HEARD: Final = (*sorted(CONDITIONAL), "if-range", "want-repr-digest")
+"""All request headers that an answer depends on."""
 
 # Two transactions may write within one second and commit far apart: only after a while does a date tell them apart.
 _SETTLED: Final = timedelta(minutes=1)

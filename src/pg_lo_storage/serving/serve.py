@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound, LargeObjectPermissionDenied
 from pg_lo_storage.http.answer import answer
-from pg_lo_storage.http.conditions import CONDITIONAL
+from pg_lo_storage.http.conditions import CONDITIONAL, HEARD
 from pg_lo_storage.http.finding import facts_of
 from pg_lo_storage.http.presentation import NO_STORE, Presentation
 from pg_lo_storage.serving.old_files import respond_old
@@ -18,6 +18,8 @@ __all__ = ["METHODS", "not_found", "respond"]
 
 METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
+# Where Django has a request's header.
+_HEARD: Final = {name: f"HTTP_{name.replace('-', '_').upper()}" for name in HEARD}
 # Bytes of a large file that are sent first: a new backend takes long to read more.
 _START: Final = 64 * 1024
 # Attempts to read a file that others keep changing; then the client is asked to come back.
@@ -32,12 +34,14 @@ def respond(request: HttpRequest, name: str, storage: DbFileStorage, presentatio
         return HttpResponse(headers={"Allow": ", ".join(METHODS), "Content-Length": "0"} | NO_STORE)
     used_session = bool(getattr(getattr(request, "session", None), "accessed", False))
     vary = "Cookie" if used_session else None  # it may have decided who reads the file
-    needs_content = request.method == "GET" and not any(map(request.headers.__contains__, CONDITIONAL))
+    # Not request.headers, which would be made of all that the client has sent.
+    headers = {name: request.META[key] for name, key in _HEARD.items() if key in request.META}
+    needs_content = request.method == "GET" and CONDITIONAL.isdisjoint(headers)
     for _ in range(_ATTEMPTS):
         try:
             found = storage.find(name, SMALL, _START) if needs_content else storage.locate(name)
             facts = facts_of(name, found.loid, found.size, found.entry)
-            made = answer(request.method, request.headers, facts, presentation, vary=vary)
+            made = answer(request.method, headers, facts, presentation, vary=vary)
             return response_of(made, found)
         except (LargeObjectNotFound, LargeObjectPermissionDenied):
             old = respond_old(request, name, storage, presentation, vary) if storage.legacy is not None else None

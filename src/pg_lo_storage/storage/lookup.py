@@ -6,7 +6,7 @@ from typing import Final, LiteralString, TypeAlias, TypeVar, TypeVarTuple, cast
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import Entry, Found, missing
-from pg_lo_storage.catalogue.whole import REMEMBER, WRITER, new_token, remembered
+from pg_lo_storage.catalogue.whole import marks_for, remembered
 from pg_lo_storage.catalogued import ROLE
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.aliases import Aliases
@@ -93,12 +93,12 @@ def find(databases: Databases, name: StoredName, whole: int, start: int = 0) -> 
 
 
 def _uncatalogued(database: DatabaseDriver, loid: int, _extension: str, whole: int, start: int) -> Found:
-    token = new_token(database)
-    columns: LiteralString = REMEMBER + ", " + WRITER + ", " + ROLE
-    statement = reading.get_start(loid, whole, start, columns, (token, token))
+    marks = marks_for(database)
+    columns: LiteralString = marks.sql + ROLE
+    statement = reading.get_start(loid, whole, start, columns, marks.params)
     size, data, known = database.perform(statement, lambda: bulk.get_start(database, loid, whole, start))
-    *marks, role = known or ("",)
-    return Found(database, loid, size, data, remembered=remembered(token, marks), role=cast("str", role))
+    *values, role = known or ("",)
+    return Found(database, loid, size, data, remembered=remembered(marks, values), role=cast("str", role))
 
 
 def locate(databases: Databases, name: str) -> Found:
