@@ -233,7 +233,7 @@ def site() -> list[Stage]:
 def documentation() -> Stage:
     """Return the build of the documentation, and the tests of what it makes."""
     folder = "tests/documentation"
-    argv = [*environment([], "docs-test"), "--all-extras", "pytest", f"--confcutdir={folder}", folder]
+    argv = [*environment([], "docs"), "--all-extras", "pytest", f"--confcutdir={folder}", folder]
     return Stage("documentation", argv, takes_arguments=False)
 
 

@@ -84,7 +84,7 @@ class SQLDriver(abc.ABC):
         return statement.result(rows)
 
     def perform_all(self, statements: Iterable[Statement[T]]) -> list[T]:
-        """Run statements of one kind in turn and return their results; errors are those of :meth:`run`.
+        """Run statements of one kind in turn and return their results; errors are those of :meth:`perform`.
 
         Each is sent before the next is taken.
         """
