@@ -92,7 +92,8 @@ class DbFieldFile(FieldFile):
 
     def _get_file(self) -> "File[bytes]":
         is_new = getattr(self, "_file", None) is None
-        file: File[bytes] = following(self, lambda: FieldFile.file.fget(self))
+        opened = FieldFile.file.fget
+        file: File[bytes] = following(self, lambda: opened(self)) if is_new else opened(self)
         if is_new and isinstance(file, DbFile):
             # It was opened by being used: nobody would know to open it again.
             file.stored.reopens = True

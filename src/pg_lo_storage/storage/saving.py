@@ -1,5 +1,6 @@
 """Stores content as a large object: small content in one statement, large content in a transaction."""
 
+import hashlib
 import itertools
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from pg_lo_storage.databases.atomic_blocks import atomic
 from pg_lo_storage.drivers import AccessMode, bulk, queries
 from pg_lo_storage.drivers.base import Sink
 from pg_lo_storage.drivers.digest import Digest
+from pg_lo_storage.drivers.sources import is_apart
 from pg_lo_storage.drivers.values import BLOCK, byte_view, kept
 
 __all__ = ["PART", "SMALL", "in_blocks", "save", "save_catalogued"]
@@ -29,28 +31,27 @@ PART: Final = 2 * BLOCK
 _NEVER_COMPRESSED: Final = 2000
 
 
-def save(database: DatabaseDriver, blocks: Iterator[Buffer], *, apart: bool = False) -> int:
-    """Make an object of the blocks and return its oid; ``apart`` says that taking them uses no connection."""
+def save(database: DatabaseDriver, blocks: Iterator[Buffer], source: object = None) -> int:
+    """Make an object of the blocks, which come from a ``source``, and return its oid."""
     first, rest = _first_and_all(blocks)
     if rest is None:
         make = _make(first)
         return database.perform(queries.from_bytes(first, make), lambda: database.from_bytes(first))
     with atomic(database.alias), _compressed(database):
-        return _save_large(database, rest, apart=apart)
+        return _save_large(database, rest, source)
 
 
 def save_catalogued(
-    database: DatabaseDriver, blocks: Iterator[Buffer], upload: catalogue.Upload, *, apart: bool = False
+    database: DatabaseDriver, blocks: Iterator[Buffer], upload: catalogue.Upload, source: object = None
 ) -> tuple[int, str]:
     """Make an object of the blocks, and its entry; return the oid and the entry's extension; see :func:`save`."""
     first, rest = _first_and_all(blocks)
-    digest = Digest()
     if rest is None:
-        digest.update(first)
-        return catalogue.save(database, upload, first, digest.hexdigest(), make=_make(first))
+        return catalogue.save(database, upload, first, hashlib.sha256(first).hexdigest(), make=_make(first))
+    digest = Digest()
     with atomic(database.alias):
         with _compressed(database):
-            loid = _save_large(database, rest, digest.update, apart=apart)
+            loid = _save_large(database, rest, source, digest.update)
         return loid, catalogue.add(database, loid, upload, size=digest.size, sha256=digest.hexdigest())
 
 
@@ -63,12 +64,12 @@ def _first_and_all(blocks: Iterator[Buffer]) -> tuple[bytes | memoryview, Iterat
     return first, None if len(first) <= SMALL else iter((first,))
 
 
-def _save_large(database: DatabaseDriver, blocks: Iterable[Buffer], sink: Sink | None = None, *, apart: bool) -> int:
+def _save_large(database: DatabaseDriver, blocks: Iterable[Buffer], source: object, sink: Sink | None = None) -> int:
     bytearray(queries.WARM_UP)  # as in the server: freed memory is then kept for the next block
     loid = database.create()
     # To read as well: reading warms the backend up.
     large_object = database.open(loid, AccessMode.READ_WRITE)
-    bulk.write_through(large_object, blocks, sink, apart=apart)
+    bulk.write_through(large_object, blocks, sink, apart=is_apart(source))
     large_object.close()
     return loid
 

@@ -26,7 +26,6 @@ from pg_lo_storage.catalogue import Entry, Found
 from pg_lo_storage.databases import DatabaseDriver, db_for_read
 from pg_lo_storage.databases.references import reaches
 from pg_lo_storage.drivers.base import MAX_SIZE
-from pg_lo_storage.drivers.sources import is_apart
 from pg_lo_storage.drivers.values import BATCH
 from pg_lo_storage.io.modes import BinaryMode, parse_mode
 from pg_lo_storage.names import MAX_OID, make_name, parse_name, split_name
@@ -93,12 +92,12 @@ class DbFileStorage(StorageWithURLs):
             name = cast("str | None", getattr(content, "name", None))
         if not hasattr(content, "chunks"):
             content = File(cast("IO[bytes]", content), name)
-        database, apart = DatabaseDriver(self.write_alias), is_apart(content)
+        database = DatabaseDriver(self.write_alias)
         blocks = saving.in_blocks(_chunks(cast("_BinaryFile", content)))
         if not catalogue.is_installed():
-            return make_name(saving.save(database, blocks, apart=apart), name, max_length=max_length)
+            return make_name(saving.save(database, blocks, content), name, max_length=max_length)
         upload = upload_of(name or "", getattr(content, "content_type", None), max_length)
-        loid, extension = saving.save_catalogued(database, blocks, upload, apart=apart)
+        loid, extension = saving.save_catalogued(database, blocks, upload, content)
         return f"{loid}{extension}"
 
     @override
