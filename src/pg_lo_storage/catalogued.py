@@ -4,13 +4,10 @@ Statements join ``pg_largeobject_metadata``: an object that somebody unlinked be
 file, and aborts no transaction.
 """
 
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, LiteralString, NamedTuple, Self, TypeVar, cast
-
-from typing_extensions import Buffer
 
 from pg_lo_storage.drivers.queries import Rows, Statement
 from pg_lo_storage.drivers.reading import streamed
@@ -43,11 +40,12 @@ T = TypeVar("T")
 # makes it.
 COLUMNS: Final = (
     "f.loid::int8, f.extension, f.original_name, f.content_type, f.size, f.sha256,"
-    " timestamptz_send(f.created_at) || timestamptz_send(f.modified_at), f.xmin::text"
+    " (extract(epoch from f.created_at) * 1000000)::int8, (extract(epoch from f.modified_at) * 1000000)::int8,"
+    " f.xmin::text"
 )
-"""What :meth:`Entry.of` makes an entry of."""
+"""What :meth:`Entry.of` makes an entry of; none of it is bytes, which drivers may change as content."""
 
-COLUMN_COUNT: Final = 8
+COLUMN_COUNT: Final = 9
 
 ROLE: Final = "current_setting('role')"
 """The role that the session has taken, or ``none``."""
@@ -75,9 +73,7 @@ MEASURED: Final = (
 )
 """The size of object ``m``, null where the role may not read it: to measure it would abort the statement."""
 
-# As the server has moments: in microseconds since 2000.
-_TIMES: Final = struct.Struct("!qq")
-_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +103,7 @@ class Entry:
     @classmethod
     def of(cls, row: tuple[object, ...]) -> Self:
         """Make an entry of a row that has the :data:`COLUMNS`."""
-        loid, extension, original_name, content_type, size, sha256, times, version = row
-        created, modified = _TIMES.unpack(cast("Buffer", times))
+        loid, extension, original_name, content_type, size, sha256, created, modified, version = row
         return cls(
             cast("int", loid),
             cast("str | None", extension),
@@ -116,8 +111,8 @@ class Entry:
             cast("str", content_type),
             cast("int | None", size),
             cast("str | None", sha256),
-            _EPOCH + timedelta(microseconds=created),
-            _EPOCH + timedelta(microseconds=modified),
+            _EPOCH + timedelta(microseconds=cast("int", created)),
+            _EPOCH + timedelta(microseconds=cast("int", modified)),
             cast("str", version),
         )
 

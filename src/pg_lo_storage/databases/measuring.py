@@ -19,9 +19,6 @@ from pg_lo_storage.drivers.queries import Rows, Statement
 
 __all__ = ["Observer", "Operation", "observe"]
 
-# Content is among the first columns of a row. After them stand an entry's, whose times are bytes, too.
-_CONTENT: Final = 4
-
 Operation: TypeAlias = Literal["read", "write"]
 
 
@@ -135,7 +132,7 @@ def _measured_perform(method: Any) -> Any:
         for rows in found:
             if sizes := _sizes(statement.params):
                 _tell(self, "write", sum(sizes), seconds)
-            if sizes := [size for row in rows for size in _sizes(row[:_CONTENT])]:
+            if sizes := [size for row in rows for size in _sizes(row)]:
                 _tell(self, "read", sum(sizes), seconds)
         return made
 
