@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple, Self, cast
 from django.db import connections, models
 from typing_extensions import override
 
-from pg_lo_storage.databases.catalogues import IS_OPEN, is_twin
+from pg_lo_storage.databases.catalogues import IS_OPEN, IS_RELATED_TABLE, is_twin
 from pg_lo_storage.databases.columns_in_sql import COLLATES_LOOSELY, DEFAULT_OIDS, FINDING, READABLE
 from pg_lo_storage.drivers.qualified import qualified
 
@@ -67,7 +67,7 @@ class ExistingColumn(NamedTuple):
         return table if table.startswith('"') else connections[alias].ops.quote_name(table).replace("%", "%%")
 
 
-# Further tables of a name, in other schemas that share the catalogue: what the role cannot read there hides rows. The
+# Further tables of a name, in other schemas: what the role cannot read there hides rows. The
 # session's own schema may have none of that name, as the public one beside tenants'. The per cent signs of their names
 # are doubled, as queries with parameters ask.
 _TWINS: Final = (
@@ -77,18 +77,23 @@ _TWINS: Final = (
     "[cardinality(parse_ident(relation, false))]::name"
     " join pg_namespace as n on n.oid = c.relnamespace"
     " where own.oid = coalesce(to_regclass(relation)::oid, to_regclass('pg_lo_storage_file')::oid)"
-    " and c.oid <> own.oid"
-    " and " + is_twin("to_regclass('pg_lo_storage_file')::oid")
+    " and c.oid <> own.oid and "
 )
+_SHARING: Final = is_twin("to_regclass('pg_lo_storage_file')::oid")
 
 
 def existing_columns(
-    alias: str, wanted: Sequence[FileColumn], *more: str, in_all_schemas: bool = False
+    alias: str,
+    wanted: Sequence[FileColumn],
+    *more: str,
+    in_all_schemas: bool = False,
+    whatever_catalogue: bool = False,
 ) -> list[ExistingColumn]:
     """Return those columns that the database has, in their order; none where it is not PostgreSQL.
 
     A table that is not migrated yet has none. ``more`` is further SQL about column ``a`` of relation ``r``. Where
-    schemas share one catalogue, or have none, ``in_all_schemas`` finds the tables of the same names in all of them.
+    schemas share one catalogue, or have none, ``in_all_schemas`` finds the tables of the same names in all of them;
+    with ``whatever_catalogue`` also in those with a catalogue of their own, whose rows may name the same old files.
     """
     connection = connections[alias]
     if not wanted or connection.vendor != "postgresql":
@@ -103,11 +108,12 @@ def existing_columns(
         FINDING,
         DEFAULT_OIDS,
     )
+    twins = _TWINS + (IS_RELATED_TABLE if whatever_catalogue else _SHARING)
     query = (
         f"select {', '.join((*facts, *more))}"  # noqa: S608 -- of constants
         " from rows from (unnest(%s::text[]), unnest(%s::text[])) with ordinality as wanted (relation, attribute, n)"
         " cross join lateral (select to_regclass(relation)::oid as table_oid, false as hides, null::text as twin"
-        f"{_TWINS if in_all_schemas else ''}) as tables join pg_class as r on r.oid = table_oid"
+        f"{twins if in_all_schemas else ''}) as tables join pg_class as r on r.oid = table_oid"
         " join pg_attribute as a on a.attrelid = r.oid and a.attname = attribute::name"
         " where a.attnum > 0 and not a.attisdropped order by n"
     )

@@ -177,7 +177,7 @@ def _is_named_on(alias: str, name: str) -> bool:
             if field.model._meta.db_table in connections[alias].introspection.table_names()
         )
     columns = sorted({FileColumn.of(field) for field in _naming_fields(alias)})
-    found = existing_columns(alias, columns, in_all_schemas=True)
+    found = existing_columns(alias, columns, in_all_schemas=True, whatever_catalogue=True)
     if doubtful := [str(each.column) for each in found if each.hides_rows or not (each.may_read and each.is_readable)]:
         logger.warning("kept the old file %r: rows of %s may name it, and cannot be seen", name, doubtful)
         return True
