@@ -93,7 +93,7 @@ def test_what_was_interrupted_goes_on(cloned: Clone, monkeypatch: pytest.MonkeyP
         return made
 
     monkeypatch.setattr(schemas, "_copies", copies)
-    with pytest.raises(Error):
+    with pytest.raises(CommandError):
         largeobjects("detach", "teal")
     assert len(named("teal") & named("blue")) == 4
     assert len(large_objects()) == 8
