@@ -4,6 +4,7 @@ Until somebody asks it costs nothing: only then the methods that content passes 
 """
 
 import functools
+import inspect
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -68,9 +69,12 @@ def _tell(of: Any, operation: Operation, size: int, seconds: float) -> None:
 
 def _measured(method: Any, operation: Operation, size_of: Callable[..., int]) -> Any:
     """Return the method, measured; ``size_of`` takes its result, and its arguments."""
+    signature = inspect.signature(method)
 
     @functools.wraps(method)
-    def measured(self: Any, *args: Any) -> Any:
+    def measured(self: Any, *args: Any, **options: Any) -> Any:
+        if options:
+            args = signature.bind(self, *args, **options).args[1:]
         told, since = _thread.told, time.perf_counter()
         result = method(self, *args)
         if _thread.told == told:
