@@ -235,6 +235,8 @@ def sqlite(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     databases = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
     monkeypatch.setitem(connections.settings, "sqlite", connections.configure_settings(databases)["default"])
     yield "sqlite"
+    if (opened := connections["sqlite"].connection) is not None:
+        opened.close()  # Django leaves one in memory open
     del connections["sqlite"]
 
 
