@@ -177,17 +177,22 @@ async def test_an_error_in_the_block_is_not_hidden_by_closing(server: Server) ->
                 await connection.execute("select 1/0")
 
 
+def lose(driver: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each further statement fail, as where the connection is lost."""
+
+    async def perform(_statement: object) -> None:
+        raise ConnectionError("lost")
+
+    monkeypatch.setattr(driver, "perform", perform)
+
+
 @asynchronous
 async def test_an_error_in_flight_stays_where_closing_fails_and_notes_it(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with connected(server.dsn()) as (_, driver):
         file = await AsyncLargeObjectIO(driver, await driver.from_bytes(LINES))
-
-        async def perform(_statement: object) -> None:
-            raise ConnectionError("lost")
-
-        monkeypatch.setattr(driver, "perform", perform)
+        lose(driver, monkeypatch)
         with pytest.raises(LookupError) as caught:
             async with file:
                 raise LookupError
@@ -201,11 +206,7 @@ async def test_an_error_of_closing_is_raised_where_there_is_no_other(
 ) -> None:
     async with connected(server.dsn()) as (_, driver):
         file = await AsyncLargeObjectIO(driver, await driver.from_bytes(LINES))
-
-        async def perform(_statement: object) -> None:
-            raise ConnectionError("lost")
-
-        monkeypatch.setattr(driver, "perform", perform)
+        lose(driver, monkeypatch)
         with pytest.raises(ConnectionError, match="lost"):
             await file.close()
         assert file.closed

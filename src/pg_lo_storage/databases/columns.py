@@ -67,9 +67,9 @@ class ExistingColumn(NamedTuple):
         return table if table.startswith('"') else connections[alias].ops.quote_name(table).replace("%", "%%")
 
 
-# Further tables of a name, in other schemas: what the role cannot read there hides rows. The
-# session's own schema may have none of that name, as the public one beside tenants'. The per cent signs of their names
-# are doubled, as queries with parameters ask.
+# Further tables of a name, in other schemas: what the role cannot read there hides rows. The session's own schema may
+# have none of that name, as the public one beside tenants'. The per cent signs of their names are doubled, as queries
+# with parameters ask.
 _TWINS: Final = (
     " union all select c.oid, not " + IS_OPEN + ", replace(concat('\"', replace(nspname::text, '\"', '\"\"'), '\".\"',"  # noqa: S608 -- of constants
     " replace(c.relname::text, '\"', '\"\"'), '\"'), '%%', '%%%%')"
