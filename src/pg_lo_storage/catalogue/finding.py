@@ -119,7 +119,7 @@ def locate(database: DatabaseDriver, loid: int, extension: str) -> Found:
 
     def without_sql() -> Located:
         entry = _entry(database, loid, extension)
-        return Located(entry, database.size(loid) if entry.size is None else entry.size)
+        return Located(entry, database.size(loid))
 
     entry, size, table, role = database.perform(located(loid, extension), without_sql)
     return Found(database, loid, size, entry=entry, table=table, role=role)

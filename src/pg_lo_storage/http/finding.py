@@ -31,6 +31,7 @@ def find_catalogued(connection: object, name: str) -> FileFacts:
     """Return the facts of the file ``name``, such as ``"12.pdf"``, in the catalogue of a Django project.
 
     :raises LargeObjectNotFound: there is no such file, or ``name`` is none of a file.
+    :raises LargeObjectPermissionDenied: the role may not read its object.
     :raises ValueError: the connection's driver has no SQL.
     """
     return _facts_of(name, perform(get_driver(connection), located(*_read(name))))
@@ -51,15 +52,17 @@ def facts_of(name: str, oid: int, size: int, entry: Entry | None, catalogue: Lit
     if entry.extension is None and content_type_of("", content_type) == UNKNOWN:
         # DbFileIO made the object without a name: any extension names it, and the catalogue has no type.
         content_type = content_type_of(name)
+    # Otherwise somebody has changed it behind the catalogue, and it is not what was saved.
+    is_as_saved = entry.size in {None, size}
     return FileFacts(
         oid,
         size,
         original or name,
         content_type,
-        entry.sha256,
+        entry.sha256 if is_as_saved else None,
         entry.version,
         entry.modified_at,
-        written_once=entry.modified_at == entry.created_at,
+        written_once=is_as_saved and entry.modified_at == entry.created_at,
         catalogue=catalogue,
     )
 
