@@ -1,6 +1,5 @@
 """Which of Django's databases have the files: an alias that was given, else the settings', else that of the row."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Self
@@ -108,10 +107,6 @@ class LargeObjectStorage(Storage):
     def is_old(self, name: str) -> bool:  # noqa: ARG002 -- for subclasses
         """Tell whether the name is that of a file which :attr:`legacy` has, and of no stored one."""
         return False
-
-    def old_among(self, names: Iterable[str]) -> set[str]:  # noqa: ARG002 -- for subclasses
-        """Return those names that can only be of files which :attr:`legacy` has or had."""
-        return set()
 
 
 def aliases_of_database(connection: BaseDatabaseWrapper) -> list[str]:

@@ -21,6 +21,7 @@ from pg_lo_storage.databases.file_fields import legacy_of, row_database, rows_of
 from pg_lo_storage.databases.references import default_names_of, referring_field, referring_paths
 from pg_lo_storage.databases.search import is_forbidden
 from pg_lo_storage.lifecycle.known import key_of, known, learn
+from pg_lo_storage.storage import TransitionalStorage
 
 __all__ = [
     "Place",
@@ -51,7 +52,7 @@ class Place(NamedTuple):
     """Where a file of a row is: a database, or the old place of a transitional storage."""
 
     alias: str
-    storage: LargeObjectStorage | None = None
+    storage: TransitionalStorage | None = None
 
     @classmethod
     def of(cls, field: "models.FileField", alias: str) -> Self:
@@ -59,9 +60,9 @@ class Place(NamedTuple):
         return cls(alias, transitional(field))
 
 
-def transitional(field: "models.Field[object, object]") -> LargeObjectStorage | None:
+def transitional(field: "models.Field[object, object]") -> TransitionalStorage | None:
     """Return the field's storage where that reads old files of another one, too."""
-    return None if legacy_of(field) is None else cast("LargeObjectStorage", cast("models.FileField", field).storage)
+    return None if legacy_of(field) is None else cast("TransitionalStorage", cast("models.FileField", field).storage)
 
 
 def is_old(file: FieldFile) -> bool:
@@ -104,7 +105,7 @@ def _has_moved(file: FieldFile) -> bool:
     return True
 
 
-def hold_old(using: str, storage: LargeObjectStorage, names: Iterable[str]) -> set[str]:
+def hold_old(using: str, storage: TransitionalStorage, names: Iterable[str]) -> set[str]:
     """Keep the files from being deleted until the rows' transaction ends; return those names that are old files'."""
     old = storage.old_among(names)
     if not old:
@@ -113,11 +114,9 @@ def hold_old(using: str, storage: LargeObjectStorage, names: Iterable[str]) -> s
     return {name for name in old if storage.is_old(name)}
 
 
-def delete_after_commit(using: str, storage: LargeObjectStorage, names: Iterable[str]) -> None:
+def delete_after_commit(using: str, storage: TransitionalStorage, names: Iterable[str]) -> None:
     """Delete old files that rows on ``using`` have left, once these are committed and where no row names them."""
     legacy = storage.legacy
-    if legacy is None:
-        return
     for name in sorted(names):
 
         def delete_it(name: str = name) -> None:

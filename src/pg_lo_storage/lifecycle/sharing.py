@@ -16,7 +16,7 @@ from django.db import connections, transaction
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import UNLINK_GONE, as_array
-from pg_lo_storage.databases import DatabaseDriver, LargeObjectStorage
+from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.catalogues import NAME_LOCK
 from pg_lo_storage.databases.references import referenced
 from pg_lo_storage.databases.search import CLAIM_LOCK, CLAIM_LOCKS, Cell
@@ -24,6 +24,7 @@ from pg_lo_storage.exceptions import LargeObjectError, LargeObjectNotFound
 from pg_lo_storage.lifecycle.old_files import hold_old
 from pg_lo_storage.names import extension_of, parse_name
 from pg_lo_storage.signals import announce_unlinked, file_unlinked
+from pg_lo_storage.storage import TransitionalStorage
 
 __all__ = ["FEW", "hold", "release", "require", "require_room"]
 
@@ -52,7 +53,7 @@ def require(
     *,
     kept: str | None = None,
     raw: bool = False,
-    storage: LargeObjectStorage | None = None,
+    storage: TransitionalStorage | None = None,
 ) -> None:
     """Hold the files that a row on ``using`` comes to name, in the place of ``kept``, until the transaction ends.
 

@@ -85,8 +85,8 @@ class TransitionalStorage(DbFileStorage):
             return False
         return elsewhere.exists(self.legacy, name)
 
-    @override
     def old_among(self, names: Iterable[str]) -> set[str]:
+        """Return those names that can only be of files which :attr:`legacy` has or had."""
         of_form = {name for name in names if split_name(name) is not None}
         return {name for name in names if name and (name not in of_form or self.is_old(name))}
 
