@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from django.core.files.base import ContentFile, File
@@ -13,6 +14,8 @@ from django.core.files.uploadedfile import InMemoryUploadedFile, SimpleUploadedF
 from pg_lo_storage.drivers.sources import is_apart
 
 pytestmark = pytest.mark.once
+
+T = TypeVar("T")
 
 
 class Raw(io.RawIOBase):
@@ -26,9 +29,21 @@ class Shouting(SimpleUploadedFile):
     """A user's class, which may do anything to read."""
 
 
-def patched() -> object:
-    file = File(io.BytesIO())
-    vars(file)["chunks"] = list  # what a project may do
+def patched(file: T, method: str) -> T:
+    vars(file)[method] = list  # what a project may do
+    return file
+
+
+def around_itself() -> object:
+    file: File[bytes] = File(None)
+    vars(file)["file"] = file
+    vars(file)["close"] = list
+    return file
+
+
+def read_before() -> object:
+    file = tempfile.NamedTemporaryFile()  # noqa: SIM115 -- closed below
+    file.read()
     return file
 
 
@@ -53,10 +68,16 @@ APART: dict[str, Callable[[Path], object]] = {
     "a small upload": lambda _path: InMemoryUploadedFile(io.BytesIO(), None, "a", None, 0, None),
     "a test's upload": lambda _path: SimpleUploadedFile("a", b""),
     "a temporary file": lambda _path: tempfile.NamedTemporaryFile(),  # noqa: SIM115 -- closed below
+    "a temporary file that was read": lambda _path: read_before(),
 }
 NOT_APART: dict[str, Callable[[Path], object]] = {
     "a user's class": lambda _path: Shouting("a", b""),
-    "a user's chunks()": lambda _path: patched(),
+    "a user's chunks()": lambda _path: patched(File(io.BytesIO()), "chunks"),
+    "a user's read()": lambda _path: patched(io.BytesIO(), "read"),
+    "a user's read() of a disk": lambda path: patched(path.open("rb"), "read"),
+    "a user's read() below": lambda _path: File(patched(io.BytesIO(), "read")),
+    "a user's read() of a temporary file": lambda _path: patched(tempfile.NamedTemporaryFile(), "read"),  # noqa: SIM115
+    "around itself": lambda _path: around_itself(),
     "a file of another storage": lambda _path: File(io.BufferedReader(Raw())),
     "text": lambda path: path.open("r"),
     "nothing": nothing,

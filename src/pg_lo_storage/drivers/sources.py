@@ -3,7 +3,8 @@
 import io
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, cast
 
 from typing_extensions import Buffer
@@ -15,6 +16,9 @@ __all__ = ["Source", "is_apart", "parts_of"]
 
 # Django's and tempfile's classes around a file, which read it and no more; a subclass elsewhere may do anything.
 _AROUND: Final = {"django.core.files.base", "django.core.files.uploadedfile", "tempfile"}
+# More files around one another than anybody has; one may stand around itself.
+_MOST_AROUND: Final = 10
+_READING: Final = {"chunks", "read", "readinto", "seek"}
 
 
 class Source:
@@ -56,10 +60,22 @@ def parts_of(block: bytes | memoryview) -> Iterable[bytes | memoryview]:
 
 def is_apart(file: object) -> bool:
     """Tell whether a file is surely read without any connection: one in memory, or a regular one on a disk."""
-    while type(file).__module__ in _AROUND and "chunks" not in vars(file):
-        file = getattr(file, "file", None)
-    if type(file) in {io.BufferedReader, io.BufferedRandom}:
-        file = cast("io.BufferedReader", file).raw
+    for _ in range(_MOST_AROUND):
+        if _is_replaced(file):
+            return False
+        if type(file).__module__ in _AROUND:
+            file = getattr(file, "file", None)
+        elif type(file) in {io.BufferedReader, io.BufferedRandom}:
+            file = cast("io.BufferedReader", file).raw
+        else:
+            break
     if type(file) is io.FileIO:
         return not file.closed and stat.S_ISREG(os.fstat(file.fileno()).st_mode)
     return type(file) is io.BytesIO
+
+
+def _is_replaced(file: object) -> bool:
+    """Tell whether something of the instance's own reads it, and not its class."""
+    own: Mapping[str, object] = getattr(file, "__dict__", {})
+    # tempfile's wrapper keeps functions of its own there.
+    return any(getattr(own[name], "__globals__", None) is not vars(tempfile) for name in _READING & own.keys())
