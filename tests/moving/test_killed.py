@@ -16,13 +16,16 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
+from pg_lo_storage.lifecycle import old_files
 from pg_lo_storage.maintenance import moves
 from pg_lo_storage.storage import db_file_storage
 from tests.fixtures.connections import Connect, RawConnection, run
+from tests.fixtures.losing import Lose
 from tests.lifecycle.support import FILES, column, entries, read
 from tests.moving.letters.models import Letter
 from tests.moving.library import COUNT
 from tests.moving.support import THEN, put, row_of
+from tests.moving.test_moves import move as run_move
 
 KILLS: Final = int(os.environ.get("PG_LO_TEST_MOVES", "").partition(",")[2] or 3)
 NAME: Final = "killed_moves"
@@ -118,3 +121,21 @@ def test_every_file_is_whole_at_one_place_however_often_it_is_interrupted(
     for letter in Letter.objects.all():
         entry = db_file_storage.entry(str(letter.data.name))
         assert (entry.created_at, db_file_storage.verify(str(letter.data.name))) == (THEN, True)
+
+
+def test_a_connection_that_is_lost_after_the_commit_is_told_in_a_line_and_the_old_file_stays(
+    old: Path, lose: Lose, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = put(old, "a.txt")
+    row_of("a.txt")
+    look: Callable[..., object] = vars(old_files)["existing_columns"]
+
+    def look_too_late(*arguments: object, **options: object) -> object:
+        lose()
+        return look(*arguments, **options)
+
+    monkeypatch.setattr(old_files, "existing_columns", look_too_late)
+    assert "'a.txt': moved: the old file stays: OperationalError" in run_move(*COMMAND[2:-1])
+    assert caplog.records == []
+    assert path.exists()
+    assert read(Letter.objects.get().data) == b"old"

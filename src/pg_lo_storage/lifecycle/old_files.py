@@ -164,6 +164,8 @@ def _may_be_named_on(alias: str, name: str) -> bool:
     except (Error, AssertionError) as error:
         if is_forbidden(error):
             return False
+        if connections[alias].in_atomic_block:
+            raise  # whoever asks cannot go on
         logger.exception("kept the old file %r: rows on %r may name it, and it does not answer", name, alias)
         return True
 

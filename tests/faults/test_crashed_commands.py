@@ -1,0 +1,323 @@
+"""The server crashes while ``largeobjects`` repairs, prunes or moves: then the command is run again, and finishes.
+
+Meanwhile all is as it was before, or as the command has it; what it has told of is as it told.
+``PG_LO_TEST_FAULT_ROUNDS`` says how often each is tried, ``PG_LO_TEST_FAULT_SEED`` has it happen at other moments.
+"""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar, Final, NamedTuple
+
+import pytest
+from typing_extensions import override
+
+from example.cluster import Cluster, find_bindir
+from tests.faults.commands import LETTERS, content_of
+from tests.fixtures.connections import INSTALLED, RawConnection, open_connection, run
+
+ROUNDS: Final = int(os.environ.get("PG_LO_TEST_FAULT_ROUNDS", "1"))
+SEED: Final = int(os.environ.get("PG_LO_TEST_FAULT_SEED", "0"))
+FRESH: Final = "fresh"
+"""The database that a command changes, a copy of the one that was planted."""
+ROOT: Final = Path(__file__).parents[2]
+
+Facts = dict[tuple[str, str], object]
+"""What there is, each thing by its kind and key."""
+
+
+class Run(NamedTuple):
+    """How a command ended, what it printed, and how many statements it had sent."""
+
+    status: int
+    records: list[dict[str, Any]]
+    stderr: list[str]
+    statements: int
+
+
+@dataclass
+class Server:
+    """A cluster of this module's own, and the processes that run commands on it."""
+
+    cluster: Cluster
+    folder: Path
+    processes: "dict[str, subprocess.Popen[str]]" = field(default_factory=dict[str, "subprocess.Popen[str]"])
+
+    def told(self, kind: str) -> str:
+        stdout = self.processes[kind].stdout
+        assert stdout
+        return stdout.readline().strip()
+
+    def connect(self, dbname: str = "postgres") -> RawConnection:
+        """Return a superuser's connection, once the server takes one."""
+        lost: type[Exception] = import_module(INSTALLED[0]).OperationalError
+        while True:
+            with suppress(lost):
+                return open_connection(INSTALLED[0], self.cluster.dsn(dbname, "postgres"), autocommit=True)
+            time.sleep(0.005)
+
+    def copy(self, database: str) -> None:
+        with closing(self.connect()) as connection:
+            cursor = connection.cursor()
+            cursor.execute(f"drop database if exists {FRESH} with (force)")
+            cursor.execute(f"create database {FRESH} template {database} owner app")
+
+    def start(self, kind: str, *arguments: str) -> None:
+        (self.folder / "statements").write_bytes(b"")
+        task = {"port": self.cluster.port, "database": FRESH, "folder": str(self.folder), "arguments": arguments}
+        print(json.dumps(task), file=self.processes[kind].stdin, flush=True)
+
+    @property
+    def statements(self) -> int:
+        return (self.folder / "statements").stat().st_size
+
+    def ended(self, kind: str) -> Run:
+        status = int(self.told(kind))
+        printed, errors = ((self.folder / name).read_text().splitlines() for name in ("stdout", "stderr"))
+        return Run(status, [json.loads(line) for line in printed], errors, self.statements)
+
+    def kill_the_backend(self) -> None:
+        """The server then ends all others, too, and recovers."""
+        with closing(self.connect()) as connection:
+            for (pid,) in run(connection, "select pid from pg_stat_activity where usename = 'app'"):
+                with suppress(ProcessLookupError):  # its client was done
+                    os.kill(pid, signal.SIGKILL)
+
+    def stop(self) -> None:
+        self.cluster.crash()
+
+
+class Command(ABC):
+    """A command, and what there is before and after it."""
+
+    plant: ClassVar[str]
+    database: ClassVar[str]
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.prepare()
+        self.before = self.look()
+        self.run = self.finish()
+        self.after = self.look()
+
+    @property
+    @abstractmethod
+    def arguments(self) -> list[str]: ...
+
+    @abstractmethod
+    def facts(self, connection: RawConnection) -> Facts: ...
+
+    @abstractmethod
+    def acknowledged(self, record: dict[str, Any]) -> list[tuple[str, str]]: ...
+
+    def prepare(self) -> None:
+        """Have all as it is before."""
+        self.server.copy(self.database)
+
+    def look(self) -> Facts:
+        with closing(self.server.connect(FRESH)) as connection:
+            return self.facts(connection)
+
+    def finish(self) -> Run:
+        self.server.start(self.plant, *self.arguments)
+        return self.server.ended(self.plant)
+
+    def crash(self, seed: str, counts: Counter[str]) -> None:
+        """Have the server crash at a moment; look what is there then, and whether the command finishes after it."""
+        chance = random.Random(seed)
+        self.prepare()
+        moment = chance.randrange(1, self.run.statements)
+        self.server.start(self.plant, *self.arguments)
+        while self.server.statements < moment:
+            time.sleep(0.0005)
+        time.sleep(chance.random() * 0.003)
+        fault = self.server.kill_the_backend if seed.endswith("backend") else self.server.stop
+        fault()
+        ended = self.server.ended(self.plant)
+        found = self.look()
+        if ended.stderr == self.run.stderr:
+            counts["it had ended"] += 1
+            assert ended.status == self.run.status
+            assert found == self.after
+        else:
+            counts["crashed"] += 1
+            assert ended.status == 1
+            *warnings, error = (line for line in ended.stderr if line not in self.run.stderr)
+            assert error.startswith("CommandError: "), ended.stderr
+            assert all(": the old file stays: " in warning for warning in warnings), ended.stderr
+            told = {key for record in ended.records for key in self.acknowledged(record)}
+            counts["acknowledged"] += len(told)
+            assert {key: found.get(key) for key in told} == {key: self.after.get(key) for key in told}
+            for key in self.before.keys() | self.after.keys() | found.keys():
+                assert found.get(key) in (self.before.get(key), self.after.get(key)), key
+            changing = {key for key in self.before | self.after if self.before.get(key) != self.after.get(key)}
+            counts["changed by then"] += sum(found.get(key) == self.after.get(key) for key in changing)
+            counts["of"] += len(changing)
+        again = self.finish()
+        assert (again.status, again.stderr) == (self.run.status, self.run.stderr)
+        assert self.look() == self.after
+
+
+class Repair(Command):
+    """Mends damage of every kind."""
+
+    plant = "damage"
+    database = "app"
+    options: ClassVar[tuple[str, ...]] = (
+        *("repair", "--extensions", "--entries", "--sizes", "--digests", "--orphans", "--dangling", "null"),
+    )
+
+    @property
+    @override
+    def arguments(self) -> list[str]:
+        return [*self.options, "--older-than", "1d", "--database", "default", "--yes", "--json"]
+
+    @override
+    def facts(self, connection: RawConnection) -> Facts:
+        from tests.damage.planting import CATALOGUE, state
+
+        found = state(connection)
+        facts: Facts = {}
+        for table, rows in found.tables.items():
+            for row in rows:
+                key = next(row[name] for name in ("id", "loid", "book_ptr_id", "page", "photo", "image") if name in row)
+                facts[table, str(key)] = row | {"modified_at": None, "created_at": None}
+        # An object and its entry go together.
+        for oid, about in found.objects.items():
+            facts[CATALOGUE, str(oid)] = about, facts.get((CATALOGUE, str(oid)))
+        return facts
+
+    @override
+    def acknowledged(self, record: dict[str, Any]) -> list[tuple[str, str]]:
+        if not record["mended"]:
+            return []
+        if record["kind"] == "dangling":
+            return [(record["table"], str(next(iter(record["key"].values()))))]
+        return [("pg_lo_storage_file", record["name"].partition(".")[0])]
+
+
+class Prune(Repair):
+    """Unlinks orphans."""
+
+    options = ("prune",)
+
+
+class Move(Command):
+    """Moves old files in, and deletes them where they were."""
+
+    plant = "letters"
+    database = "other"
+    way: ClassVar[tuple[str, str]] = ("--from", "old")
+
+    @property
+    @override
+    def arguments(self) -> list[str]:
+        return self.moving(*self.way)
+
+    def moving(self, *way: str) -> list[str]:
+        return ["move", "letters.Letter.data", *way, "--delete-source", "--yes", "--json"]
+
+    @property
+    def old(self) -> Path:
+        return self.server.folder / "old"
+
+    @override
+    def prepare(self) -> None:
+        super().prepare()
+        self.old.mkdir(exist_ok=True)
+        for number in range(LETTERS):
+            (self.old / f"{number}.txt").write_bytes(content_of(number))
+
+    @override
+    def facts(self, connection: RawConnection) -> Facts:
+        """Return where each row's file is, and its content."""
+        objects = {
+            str(oid): bytes(data)
+            for oid, data in run(connection, "select oid::int8, lo_get(oid) from pg_largeobject_metadata")
+        }
+        entries = run(connection, "select loid::text, size, sha256::text from pg_lo_storage_file")
+        about = {loid: (size, sha256) for loid, size, sha256 in entries}
+        assert about == {oid: (len(data), hashlib.sha256(data).hexdigest()) for oid, data in objects.items()}
+        facts: Facts = {}
+        new = set[str]()
+        for key, name in run(connection, "select id, data from letters_letter"):
+            is_old = (self.old / name).exists()
+            content = (self.old / name).read_bytes() if is_old else objects[name.partition(".")[0]]
+            new |= set() if is_old else {name.partition(".")[0]}
+            facts["row", str(key)] = ("old" if is_old else "new", content)
+        assert objects.keys() == new
+        return facts
+
+    @override
+    def acknowledged(self, record: dict[str, Any]) -> list[tuple[str, str]]:
+        return [("row", str(key)) for key in record["rows"] if record["outcome"] == "moved"]
+
+
+class MoveOut(Move):
+    """Moves them out again."""
+
+    way = ("--to", "old")
+
+    @override
+    def prepare(self) -> None:
+        super().prepare()
+        self.server.start(self.plant, *self.moving(*Move.way))
+        self.server.ended(self.plant)
+
+
+SETTINGS: Final = {"damage": ("app", "tests.damage.settings"), "letters": ("other", "tests.moving.settings")}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    try:
+        find_bindir()
+    except LookupError as error:
+        pytest.skip(str(error))
+    folder = tmp_path_factory.mktemp("commands")
+    with Cluster(options=("-c", "wal_recycle=off", "-c", "max_wal_size=64MB")) as cluster, ExitStack() as stack:
+        server = Server(cluster, folder)
+        for plant, (database, settings) in SETTINGS.items():
+            server.processes[plant] = process = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.commands", plant],
+                cwd=ROOT,
+                env=os.environ
+                | {
+                    "DJANGO_SETTINGS_MODULE": settings,
+                    "PG_LO_TEST_DATABASES": json.dumps({"default": cluster.django_database(database)}),
+                    "PG_LO_TEST_OLD": str(folder / "old"),
+                },
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+        for plant in SETTINGS:
+            assert server.told(plant) == "ready"
+        yield server
+
+
+@pytest.mark.timeout(120 + 20 * ROUNDS)
+@pytest.mark.parametrize("kind", [Repair, Prune, Move, MoveOut])
+def test_what_is_interrupted_is_done_or_not_and_the_next_run_finishes(kind: type[Command], server: Server) -> None:
+    command = kind(server)
+    assert command.before != command.after
+    counts = Counter[str]()
+    for n in range(ROUNDS):
+        for fault in ("backend", "server"):
+            command.crash(f"{SEED + n}.{kind.__name__}.{fault}", counts)
+    sys.stdout.write("".join(f"\n{kind.__name__}, {command.run.statements} statements: {dict(counts)}"))
+    assert counts["crashed"]
