@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -83,6 +84,13 @@ class Server:
     def statements(self) -> int:
         return (self.folder / "statements").stat().st_size
 
+    def wait_for(self, kind: str, statements: int) -> None:
+        """Wait until the command has sent so many; it may send fewer, as its steps depend on the time."""
+        ended = self.processes[kind].stdout
+        assert ended
+        while self.statements < statements and not select.select([ended], [], [], 0.0005)[0]:
+            pass
+
     def ended(self, kind: str) -> Run:
         status = int(self.told(kind))
         printed, errors = ((self.folder / name).read_text().splitlines() for name in ("stdout", "stderr"))
@@ -140,8 +148,7 @@ class Command(ABC):
         self.prepare()
         moment = chance.randrange(1, self.run.statements)
         self.server.start(self.plant, *self.arguments)
-        while self.server.statements < moment:
-            time.sleep(0.0005)
+        self.server.wait_for(self.plant, moment)
         time.sleep(chance.random() * 0.003)
         fault = self.server.kill_the_backend if seed.endswith("backend") else self.server.stop
         fault()
