@@ -6,9 +6,10 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.core.files.base import ContentFile
 from django.core.management import CommandError
+from django.test import override_settings
 
 from tests.catalogue.support import run
-from tests.erasing.desk.models import Bill, Customer, Draft, Letter, Note, Remote, Version
+from tests.erasing.desk.models import Bill, Customer, Draft, Letter, Member, Note, Remote, Version
 from tests.erasing.support import kinds, largeobjects, letter, page, records
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
@@ -105,6 +106,35 @@ def test_rows_that_may_be_anothers_are_left_and_said() -> None:
     why = "each refers to users by author_id, editor_id; erase desk.Draft --where says which"
     assert lines == [f"default: 1 of desk.Draft left: {why}", "no rows; 0 files of 0 bytes erased"]
     assert Draft.objects.exists()
+
+
+def test_a_users_own_row_is_left_and_said() -> None:
+    Member.objects.create(name="ann", photo=ContentFile(b"photo", "a.png"))
+    with override_settings(AUTH_USER_MODEL="desk.Member"):
+        status, lines = largeobjects("erase", "--owner", "ann", "--yes", "--database", "default")
+    assert status == 1
+    why = "it is the user's own row; erase desk.Member --where says which"
+    assert lines == [f"default: 1 of desk.Member left: {why}", "no rows; 0 files of 0 bytes erased"]
+    assert Member.objects.exists()
+
+
+def test_a_database_without_users_has_no_owners_rows() -> None:
+    letter(owner=User.objects.create_user("ann"))
+    Letter.objects.using("other").create(data=ContentFile(b"far", "a.pdf"))
+    run("alter table auth_user rename to users", using="other")
+    try:
+        status, lines = largeobjects("erase", "--owner", "ann", "--yes")
+    finally:
+        run("alter table users rename to auth_user", using="other")
+    assert (status, lines[0]) == (0, "1 of desk.Letter; 1 file of 7 bytes erased")
+    assert Letter.objects.using("other").exists()
+
+
+def test_a_project_without_users_has_no_owners() -> None:
+    letter(owner=User.objects.create_user("ann"))
+    with override_settings(AUTH_USER_MODEL="nothing.User"), pytest.raises(CommandError, match="ann"):
+        largeobjects("erase", "--owner", "ann", "--yes")
+    assert Letter.objects.exists()
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from pg_lo_storage.maintenance.receipts import BadReceipt, Receipt, read
 from tests.catalogue.support import run
 from tests.erasing.desk.models import DISK, Customer, Letter, Moving, Remote
 from tests.erasing.support import erase, kinds, letter, page, query
+from tests.fixtures.connections import Connect
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -149,6 +150,24 @@ def test_old_files_go_when_the_work_goes_on(path: Path, monkeypatch: pytest.Monk
     assert erased(path) == [(name, "erased")]
     [batch] = [record for record in read(path) if record["kind"] == "batch"]
     assert batch["files"][0]["sha256"] == hashlib.sha256(b"old").hexdigest()
+
+
+def test_a_transaction_that_has_not_ended_yet_is_waited_for(
+    path: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server has not noticed yet that its process has ended."""
+    letter()
+    left = connect()
+    cursor = left.cursor()
+    cursor.execute("select pg_current_xact_id()::text")
+    monkeypatch.setattr("pg_lo_storage.maintenance.erasing._xid", Mock(return_value=(cursor.fetchone() or [""])[0]))
+    crash(path, query(Letter), after="batch")
+    wait = Mock(side_effect=lambda _seconds: left.rollback())
+    monkeypatch.setattr("pg_lo_storage.maintenance.erasing.time.sleep", wait)
+    with Receipt(path, HEAD) as receipt:
+        assert settle(receipt) is None
+    assert wait.call_count == 1
+    assert kinds(path) == ["begin", "batch", "undone"]
 
 
 def test_what_the_server_does_not_know_any_more_is_not_claimed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

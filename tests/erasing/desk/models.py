@@ -113,6 +113,18 @@ class Draft(models.Model):
         return str(self.data)
 
 
+class Member(models.Model):
+    """A user, where ``AUTH_USER_MODEL`` says so, whose row has a file of its own."""
+
+    USERNAME_FIELD = "name"
+
+    name: "models.TextField[str, str]" = models.TextField()
+    photo = DbFileField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Slip(models.Model):
     """A row with a key of two columns."""
 
