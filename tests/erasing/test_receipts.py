@@ -162,7 +162,11 @@ def test_a_transaction_that_has_not_ended_yet_is_waited_for(
     cursor.execute("select pg_current_xact_id()::text")
     monkeypatch.setattr("pg_lo_storage.maintenance.erasing._xid", Mock(return_value=(cursor.fetchone() or [""])[0]))
     crash(path, query(Letter), after="batch")
-    wait = Mock(side_effect=lambda _seconds: left.rollback())
+
+    def let_it_end(_seconds: float) -> None:
+        left.rollback()
+
+    wait = Mock(side_effect=let_it_end)
     monkeypatch.setattr("pg_lo_storage.maintenance.erasing.time.sleep", wait)
     with Receipt(path, HEAD) as receipt:
         assert settle(receipt) is None

@@ -1,6 +1,8 @@
 """Django's own ways to change rows: the admin, asynchronous calls, test cases, and the models of migrations."""
 
+import gc
 import unittest
+from weakref import ref
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -9,11 +11,12 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.db.migrations.state import ModelState, ProjectState
+from django.db.models.signals import post_init, post_save, pre_delete, pre_save
 from django.test import Client, TestCase
 from django.urls import reverse
 
 from tests.invoices.models import Invoice
-from tests.lifecycle.papers.models import Paper
+from tests.lifecycle.papers.models import Letter, Paper
 from tests.lifecycle.support import FILES, check, column, upload
 
 
@@ -110,3 +113,23 @@ def test_models_of_migrations(paper: Paper, catalogue: bool) -> None:
     check(b"second", catalogue=catalogue)
     row.delete()
     check(catalogue=catalogue)
+
+
+@pytest.mark.once
+def test_models_of_migrations_leave_no_receivers_behind() -> None:
+    """Django looks through all that there are whenever one is connected, and migrations make models by the hundred."""
+
+    def connected() -> list[int]:
+        gc.collect()
+        return [
+            sum(isinstance(receiver, ref) and receiver() is not None for _, receiver, *_ in vars(signal)["receivers"])
+            for signal in (post_init, pre_save, post_save, pre_delete)
+        ]
+
+    state = ProjectState()  # Django remembers the models of the last one until there is another
+    assert not state.apps.get_models()
+    before = connected()
+    state.add_model(ModelState.from_model(Letter))
+    assert connected() == [count + 1 for count in before]
+    del state
+    assert connected() == before

@@ -22,6 +22,7 @@ from pg_lo_storage.lifecycle.deletions import follow_deletions
 from pg_lo_storage.lifecycle.known import in_step, is_committed, learn_key
 from pg_lo_storage.lifecycle.methods import follow_rows
 from pg_lo_storage.lifecycle.raw import begin_raw_save, is_saved_raw
+from pg_lo_storage.lifecycle.receivers import connect
 from pg_lo_storage.lifecycle.saves import current_save, finish_save
 from pg_lo_storage.lifecycle.statements import before_update
 from pg_lo_storage.names import LONGEST_NAME, parse_name
@@ -199,10 +200,10 @@ def _follow(sender: type[models.Model], **_signal: object) -> None:
     files = [index for index, field in enumerate(fields) if isinstance(field, FollowingField)]
     if files:
         if any(fields.index(part) > files[0] for part in sender._meta.pk_fields):
-            post_init.connect(learn_key, sender=sender)
+            connect(post_init, learn_key, sender)
         # This comes before the project's own receivers, which cannot name the class before it exists.
-        post_save.connect(finish_save, sender=sender)
-        pre_save.connect(begin_raw_save, sender=sender)
+        connect(post_save, finish_save, sender)
+        connect(pre_save, begin_raw_save, sender)
         follow_deletions(sender)
         own = sender._meta.local_concrete_fields
         bring_indexes(sender, [field for field in own if isinstance(field, FollowingField) and field.brings_index])

@@ -22,6 +22,7 @@ from pg_lo_storage.databases.watching import Execute, OfDjangosStatements
 from pg_lo_storage.lifecycle.known import known, name_of
 from pg_lo_storage.lifecycle.leaving import cleans, release_with
 from pg_lo_storage.lifecycle.old_files import Place
+from pg_lo_storage.lifecycle.receivers import connect
 from pg_lo_storage.lifecycle.sharing import FEW, require_room
 
 __all__ = ["delete_in_batches", "follow_deletions"]
@@ -127,7 +128,7 @@ _deletions: WeakKeyDictionary[Atomic, Deletion] = WeakKeyDictionary()
 
 def follow_deletions(model: type[models.Model]) -> None:
     """Have files go with the rows that are deleted as instances of that very class, a proxy or not."""
-    pre_delete.connect(_expect, sender=model)
+    connect(pre_delete, _expect, model)
 
 
 def _expect(sender: type[models.Model], instance: models.Model, using: str, **_signal: Any) -> None:
