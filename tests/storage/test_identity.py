@@ -2,6 +2,7 @@
 
 import pytest
 
+from pg_lo_storage.databases import identity
 from pg_lo_storage.databases.identity import is_same_database
 
 pytestmark = pytest.mark.django_db(databases=["default", "other", "replica", "wired"])
@@ -13,3 +14,29 @@ pytestmark = pytest.mark.django_db(databases=["default", "other", "replica", "wi
 def test_aliases_of_one_database(other: str, expected: bool) -> None:
     assert is_same_database("default", other) is expected
     assert is_same_database(other, "default") is expected
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("here", "there", "expected"),
+    [
+        (("system", 1, "noon"), ("system", 1, None), True),
+        (("system", 1, "noon"), ("another", 1, None), False),
+        (("system", 1, "noon"), ("system", 2, None), False),
+        (("system", 1, "noon"), ("system", 1, "later"), False),
+        ((None, 1, "noon"), ("system", 1, None), None),
+        (("system", 1, "noon"), (None, 1, None), None),
+    ],
+    ids=["standby", "standby of another", "other database", "clone", "nobody says here", "nobody says there"],
+)
+def test_a_standby_is_its_primary_if_the_servers_say_so(
+    monkeypatch: pytest.MonkeyPatch,
+    here: tuple[str | None, int, str | None],
+    there: tuple[str | None, int, str | None],
+    expected: bool | None,
+) -> None:
+    """A standby does not tell when its primary started."""
+    said = {"default": identity._Identity(*here), "replica": identity._Identity(*there)}
+    monkeypatch.setattr(identity, "_identity_of", said.__getitem__)
+    assert is_same_database("default", "replica") is expected
+    assert is_same_database("replica", "default") is expected

@@ -63,6 +63,16 @@ class TestNoOrphans:
             cursor.execute("select 1 / 0")
         connection.set_rollback(True)
 
+    @pytest.mark.django_db(databases=["default", "other"])
+    def test_transaction_aborted_beside_another(self) -> None:
+        Invoice.objects.using("other").create(data=ContentFile(b"content", "a.txt"))
+        connection.set_rollback(True)
+
+    @pytest.mark.django_db(databases=["default", "sqlite"])
+    def test_named_beside_sqlite(self) -> None:
+        assert connections["sqlite"].in_atomic_block
+        keep_named()
+
 
 @pytest.mark.usefixtures("no_orphaned_large_objects", "clean_large_objects")
 class TestBoth:

@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from django.db import connections
 from pytest_django import DjangoDbBlocker
 
 from example.cluster import Server
@@ -48,7 +49,25 @@ def leave(
     return leave
 
 
-@pytest.mark.parametrize("name", ["nothing", "named", "named_and_committed", "transaction_aborted"])
+@pytest.fixture
+def sqlite() -> Iterator[None]:
+    """Another database, whose files are no large objects."""
+    databases = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+    connections.settings["sqlite"] = connections.configure_settings(databases)["default"]
+    yield
+    if (opened := connections["sqlite"].connection) is not None:
+        opened.close()  # Django leaves one in memory open
+    del connections["sqlite"], connections.settings["sqlite"]
+
+
+def test_other_databases_than_postgresql_have_none(leave: Callable[[str], str], sqlite: None) -> None:  # noqa: ARG001
+    assert leave("TestNoOrphans::test_named_beside_sqlite") == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["nothing", "named", "named_and_committed", "transaction_aborted", "transaction_aborted_beside_another"],
+)
 def test_a_test_that_leaves_no_orphans_passes(leave: Callable[[str], str], name: str) -> None:
     assert leave(f"TestNoOrphans::test_{name}") == ""
 
