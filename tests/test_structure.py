@@ -22,7 +22,7 @@ ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 LAYERS = [
     {"__main__", "admin", "apps", "fields"},
     {"triggers"},
-    {"checks", "views", "management", "operations", "contrib"},
+    {"checks", "views", "management", "operations", "uploadhandler", "contrib"},
     {"maintenance"},
     {"lifecycle", "serving", "testing"},
     {"storage", "transfer"},

@@ -1,5 +1,6 @@
-"""The catalogue as a model; :mod:`pg_lo_storage.catalogue` writes it."""
+"""The catalogue as a model, and the uploads that are no files yet; :mod:`pg_lo_storage.catalogue` writes both."""
 
+import uuid
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ else:
     _IntegerField = models.BigIntegerField
     _Exact = IntegerFieldExact
 
-__all__ = ["OidField", "StoredFile"]
+__all__ = ["OidField", "StoredFile", "UnfinishedUpload"]
 
 
 class OidField(_IntegerField):
@@ -104,3 +105,40 @@ class StoredFile(models.Model):
     def name(self) -> str:
         """The name that file fields have and the storage takes."""
         return f"{self.loid}{self.extension or ''}"
+
+
+class UnfinishedUpload(models.Model):
+    """A large object that is no file yet: an upload that still arrives, or that no row has taken over.
+
+    When it becomes a file this row goes, in the transaction of the file's entry. What is left is unlinked at the end of
+    the request, or after ``expires_at`` by ``manage.py largeobjects prune``.
+    """
+
+    loid: OidField = OidField(_("large object"), primary_key=True)
+    key: "models.UUIDField[uuid.UUID, uuid.UUID]" = models.UUIDField(
+        _("key"), default=uuid.uuid4, unique=True, editable=False, help_text=_("What the URL of the upload ends with.")
+    )
+    owner: "models.TextField[str, str]" = models.TextField(
+        _("owner"), blank=True, default="", help_text=_("Whose it is; empty for a form's, which lasts for its request.")
+    )
+    original_name: "models.TextField[str, str]" = models.TextField(_("original name"), blank=True, default="")
+    content_type: "models.TextField[str, str]" = models.TextField(_("content type"), blank=True, default="")
+    length: "models.BigIntegerField[int | None, int | None]" = models.BigIntegerField(
+        _("announced size in bytes"), null=True, blank=True
+    )
+    created_at: "models.DateTimeField[datetime, datetime]" = models.DateTimeField(
+        _("created at"), db_default=Now(), editable=False
+    )
+    expires_at: "models.DateTimeField[datetime, datetime]" = models.DateTimeField(_("expires at"))
+
+    class Meta:
+        """Its name goes with that of the catalogue's table."""
+
+        db_table = "pg_lo_storage_upload"
+        if not TYPE_CHECKING:  # whose type is django-stubs' own
+            verbose_name = _("unfinished upload")
+            verbose_name_plural = _("unfinished uploads")
+
+    @override
+    def __str__(self) -> str:
+        return self.original_name or str(self.loid)

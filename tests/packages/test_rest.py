@@ -1,7 +1,8 @@
 """docs/packages.md: djangorestframework and django-ninja."""
 
 import pytest
-from django.test import Client
+from django.core.exceptions import ImproperlyConfigured
+from django.test import Client, override_settings
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from tests.packages.shop.models import Paper
@@ -43,6 +44,25 @@ def test_an_invalid_request_stores_nothing(client: Client, large_objects: Oids) 
     response = client.post("/rest/papers/", {"title": "t" * 101, "file": uploaded("one")})
     assert response.status_code == 400
     assert large_objects() == set()
+
+
+@override_settings(
+    FILE_UPLOAD_HANDLERS=["pg_lo_storage.uploadhandler.DbFileUploadHandler"], FILE_UPLOAD_MAX_MEMORY_SIZE=0
+)
+def test_uploads_straight_into_the_database_are_taken_over_or_unlinked(
+    client: Client, large_objects: Oids, catalogue: bool
+) -> None:
+    if not catalogue:
+        with pytest.raises(ImproperlyConfigured, match="INSTALLED_APPS"):
+            client.post("/rest/papers/", {"title": "t", "file": uploaded("one")})
+        return
+    assert client.post("/rest/papers/", {"title": "t" * 101, "file": uploaded("one")}).status_code == 400
+    assert large_objects() == set()
+    created = client.post("/rest/papers/", {"title": "t", "file": uploaded("one")}).json()
+    assert b"".join(client.get(created["file"])) == b"one"
+    assert client.post("/ninja/papers", {"file": uploaded("two")}).status_code == 200
+    assert named() == large_objects()
+    assert len(large_objects()) == 2
 
 
 def test_ninja_takes_and_tells_files(client: Client, large_objects: Oids) -> None:

@@ -30,7 +30,12 @@ EXAMPLES: Final = {
 }
 OTHERS: Final = {"moving": [*THREADS, "tests.moving.site:wsgi"]}
 """Those of single tests; there is no such page either."""
-_ALL: Final = SERVERS | EXAMPLES | OTHERS
+# Of tests/uploads; they answer that there is no such page.
+UPLOADS: Final = {
+    "uploads-gunicorn": [*GUNICORN, "--workers=1", "tests.uploads.served:wsgi"],
+    "uploads-uvicorn": [*UVICORN, "--lifespan=off", "tests.uploads.served:asgi"],
+}
+_ALL: Final = SERVERS | EXAMPLES | OTHERS | UPLOADS
 
 
 class WebServer:
@@ -67,7 +72,7 @@ class WebServer:
 
 @contextmanager
 def serving(name: str, **environment: str) -> Generator[WebServer]:
-    """Run one of SERVERS, EXAMPLES or OTHERS; what it writes to its log is for :attr:`WebServer.log`."""
+    """Run one of SERVERS, EXAMPLES, OTHERS or UPLOADS; what it writes to its log is for :attr:`WebServer.log`."""
     with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.NamedTemporaryFile() as log:
         port: int = listener.getsockname()[1]
         program, *arguments = _ALL[name]

@@ -52,7 +52,7 @@ def place(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) ->
         for schema in ("blue", "green", "red"):
             drop_schema(schema)
         with connections["default"].cursor() as cursor:
-            cursor.execute("drop table if exists public.pg_lo_storage_file")
+            cursor.execute("drop table if exists public.pg_lo_storage_file, public.pg_lo_storage_upload")
             cursor.execute("delete from django_migrations where app in ('pg_lo_storage', 'shop')")
             cursor.execute("truncate customers_customer cascade")
         connections.close_all()

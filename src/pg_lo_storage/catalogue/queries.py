@@ -9,8 +9,9 @@ from pg_lo_storage.catalogue.unlinking import as_array
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.atomic_blocks import atomic
 from pg_lo_storage.drivers.queries import Statement
+from pg_lo_storage.names import MAX_OID
 
-__all__ = ["add", "hold", "keep_times", "mark_written", "save"]
+__all__ = ["add", "enter_from", "hold", "keep_times", "mark_written", "save"]
 
 # Where a new object's oid has an entry already, that entry is about an older object: the new entry replaces it.
 _ENTER: Final = (
@@ -24,6 +25,13 @@ _ENTERED: Final = (
     " created_at = excluded.created_at, modified_at = excluded.modified_at"
     " returning loid::int8, coalesce(extension, '')"
 )
+_ENTER_MADE: Final = (
+    _ENTER  # noqa: S608 -- of constants
+    + "select loid, case when length(loid::text) <= %s::int4 then %s::text else '' end"
+    + _REST
+    + " from made"
+    + _ENTERED
+)
 
 
 def save(
@@ -33,18 +41,15 @@ def save(
 
     ``make`` is MAKE or MAKE_FAST. A driver without SQL makes the object itself, in the entry's transaction.
     """
-    about = (upload.original_name, upload.content_type, len(data), sha256)
     query: LiteralString
     if upload.most_digits is None:
         # The server plans VALUES faster.
         query = _ENTER + "values (" + make + ", %s::text" + _REST + ")" + _ENTERED
+        about = (upload.original_name, upload.content_type, len(data), sha256)
         params: tuple[object, ...] = (memoryview(data), upload.extension, *about)
     else:
-        query = (
-            "with made as (select " + make + " as loid) " + _ENTER + "select loid,"  # noqa: S608 -- of constants
-            " case when length(loid::text) <= %s::int4 then %s::text else '' end" + _REST + " from made" + _ENTERED
-        )
-        params = (memoryview(data), upload.most_digits, upload.extension, *about)
+        query = "with made as (select " + make + " as loid) " + _ENTER_MADE
+        params = (memoryview(data), *_of_made(upload, len(data), sha256))
 
     def without_sql() -> list[tuple[object, ...]]:
         with atomic(database.alias):
@@ -53,6 +58,25 @@ def save(
 
     [row] = database.perform(Statement(query, params, list, writing=True), without_sql)
     return cast("tuple[int, str]", row)
+
+
+def enter_from(
+    database: DatabaseDriver,
+    made: LiteralString,
+    params: tuple[object, ...],
+    upload: Upload,
+    *,
+    size: int,
+    sha256: str,
+) -> tuple[int, str] | None:
+    """Make the entry of the object that the WITH clause calls ``made``; return its oid and its entry's extension."""
+    rows = database.run(made + _ENTER_MADE, (*params, *_of_made(upload, size, sha256)), writing=True)
+    return cast("tuple[int, str]", rows[0]) if rows else None
+
+
+def _of_made(upload: Upload, size: int, sha256: str) -> tuple[object, ...]:
+    most_digits = len(str(MAX_OID)) if upload.most_digits is None else upload.most_digits
+    return (most_digits, upload.extension, upload.original_name, upload.content_type, size, sha256)
 
 
 def add(

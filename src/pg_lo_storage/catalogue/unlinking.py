@@ -5,10 +5,12 @@ from typing import Final, LiteralString, cast
 
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.atomic_blocks import atomic
-from pg_lo_storage.databases.catalogues import IS_OPEN, NAME_LOCK, OTHERS
+from pg_lo_storage.databases.catalogues import IS_OPEN, NAME_LOCK, OTHERS, OTHERS_THAN
 from pg_lo_storage.drivers.queries import UNLINK
 
-__all__ = ["UNLINK_GONE", "as_array", "extensions", "lock", "remove", "unlink"]
+__all__ = ["UNLINK_GONE", "as_array", "discard", "extensions", "lock", "remove", "unlink"]
+
+_CATALOGUE: Final = "pg_lo_storage_file"
 
 _TOGETHER: Final = 50
 """So many other catalogues are asked in one statement."""
@@ -57,6 +59,26 @@ def unlink(database: DatabaseDriver, loids: Collection[int]) -> None:
     _end(database, _ANY, (as_array(loids),), loids)
 
 
+def discard(database: DatabaseDriver, loids: Collection[int], schema: str = "") -> int:
+    """End those objects that are unfinished uploads; return how many were.
+
+    ``schema`` is that of the uploads' table, as the server quotes it; without it the search path finds the table.
+    """
+    quoted: object = f"{schema}." if schema else ""
+    place = cast("LiteralString", quoted)
+    with atomic(database.alias):
+        _lock_objects(database, loids)
+        query: LiteralString = (
+            "delete from " + place.replace("%", "%%") + "pg_lo_storage_upload where " + _ANY + " returning loid::int8"  # noqa: S608
+        )
+        gone = {cast("int", loid) for (loid,) in database.run(query, (as_array(loids),), writing=True)}
+        if gone:
+            # It may be a file by now: of a clone of the schema, or one that has the oid of an upload that was unlinked.
+            catalogue: LiteralString = place + _CATALOGUE
+            _unlink(database, gone - _in_catalogues(database, gone, catalogue, itself=True))
+        return len(gone)
+
+
 def _extensions(
     database: DatabaseDriver, loids: Collection[int], lock: LiteralString
 ) -> tuple[str, dict[int, str | None]]:
@@ -77,35 +99,46 @@ def _end(database: DatabaseDriver, where: LiteralString, params: tuple[object, .
     with atomic(database.alias):
         # Whoever ends the same object in another schema waits, and then sees this entry gone.
         lock(database, loids)
-        query: LiteralString = (
-            "select pg_advisory_xact_lock(%s::int4, (loid::int8 - 2147483648)::int4)"
-            " from (select loid from unnest(%s::text::oid[]) as loid order by loid offset 0) as given"
-        )
-        database.run(query, (NAME_LOCK, as_array(loids)))
-        query = "delete from pg_lo_storage_file where " + where + " returning loid::int8"  # noqa: S608 -- of constants
+        _lock_objects(database, loids)
+        query: LiteralString = "delete from pg_lo_storage_file where " + where + " returning loid::int8"  # noqa: S608
         gone = {cast("int", loid) for (loid,) in database.run(query, params, writing=True)}
-        query = "with gone as (select unnest(%s::text::oid[]) as loid)" + UNLINK_GONE
-        free = gone - _elsewhere(database, gone)
-        found = database.run(query, (as_array(free),), oid=oid, writing=True, unlinks=loids)
-        return bool(found) or bool(gone - free)
+        free = gone - _in_catalogues(database, gone, _CATALOGUE)
+        return _unlink(database, free) or bool(gone - free)
 
 
-def _elsewhere(database: DatabaseDriver, loids: Collection[int]) -> set[int]:
-    """Return those objects that other schemas' catalogues have, or may have."""
+def _lock_objects(database: DatabaseDriver, loids: Collection[int]) -> None:
+    query: LiteralString = (
+        "select pg_advisory_xact_lock(%s::int4, (loid::int8 - 2147483648)::int4)"
+        " from (select loid from unnest(%s::text::oid[]) as loid order by loid offset 0) as given"
+    )
+    database.run(query, (NAME_LOCK, as_array(loids)))
+
+
+def _unlink(database: DatabaseDriver, loids: Collection[int]) -> bool:
+    oid = next(iter(loids), None) if len(loids) == 1 else None
+    query: LiteralString = "with gone as (select unnest(%s::text::oid[]) as loid)" + UNLINK_GONE
+    return bool(database.run(query, (as_array(loids),), oid=oid, writing=True, unlinks=loids))
+
+
+def _in_catalogues(
+    database: DatabaseDriver, loids: Collection[int], catalogue: LiteralString, *, itself: bool = False
+) -> set[int]:
+    """Return those objects that other catalogues than this one have, or may have, and those that it has ``itself``."""
     query: LiteralString = (
         "select (pg_identify_object('pg_catalog.pg_class'::regclass::oid, c.oid, 0)).identity,"
-        " case when " + IS_OPEN + " then 1 else 0 end" + OTHERS
+        " case when " + IS_OPEN + " then 1 else 0 end" + OTHERS_THAN
     )
-    tables = database.run(query, ())
+    tables = database.run(query, (catalogue,))
     if not all(is_open for _, is_open in tables):
         return set(loids)
+    # The server has quoted the names.
+    names = cast("list[LiteralString]", [*[catalogue] * itself, *(name for name, _ in tables)])
     found = set[int]()
-    for n in range(0, len(tables), _TOGETHER):
-        # The server has quoted the names.
-        selects = cast("list[LiteralString]", [name for name, _ in tables[n : n + _TOGETHER]])
-        query = " union ".join(
+    for n in range(0, len(names), _TOGETHER):
+        selects: list[LiteralString] = [
             "select loid::int8 from " + name.replace("%", "%%") + " where loid = any((select %s::text::oid[])::oid[])"  # noqa: S608
-            for name in selects
-        )
+            for name in names[n : n + _TOGETHER]
+        ]
+        query = " union ".join(selects)
         found |= {cast("int", loid) for (loid,) in database.run(query, (as_array(loids),) * len(selects))}
     return found

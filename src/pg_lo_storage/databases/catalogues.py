@@ -5,7 +5,7 @@ Where a schema was copied with its rows, two catalogues have the same objects.
 
 from typing import Final
 
-__all__ = ["IS_OPEN", "IS_OTHER", "IS_RELATED_TABLE", "NAME_LOCK", "OTHERS", "is_twin"]
+__all__ = ["IS_OPEN", "IS_OTHER", "IS_RELATED_TABLE", "NAME_LOCK", "OTHERS", "OTHERS_THAN", "is_twin"]
 
 NAME_LOCK: Final = 0x706C6F74
 """The first key of the advisory locks on objects: any number, but always the same."""
@@ -28,10 +28,13 @@ IS_OTHER: Final = (
 )
 """SQL that tells whether relation ``c`` is the catalogue of another schema than relation ``own``."""
 
-OTHERS: Final = (
-    " from pg_class as c join pg_class as own on own.oid = 'pg_lo_storage_file'::regclass::oid where " + IS_OTHER
-)
+_RELATIONS: Final = " from pg_class as c join pg_class as own on own.oid = "
+
+OTHERS: Final = _RELATIONS + "'pg_lo_storage_file'::regclass::oid where " + IS_OTHER
 """The catalogues of other schemas than the session's own, as relation ``c``."""
+
+OTHERS_THAN: Final = _RELATIONS + "%s::text::regclass::oid where " + IS_OTHER
+"""The same of a given catalogue."""
 
 IS_OPEN: Final = (
     "(has_table_privilege(c.oid, 'select') and has_schema_privilege(c.relnamespace, 'usage')"

@@ -26,7 +26,8 @@ __all__ = ["DatabaseDriver"]
 _T = TypeVar("_T")
 
 _UNDEFINED_TABLE: Final = "42P01"
-_CATALOGUE: Final = "pg_lo_storage_file"
+# The newer first: where it is missing, the other may be there.
+_TABLES: Final = {"pg_lo_storage_upload": "0002_unfinished_upload", "pg_lo_storage_file": "0001_initial"}
 
 
 class DatabaseDriver(DatabaseConnection):
@@ -149,8 +150,10 @@ class DatabaseDriver(DatabaseConnection):
 
     def _translated(self, error: Exception, statement: Statement[object]) -> Exception | None:
         sqlstate = sqlstate_of(error)
-        if sqlstate == _UNDEFINED_TABLE and _CATALOGUE in statement.query:
-            return _without_catalogue(self.alias)
+        if sqlstate == _UNDEFINED_TABLE:
+            for table, migration in _TABLES.items():
+                if table in statement.query:
+                    return _without_table(self.alias, table, migration)
         return queries.translated(sqlstate, error, statement)
 
 
@@ -182,11 +185,11 @@ class _CursorSQL:
             return cast("list[tuple[object, ...]]", cursor.fetchall() if cursor.description else [])
 
 
-def _without_catalogue(alias: str) -> ProgrammingError:
+def _without_table(alias: str, table: str, migration: str) -> ProgrammingError:
     return ProgrammingError(
-        f"the database {alias!r} has no table {_CATALOGUE}, though 'pg_lo_storage' is in INSTALLED_APPS: run"
+        f"the database {alias!r} has no table {table}, though 'pg_lo_storage' is in INSTALLED_APPS: run"
         f" 'manage.py migrate --database {alias}'; a migration that saves, opens or deletes files needs"
-        ' ("pg_lo_storage", "0001_initial") in its dependencies'
+        f' ("pg_lo_storage", "{migration}") in its dependencies'
     )
 
 

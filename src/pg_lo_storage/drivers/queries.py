@@ -128,15 +128,20 @@ MAKE: Final = "lo_from_bytea(0, %s::bytea)"
 """Makes an object of its parameter."""
 
 # The arguments of LEAST are evaluated in turn; the second is NULL, which does not count.
-MAKE_FAST: Final = (
+_BEFORE_FAST: Final = (
     "least(case when set_config('pg_lo_storage.before', current_setting('default_toast_compression'), true) <> '' and "
     + _FAST
     + " <> '' then "
-    + MAKE
-    + " end, case when set_config('default_toast_compression', current_setting('pg_lo_storage.before'), true) = ''"
-    " then 0::oid end)"
 )
+_AFTER_FAST: Final = (
+    " end, case when set_config('default_toast_compression', current_setting('pg_lo_storage.before'), true) = '' then "
+)
+MAKE_FAST: Final = _BEFORE_FAST + MAKE + _AFTER_FAST + "0::oid end)"
 """The same, compressed by lz4 if the server has it; afterwards the setting is what it was before."""
+
+_PUT: Final = "lo_put(oid, %s::int8, %s::bytea)"
+_OF_OBJECT: Final = " from pg_largeobject_metadata where oid = %s::oid"
+_PUT_FAST: Final = _BEFORE_FAST + "length(" + _PUT + "::text)" + _AFTER_FAST + "0 end)"
 
 
 def compress_fast() -> Statement[str]:
@@ -202,11 +207,11 @@ def get(oid: int, offset: int, size: int) -> Statement[bytes]:
     return Statement(query, params, found(oid, lambda rows: as_bytes(rows[0][0])), oid)
 
 
-def put(oid: int, offset: int, data: Buffer) -> Statement[None]:
-    """Write a part of an object."""
+def put(oid: int, offset: int, data: Buffer, *, is_fast: bool = False) -> Statement[None]:
+    """Write a part of an object, ``is_fast`` compressed as by MAKE_FAST."""
     view = byte_view(data)
     check_offset(offset + len(view), oid)
-    query: LiteralString = "select lo_put(oid, %s::int8, %s::bytea) from pg_largeobject_metadata where oid = %s::oid"
+    query: LiteralString = "select " + (_PUT_FAST if is_fast else _PUT) + _OF_OBJECT
     params = (check_offset(offset, oid), view, check_oid(oid))
     return Statement(query, params, found(oid, lambda _rows: None), oid, writing=True)
 

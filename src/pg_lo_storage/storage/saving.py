@@ -4,6 +4,7 @@ import hashlib
 import itertools
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Final, LiteralString
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from typing_extensions import Buffer
 
 from pg_lo_storage import catalogue
+from pg_lo_storage.catalogue import uploads
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.atomic_blocks import atomic
 from pg_lo_storage.drivers import AccessMode, bulk, queries
@@ -19,7 +21,7 @@ from pg_lo_storage.drivers.digest import Digest
 from pg_lo_storage.drivers.sources import is_apart
 from pg_lo_storage.drivers.values import BLOCK, byte_view, kept
 
-__all__ = ["PART", "SMALL", "in_blocks", "save", "save_catalogued"]
+__all__ = ["PART", "SMALL", "begin_upload", "continue_upload", "in_blocks", "save", "save_catalogued"]
 
 SMALL: Final = BLOCK
 """Up to so many bytes, one statement saves or serves a file."""
@@ -53,6 +55,17 @@ def save_catalogued(
         with _compressed(database):
             loid = _save_large(database, rest, source, digest.update)
         return loid, catalogue.add(database, loid, upload, size=digest.size, sha256=digest.hexdigest())
+
+
+def begin_upload(database: DatabaseDriver, data: bytes | memoryview, expires: timedelta) -> uploads.Unfinished:
+    """Make an object of the first bytes of an upload; until it is a file, it expires."""
+    return uploads.begin(database, data, expires, make=_make(data))
+
+
+def continue_upload(database: DatabaseDriver, loid: int, offset: int, data: bytes | memoryview) -> None:
+    """Write the next bytes of an upload."""
+    put = queries.put(loid, offset, data, is_fast=_compresses_fast())
+    database.perform(put, lambda: database.put(loid, offset, data))
 
 
 def _first_and_all(blocks: Iterator[Buffer]) -> tuple[bytes | memoryview, Iterator[Buffer] | None]:

@@ -35,6 +35,7 @@ from pg_lo_storage.storage.async_files import AsyncDbFile
 from pg_lo_storage.storage.files import DbFile, DbFileIO, open_stored, upload_of
 from pg_lo_storage.storage.lookup import read_name, require_catalogue, require_own_name
 from pg_lo_storage.storage.saving import PART, SMALL
+from pg_lo_storage.storage.uploads import DbUploadedFile
 from pg_lo_storage.storage.urls import StorageWithURLs
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ class DbFileStorage(StorageWithURLs):
     ) -> str:
         """Store all of ``content``, or nothing, as a new object and return its name; text is encoded as UTF-8.
 
-        Up to 256 KB take one statement; more takes a transaction, or a savepoint inside an open transaction.
+        Up to 256 KB take one statement; more takes a transaction, or a savepoint inside an open transaction. An upload
+        that is on this database already (:class:`DbUploadedFile`) becomes the file in one statement, once.
 
         :raises SuspiciousFileOperation: ``max_length`` characters cannot hold the name of every object.
         """
@@ -97,7 +99,8 @@ class DbFileStorage(StorageWithURLs):
         if not catalogue.is_installed():
             return make_name(saving.save(database, blocks, content), name, max_length=max_length)
         upload = upload_of(name or "", getattr(content, "content_type", None), max_length)
-        loid, extension = saving.save_catalogued(database, blocks, upload, content)
+        taken_over = content.become_file(database, upload) if isinstance(content, DbUploadedFile) else None
+        loid, extension = taken_over or saving.save_catalogued(database, blocks, upload, content)
         return f"{loid}{extension}"
 
     @override

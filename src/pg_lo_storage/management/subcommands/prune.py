@@ -1,4 +1,4 @@
-"""``manage.py largeobjects prune``: files that no row names, for cron."""
+"""``manage.py largeobjects prune``: files that no row names, and uploads that were never finished, for cron."""
 
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 from django.core.management.base import CommandError, CommandParser
 from typing_extensions import override
 
+from pg_lo_storage.catalogue import uploads
+from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.maintenance.checking import Check
 from pg_lo_storage.management.arguments import age_of, databases_of
 from pg_lo_storage.management.console import Console
@@ -17,9 +19,12 @@ __all__ = ["Prune"]
 
 
 class Prune(Subcommand):
-    """Unlinks files that no row names."""
+    """Unlinks files that no row names, and unfinished uploads that have expired."""
 
-    help: ClassVar[str] = "Unlink catalogued files that no row has named for a while: 'repair --orphans', for cron."
+    help: ClassVar[str] = (
+        "Unlink catalogued files that no row has named for a while, 'repair --orphans' for cron, and unfinished"
+        " uploads that have expired."
+    )
     by_database: ClassVar[str | None] = OF_FILES
     changes: ClassVar[bool] = True
 
@@ -41,5 +46,17 @@ class Prune(Subcommand):
             if not check.has_catalogue:
                 message = f"the database {alias!r} has no catalogue, which tells files from other large objects"
                 raise CommandError(message)
-            status |= prune(check, options, console)
+            status |= prune(check, options, console) | unfinished(alias, options, console)
         return status
+
+
+def unfinished(alias: str, options: dict[str, Any], console: Console) -> int:
+    """Unlink the uploads that have expired, or say how many would be; return the exit status."""
+    database = DatabaseDriver(alias)
+    loids = uploads.expired(database)
+    count = uploads.discard(database, loids) if options["yes"] else len(loids)
+    if count:
+        said = "unlinked" if options["yes"] else "would be unlinked, with --yes"
+        console.say(f"{alias}: {count} unfinished uploads {said}")
+        console.record({"database": alias, "unfinished": count, "unlinked": bool(options["yes"])})
+    return int(bool(count) and not options["yes"])

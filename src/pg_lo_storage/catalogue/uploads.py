@@ -1,0 +1,88 @@
+"""The SQL of uploads that are no files yet: each has a row, from its first byte until it becomes a file."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final, LiteralString, NamedTuple, cast
+
+from pg_lo_storage.catalogue import unlinking
+from pg_lo_storage.catalogue.entries import Upload
+from pg_lo_storage.catalogue.queries import enter_from
+from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.databases.atomic_blocks import atomic
+from pg_lo_storage.drivers.queries import Rows, Statement
+
+__all__ = ["Unfinished", "begin", "discard", "expired", "take_over"]
+
+# The server's lock table holds some thousands of objects.
+_TOGETHER: Final = 1_000
+
+
+class Unfinished(NamedTuple):
+    """An upload that is no file yet; ``schema`` is that of its row, as the server quotes it."""
+
+    alias: str
+    schema: str
+    loid: int
+
+
+def begin(database: DatabaseDriver, data: bytes | memoryview, expires: timedelta, *, make: LiteralString) -> Unfinished:
+    """Make an object of its first bytes, and its row, in one statement."""
+    seconds = int(expires.total_seconds())
+
+    def result(rows: Rows) -> Unfinished:
+        [(schema, loid)] = rows
+        return Unfinished(database.alias, cast("str", schema), cast("int", loid))
+
+    def inserted(made: LiteralString, value: object) -> Statement[Unfinished]:
+        query: LiteralString = (
+            "insert into pg_lo_storage_upload"  # noqa: S608 -- of constants
+            " (loid, key, owner, original_name, content_type, created_at, expires_at) values (" + made + ","
+            " gen_random_uuid(), '', '', '', statement_timestamp(),"
+            " statement_timestamp() + (%s::int8::float8 * '1 second'::interval))"
+            # An older row with that oid is about an object that somebody else has unlinked.
+            " on conflict (loid) do update set key = excluded.key, owner = '', original_name = '', content_type = '',"
+            " length = null, created_at = excluded.created_at, expires_at = excluded.expires_at returning"
+            # Until the end of the request the session may have got another search path.
+            " (select quote_ident(n.nspname::text) from pg_class as c join pg_namespace as n on n.oid = c.relnamespace"
+            " where c.oid = 'pg_lo_storage_upload'::regclass::oid), loid::int8"
+        )
+        return Statement(query, (value, seconds), result, writing=True)
+
+    def without_sql() -> Unfinished:
+        with atomic(database.alias):
+            return database.perform(inserted("%s::oid", database.from_bytes(data)))
+
+    return database.perform(inserted(make, memoryview(data)), without_sql)
+
+
+def take_over(database: DatabaseDriver, loid: int, upload: Upload, *, size: int, sha256: str) -> tuple[int, str] | None:
+    """Make a file of the upload in the transaction; return its oid and extension, ``None`` where there is none."""
+    gone: LiteralString = (
+        "with gone as (delete from pg_lo_storage_upload where loid = %s::oid returning loid),"
+        " made as (select loid from gone join pg_largeobject_metadata as m on m.oid = loid) "
+    )
+    return enter_from(database, gone, (loid,), upload, size=size, sha256=sha256)
+
+
+def discard(database: DatabaseDriver, loids: Iterable[int], schema: str = "") -> int:
+    """Unlink those objects that are uploads still, 1,000 in a transaction; return how many there were.
+
+    Without the ``schema`` of their rows it is the session's own.
+    """
+    left, found = sorted(loids), 0
+    while left:
+        batch, left = left[:_TOGETHER], left[_TOGETHER:]
+        found += unlinking.discard(database, batch, schema)
+    return found
+
+
+def expired(database: DatabaseDriver) -> list[int]:
+    """Return the oids of the uploads that have expired; none where there is no table of uploads."""
+    if database.run("select 1 from pg_class where oid = to_regclass('pg_lo_storage_upload')::oid", ()):
+        return [
+            cast("int", loid)
+            for (loid,) in database.run(
+                "select loid::int8 from pg_lo_storage_upload where expires_at < statement_timestamp()", ()
+            )
+        ]
+    return []

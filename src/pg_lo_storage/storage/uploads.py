@@ -1,0 +1,94 @@
+"""An upload that is a large object already, and becomes a file without being copied."""
+
+from collections.abc import Iterator, MutableSet
+from functools import partial
+from typing import IO, TYPE_CHECKING, Self
+
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from typing_extensions import override
+
+from pg_lo_storage import catalogue
+from pg_lo_storage.catalogue import uploads
+from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.drivers.values import BLOCK
+from pg_lo_storage.io import LargeObjectIO
+from pg_lo_storage.io.buffered import BufferedLargeObject
+from pg_lo_storage.io.lifetime import Lifetime
+from pg_lo_storage.io.modes import READING
+
+if TYPE_CHECKING:
+    _BinaryUpload = UploadedFile[bytes]
+else:
+    _BinaryUpload = UploadedFile
+
+__all__ = ["DbUploadedFile"]
+
+
+class _Reader(LargeObjectIO):
+    """Reads an upload by a statement for each block: it has no transaction, and nothing to close."""
+
+    def __init__(self, alias: str, loid: int) -> None:
+        database = DatabaseDriver(alias)
+        self._set_up(loid, READING, BufferedLargeObject(database, loid, None), Lifetime())
+        self._opened = False
+
+
+class DbUploadedFile(_BinaryUpload):
+    """An upload that was written to a large object while it arrived; it is read as any upload is.
+
+    ``alias`` is the database that it is on, ``size`` is in bytes, ``sha256`` in hexadecimal. The ``unfinished`` of a
+    request are unlinked at its end; a commit takes out what has become a file.
+    """
+
+    __module__ = "pg_lo_storage.storage"
+
+    def __init__(
+        self,
+        upload: uploads.Unfinished,
+        sha256: str,
+        unfinished: MutableSet[uploads.Unfinished],
+        *,
+        name: str | None,
+        size: int,
+        content_type: str | None = None,
+        charset: str | None = None,
+        content_type_extra: dict[str, bytes] | None = None,
+    ) -> None:
+        super().__init__(_reader(upload.alias, upload.loid), name, content_type, size, charset, content_type_extra)
+        self.loid = upload.loid
+        self.alias = upload.alias
+        self.sha256 = sha256
+        self._upload = upload
+        self._unfinished = unfinished
+
+    def become_file(self, database: DatabaseDriver, upload: catalogue.Upload) -> tuple[int, str] | None:
+        """Make a file of the upload, in the transaction of ``database``; return the oid and the name's extension.
+
+        ``None`` where it has to be copied: it is on another database, or a file already.
+        """
+        if database.alias != self.alias:
+            return None
+        taken = uploads.take_over(database, self.loid, upload, size=self.size or 0, sha256=self.sha256)
+        if taken is not None:
+            transaction.on_commit(partial(self._unfinished.discard, self._upload), using=self.alias)
+        return taken
+
+    @override
+    def open(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # no path, no text
+        self, mode: str | None = None
+    ) -> Self:
+        """Go to the start; open the upload again where it was closed."""
+        if self.closed:
+            self.file = _reader(self.alias, self.loid)
+        self.seek(0)
+        return self
+
+    @override
+    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """Yield the whole upload in blocks of ``chunk_size`` bytes."""
+        return super().chunks(chunk_size or BLOCK)
+
+
+def _reader(alias: str, loid: int) -> IO[bytes]:
+    return _Reader(alias, loid)
