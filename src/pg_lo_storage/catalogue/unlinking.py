@@ -8,9 +8,10 @@ from pg_lo_storage.databases.atomic_blocks import atomic
 from pg_lo_storage.databases.catalogues import IS_OPEN, NAME_LOCK, OTHERS, OTHERS_THAN
 from pg_lo_storage.drivers.queries import UNLINK
 
-__all__ = ["UNLINK_GONE", "as_array", "discard", "extensions", "lock", "remove", "unlink"]
+__all__ = ["UNLINK_GONE", "as_array", "discard", "extensions", "lock", "remove", "unlink", "uploads_in"]
 
 _CATALOGUE: Final = "pg_lo_storage_file"
+_UPLOADS: Final = "pg_lo_storage_upload"
 
 _TOGETHER: Final = 50
 """So many other catalogues are asked in one statement."""
@@ -64,19 +65,32 @@ def discard(database: DatabaseDriver, loids: Collection[int], schema: str = "") 
 
     ``schema`` is that of the uploads' table, as the server quotes it; without it the search path finds the table.
     """
-    quoted: object = f"{schema}." if schema else ""
-    place = cast("LiteralString", quoted)
     with atomic(database.alias):
         _lock_objects(database, loids)
-        query: LiteralString = (
-            "delete from " + place.replace("%", "%%") + "pg_lo_storage_upload where " + _ANY + " returning loid::int8"  # noqa: S608
-        )
+        place = _of(schema, _UPLOADS).replace("%", "%%")
+        query: LiteralString = "delete from " + place + " where " + _ANY + " returning loid::int8"  # noqa: S608
         gone = {cast("int", loid) for (loid,) in database.run(query, (as_array(loids),), writing=True)}
         if gone:
             # It may be a file by now: of a clone of the schema, or one that has the oid of an upload that was unlinked.
-            catalogue: LiteralString = place + _CATALOGUE
-            _unlink(database, gone - _in_catalogues(database, gone, catalogue, itself=True))
+            files = _in_tables(database, gone, _of(schema, _CATALOGUE), itself=True)
+            _unlink(database, gone - files - _in_tables(database, gone, _of(schema, _UPLOADS)))
         return len(gone)
+
+
+def uploads_in(database: DatabaseDriver, schema: str, *, only_shared: bool = False) -> set[int]:
+    """Return the uploads of a schema, or those that other schemas have, or may have, as uploads or as files."""
+    files, table = _of(schema, _CATALOGUE), _of(schema, _UPLOADS)
+    query: LiteralString = "select loid::int8 from " + table.replace("%", "%%")  # noqa: S608
+    loids = {cast("int", loid) for (loid,) in database.run(query, ())}
+    if only_shared and loids:
+        return _in_tables(database, loids, files) | _in_tables(database, loids, table)
+    return loids
+
+
+def _of(schema: str, table: str) -> LiteralString:
+    # The server has quoted the name.
+    name: object = f"{schema}.{table}" if schema else table
+    return cast("LiteralString", name)
 
 
 def _extensions(
@@ -102,7 +116,7 @@ def _end(database: DatabaseDriver, where: LiteralString, params: tuple[object, .
         _lock_objects(database, loids)
         query: LiteralString = "delete from pg_lo_storage_file where " + where + " returning loid::int8"  # noqa: S608
         gone = {cast("int", loid) for (loid,) in database.run(query, params, writing=True)}
-        free = gone - _in_catalogues(database, gone, _CATALOGUE)
+        free = gone - _in_tables(database, gone, _CATALOGUE)
         return _unlink(database, free) or bool(gone - free)
 
 
@@ -120,19 +134,19 @@ def _unlink(database: DatabaseDriver, loids: Collection[int]) -> bool:
     return bool(database.run(query, (as_array(loids),), oid=oid, writing=True, unlinks=loids))
 
 
-def _in_catalogues(
-    database: DatabaseDriver, loids: Collection[int], catalogue: LiteralString, *, itself: bool = False
+def _in_tables(
+    database: DatabaseDriver, loids: Collection[int], table: LiteralString, *, itself: bool = False
 ) -> set[int]:
-    """Return those objects that other catalogues than this one have, or may have, and those that it has ``itself``."""
+    """Return those objects that other tables of the same name have, or may have, and those that it has ``itself``."""
     query: LiteralString = (
         "select (pg_identify_object('pg_catalog.pg_class'::regclass::oid, c.oid, 0)).identity,"
         " case when " + IS_OPEN + " then 1 else 0 end" + OTHERS_THAN
     )
-    tables = database.run(query, (catalogue,))
+    tables = database.run(query, (table,))
     if not all(is_open for _, is_open in tables):
         return set(loids)
     # The server has quoted the names.
-    names = cast("list[LiteralString]", [*[catalogue] * itself, *(name for name, _ in tables)])
+    names = cast("list[LiteralString]", [*[table] * itself, *(name for name, _ in tables)])
     found = set[int]()
     for n in range(0, len(names), _TOGETHER):
         selects: list[LiteralString] = [

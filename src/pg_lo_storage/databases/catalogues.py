@@ -21,11 +21,11 @@ IS_RELATED_TABLE: Final = f"{_IS_TABLE} and {_IS_RELATED}"
 
 _CATALOGUE: Final = "relname = 'pg_lo_storage_file'::name"
 
-IS_OTHER: Final = (
-    f"c.{_CATALOGUE} and coalesce(c.oid <> own.oid, true) and {IS_RELATED_TABLE}"
-    " and exists (select from pg_attribute as a where a.attrelid = c.oid and a.attname = 'loid'::name"
+_HAS_OIDS: Final = (
+    "exists (select from pg_attribute as a where a.attrelid = c.oid and a.attname = 'loid'::name"
     " and a.atttypid = 'oid'::regtype::oid and not a.attisdropped)"
 )
+IS_OTHER: Final = f"c.{_CATALOGUE} and coalesce(c.oid <> own.oid, true) and {IS_RELATED_TABLE} and {_HAS_OIDS}"
 """SQL that tells whether relation ``c`` is the catalogue of another schema than relation ``own``."""
 
 _RELATIONS: Final = " from pg_class as c join pg_class as own on own.oid = "
@@ -33,8 +33,12 @@ _RELATIONS: Final = " from pg_class as c join pg_class as own on own.oid = "
 OTHERS: Final = _RELATIONS + "'pg_lo_storage_file'::regclass::oid where " + IS_OTHER
 """The catalogues of other schemas than the session's own, as relation ``c``."""
 
-OTHERS_THAN: Final = _RELATIONS + "%s::text::regclass::oid where " + IS_OTHER
-"""The same of a given catalogue."""
+OTHERS_THAN: Final = (
+    _RELATIONS
+    + "%s::text::regclass::oid where c.relname = own.relname and c.oid <> own.oid and "
+    + f"{IS_RELATED_TABLE} and {_HAS_OIDS}"
+)
+"""Those of other schemas than the given catalogue, or than the given table of uploads."""
 
 IS_OPEN: Final = (
     "(has_table_privilege(c.oid, 'select') and has_schema_privilege(c.relnamespace, 'usage')"

@@ -8,7 +8,7 @@ from typing_extensions import override
 from pg_lo_storage.maintenance import schemas
 from pg_lo_storage.management.console import Console
 from pg_lo_storage.management.subcommand import Subcommand
-from pg_lo_storage.management.subcommands.schemas import add_schema, in_batches, schema_of
+from pg_lo_storage.management.subcommands.schemas import add_schema, in_batches, of_uploads, schema_of
 
 __all__ = ["Detach"]
 
@@ -26,4 +26,5 @@ class Detach(Subcommand):
     def run(self, options: dict[str, Any], console: Console) -> int:
         schema = schema_of(options)
         in_batches(options, console, schema.shared(), schemas.detach(schema), what="shared with others", done="copied")
+        of_uploads(options, console, schema.alias, only_shared=True, done="left to others")
         return 0

@@ -8,7 +8,7 @@ from typing_extensions import override
 from pg_lo_storage.maintenance import schemas
 from pg_lo_storage.management.console import Console
 from pg_lo_storage.management.subcommand import Subcommand
-from pg_lo_storage.management.subcommands.schemas import add_schema, in_batches, schema_of
+from pg_lo_storage.management.subcommands.schemas import add_schema, in_batches, of_uploads, schema_of
 
 __all__ = ["Empty"]
 
@@ -33,6 +33,7 @@ class Empty(Subcommand):
                 message = "nothing was changed"
                 raise CommandError(message)
         in_batches(options, console, files, schemas.empty(schema), what="of the schema", done="unlinked")
+        of_uploads(options, console, schema.alias, only_shared=False, done="ended")
         if not dry_run and (stay := schema.files()):
             console.warn(
                 f"{name}: {len(stay)} files stay in its catalogue, since rows of other schemas name them,"

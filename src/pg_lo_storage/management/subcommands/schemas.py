@@ -1,4 +1,4 @@
-"""What ``detach`` and ``empty`` have in common: batches of a schema's files."""
+"""What ``detach`` and ``empty`` have in common: batches of a schema's files, and its unfinished uploads."""
 
 from collections.abc import Generator
 from typing import Any
@@ -7,9 +7,10 @@ from django.core.management.base import CommandError, CommandParser
 
 from pg_lo_storage.databases import db_for_write
 from pg_lo_storage.maintenance import schemas
+from pg_lo_storage.maintenance.schema_uploads import end_uploads
 from pg_lo_storage.management.console import Console
 
-__all__ = ["add_schema", "in_batches", "schema_of"]
+__all__ = ["add_schema", "in_batches", "of_uploads", "schema_of"]
 
 
 def add_schema(parser: CommandParser) -> None:
@@ -43,3 +44,11 @@ def in_batches(
                 progress.advance(count)
         console.say(f"{name}: {total} {done}")
     console.record({"schema": name, "files": len(files), done: total})
+
+
+def of_uploads(options: dict[str, Any], console: Console, alias: str, *, only_shared: bool, done: str) -> None:
+    """End the schema's unfinished uploads, unless it is a dry run, and say how many there were."""
+    name, dry_run = options["name"], options["dry_run"]
+    if count := end_uploads(alias, name, only_shared=only_shared, dry_run=dry_run):
+        console.say(f"{name}: {count} unfinished uploads {'would be ' * dry_run}{done}")
+        console.record({"schema": name, "unfinished": count, done: 0 if dry_run else count})
