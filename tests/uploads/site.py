@@ -113,5 +113,16 @@ def echo(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(only(request, "data").chunks())
 
 
-VIEWS = (form, look, fail, killed, invalid, several, twice, again, thread, echo)
+def streamed(request: HttpRequest) -> HttpResponse:
+    """Read the body as a stream, and then ask for its files."""
+    return JsonResponse([len(request.read()) > 0, len(request.FILES)], safe=False)
+
+
+def whole(request: HttpRequest) -> HttpResponse:
+    """Read the body at once, and then save its form."""
+    assert request.body
+    return form(request)
+
+
+VIEWS = (streamed, whole, form, look, fail, killed, invalid, several, twice, again, thread, echo)
 urlpatterns = [path(f"{view.__name__}/", csrf_exempt(view)) for view in VIEWS]

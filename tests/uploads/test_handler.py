@@ -3,15 +3,18 @@
 import asyncio
 import hashlib
 import io
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
-from django.core.files.uploadedfile import InMemoryUploadedFile, SimpleUploadedFile
+from django.core.files.uploadedfile import InMemoryUploadedFile, SimpleUploadedFile, TemporaryUploadedFile
 from django.core.files.uploadhandler import StopFutureHandlers
 from django.db import connections
 from django.test import Client, RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from pg_lo_storage.models import StoredFile, UnfinishedUpload
 from pg_lo_storage.storage import DbFileStorage, DbUploadedFile
@@ -20,10 +23,12 @@ from pg_lo_storage.uploadhandler import DbFileUploadHandler
 from tests.fixtures.catalogue import without_catalogue
 from tests.invoices.models import Invoice
 from tests.storage.support import LARGE, content, stored
+from tests.uploads.conftest import HANDLER
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
 NothingIsLeft = Callable[..., None]
+DJANGOS = "django.core.files.uploadhandler"
 SIZES = [1, SMALL, SMALL + 1, LARGE, 2_500_000]
 
 
@@ -184,3 +189,70 @@ def test_an_empty_file_is_a_file(site: Client, nothing_is_left: NothingIsLeft) -
     response = site.post("/several/", {"data": upload(0), "other": upload(0), "memory": upload(0)})
     assert [stored(name) for name in response.json()["data"]] == [b""]
     nothing_is_left(files=1, others=1)
+
+
+@pytest.fixture
+def admin() -> Iterator[Client]:
+    """A client of Django's admin, which protects its forms from CSRF: that reads the body first."""
+    with override_settings(FILE_UPLOAD_HANDLERS=[HANDLER]):
+        client = Client(enforce_csrf_checks=True)
+        client.force_login(User.objects.create_superuser("admin"))
+        yield client
+
+
+def posted(admin: Client, url: str, **data: object) -> int:
+    """Post a form of the admin as a browser does; return the status."""
+    [token, *_] = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', admin.get(url).text)
+    return admin.post(url, {"csrfmiddlewaretoken": token, **data}).status_code
+
+
+def test_the_admin_saves_replaces_and_refuses(admin: Client, nothing_is_left: NothingIsLeft) -> None:
+    add = reverse("admin:invoices_invoice_add")
+    assert posted(admin, add, data=upload(), elsewhere=upload(SMALL + 1)) == 302
+    invoice = Invoice.objects.get()
+    assert stored(invoice.data.name or "") == content(LARGE)
+    nothing_is_left(files=2)
+
+    change = reverse("admin:invoices_invoice_change", args=[invoice.pk])
+    assert posted(admin, change, data=upload(2_500_000)) == 302
+    assert stored(Invoice.objects.get().data.name or "") == content(2_500_000)
+    nothing_is_left(files=2)
+
+    assert posted(admin, change, data=upload(), owner="nobody") == 200
+    nothing_is_left(files=2)
+    assert admin.post(add, {"data": upload()}).status_code == 403
+    nothing_is_left(files=2)
+
+
+def test_a_body_that_was_read_as_a_stream_has_no_uploads(site: Client, nothing_is_left: NothingIsLeft) -> None:
+    """Django gives a body once, and then says that there are no files."""
+    assert site.post("/streamed/", {"data": upload()}).json() == [True, 0]
+    nothing_is_left()
+
+
+def test_a_body_that_was_read_whole_has_its_uploads(site: Client, nothing_is_left: NothingIsLeft) -> None:
+    response = site.post("/whole/", {"data": upload(), "plain": upload(1)})
+    invoice = Invoice.objects.get()
+    assert response.json()["data"] == invoice.data.name
+    assert stored(invoice.data.name or "") == content(LARGE)
+    nothing_is_left(files=2)
+
+
+@pytest.mark.parametrize(
+    ("handlers", "kind"),
+    [
+        ([HANDLER, f"{DJANGOS}.TemporaryFileUploadHandler"], DbUploadedFile),
+        ([f"{DJANGOS}.TemporaryFileUploadHandler", HANDLER], TemporaryUploadedFile),
+        ([f"{DJANGOS}.MemoryFileUploadHandler", HANDLER], DbUploadedFile),
+    ],
+)
+def test_beside_other_handlers_the_first_that_takes_it_has_it(
+    site: Client, handlers: list[str], kind: type[object], nothing_is_left: NothingIsLeft
+) -> None:
+    """Django's for small requests leaves a large one to the next."""
+    with override_settings(FILE_UPLOAD_HANDLERS=handlers):
+        assert site.post("/look/", {"data": upload(3_000_000)}).json() == {"data": [kind.__name__]}
+        nothing_is_left()
+        assert site.post("/form/", {"data": upload(3_000_000)}).status_code == 200
+    assert stored(Invoice.objects.get().data.name or "") == content(3_000_000)
+    nothing_is_left(files=1)
