@@ -1,7 +1,8 @@
 """Change the source in one place after another, and say which changes no test notices; docs/mutants.md lists those.
 
 ``python -m tests.mutate ROOM...`` has mutmut mutate the files of some rooms, each by the tests of its own folder alone,
-in a copy of the project in build/mutation, on a server that it starts. All rooms take hours.
+in a copy of the project in build/mutation, on a server that it starts. All rooms take hours; a file of a room, such as
+``io/limits.py``, takes minutes, and fewer by the ``--tests`` that are of it.
 """
 
 import argparse
@@ -53,13 +54,19 @@ pytest_add_cli_args_test_selection = {[f"tests/{path}" for path in room.tests]}
 """
 
 
-def mutate(name: str) -> list[str]:
+def room_of(name: str, tests: list[str]) -> Room:
+    """Return the room of that name, or of that file alone; ``tests`` stand in for the room's own."""
+    found = ROOMS.get(name) or Room((name,), ROOMS[name.partition("/")[0]].tests)
+    return Room(found.files, tuple(tests) or found.tests)
+
+
+def mutate(name: str, room: Room) -> list[str]:
     """Try all mutants of a room; return those that survived, each as its name and a diff."""
-    copy = COPIES / name
+    copy = COPIES / name.removesuffix(".py").replace("/", "-")
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(ROOT, copy, ignore=lambda folder, _: NOT_COPIED if Path(folder) == ROOT else {"__pycache__"})
     with (copy / "pyproject.toml").open("a", encoding="utf-8") as file:
-        file.write(configuration(ROOMS[name]))
+        file.write(configuration(room))
     with Cluster() as cluster:
         # A cluster for each mutant would take longer than its tests.
         server = {"PG_LO_TEST_DSN": cluster.dsn(), "PG_LO_TEST_OTHER_DSN": cluster.dsn("other")}
@@ -96,12 +103,14 @@ def output(*arguments: str, cwd: Path) -> str:
 def main() -> None:
     """Mutate the rooms of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"one of: {', '.join(ROOMS)}")
-    rooms = parser.parse_args().rooms or list(ROOMS)
-    if unknown := set(rooms) - set(ROOMS):
+    parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"one of {', '.join(ROOMS)}, or a file of one")
+    parser.add_argument("--tests", nargs="+", default=[], help="files or folders of tests/, instead of the room's")
+    options = parser.parse_args()
+    rooms = options.rooms or list(ROOMS)
+    if unknown := {room for room in rooms if room.partition("/")[0] not in ROOMS}:
         parser.error(f"no room {', '.join(sorted(unknown))}; there are: {', '.join(ROOMS)}")
     for room in rooms:
-        survivors = mutate(room)
+        survivors = mutate(room, room_of(room, options.tests))
         print(f"\n=== {room}: {len(survivors)} survived\n")
         print("\n\n".join(survivors), flush=True)
 
