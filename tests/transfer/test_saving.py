@@ -14,8 +14,10 @@ import pytest
 import pg_lo_storage
 from example.cluster import Server
 from pg_lo_storage.drivers import register_driver
+from pg_lo_storage.drivers.base import MAX_BLOCK
 from pg_lo_storage.exceptions import DriverNotFound, LargeObjectNotFound
 from pg_lo_storage.testing import InMemoryConnection, InMemoryDriver, InMemoryServer
+from pg_lo_storage.transfer.content import Content, blocks_of
 from tests.fixtures.connections import INSTALLED, open_connection
 from tests.fixtures.proxy import Wire
 from tests.transfer.places import LINES, SIZES, Failing, Place, parts
@@ -29,6 +31,17 @@ class Unseekable(io.RawIOBase):
 
     def read(self, size: int = -1, /) -> bytes:
         return self._data.read(min(size, 100_000))
+
+
+class Generous:
+    """A file that gives all that it has, however little it is asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        self._rest = data
+
+    def read(self, _size: int = -1, /) -> bytes:
+        given, self._rest = self._rest, b""
+        return given
 
 
 def reused(data: bytes) -> Iterator[memoryview]:
@@ -45,6 +58,7 @@ CONTENTS: dict[str, Callable[[bytes], Any]] = {
     "memoryview": memoryview,
     "file": io.BytesIO,
     "unseekable file": Unseekable,
+    "generous file": Generous,
     "one block": lambda data: [data],
     "blocks": lambda data: parts(data, 100_000),
     "lines": lambda data: data.splitlines(keepends=True),
@@ -115,6 +129,14 @@ def test_save_refuses_what_is_not_bytes_and_leaves_nothing(
         place.save(content())
     assert place.driver.exists(1) is False
     assert large_objects() == set()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("content", [[LINES], [b"small", LINES], Generous(LINES)])
+def test_a_block_of_any_size_is_written_in_parts_so_that_no_copy_takes_more(content: Content) -> None:
+    sizes = [memoryview(block).nbytes for block in blocks_of(content)]
+    assert max(sizes) <= MAX_BLOCK
+    assert sum(sizes) >= len(LINES)
 
 
 def fails_after(size: int) -> Iterator[bytes]:

@@ -87,8 +87,7 @@ def _read(file: Readable) -> Iterator[Buffer]:
 def _gathered(blocks: Iterable[Buffer]) -> Iterator[Buffer]:
     gathering = _Gathering()
     for block in blocks:
-        if (ready := gathering.add(block)) is not None:
-            yield ready
+        yield from gathering.add(block)
     if gathering.pending:
         yield gathering.pending
 
@@ -116,25 +115,29 @@ async def _awaited_if_need_be(block: bytes | Awaitable[bytes]) -> bytes:
 async def _gathered_async(blocks: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
     gathering = _Gathering()
     async for block in blocks:
-        if (ready := gathering.add(block)) is not None:
+        for ready in gathering.add(block):
             yield ready
     if gathering.pending:
         yield gathering.pending
 
 
 class _Gathering:
-    """Puts small blocks together until they are worth a statement."""
+    """Puts small blocks together until they are worth a statement, and cuts large ones that are worth several."""
 
     def __init__(self) -> None:
         self.pending = bytearray()
 
-    def add(self, block: Buffer) -> Buffer | None:
-        """Take a block; return what is large enough to be written."""
+    def add(self, block: Buffer) -> Iterator[Buffer]:
+        """Take a block; yield what is large enough to be written."""
         view = byte_view(block)
-        if not self.pending and len(view) >= BLOCK:
-            return view
-        self.pending += view
-        if len(self.pending) < BLOCK:
-            return None
-        ready, self.pending = self.pending, bytearray()
-        return ready
+        if self.pending:
+            missing = BLOCK - len(self.pending)
+            self.pending += view[:missing]
+            view = view[missing:]
+            if len(self.pending) == BLOCK:
+                ready, self.pending = self.pending, bytearray()
+                yield ready
+        if len(view) < BLOCK:
+            self.pending += view
+        else:
+            yield from _slices(view)
