@@ -50,7 +50,7 @@ LONG = ("catalogue/test_foreign_names.py", "catalogue/test_migrate_adopts.py", "
 MATRIX = [
     ("3.11", "lowest", "system", "psycopg", (*HISTORIES, *LONG)),
     ("3.11", "lowest", "16", "psycopg2", (*HISTORIES, *LONG)),
-    ("3.12", "6.x", "system", "psycopg2", BELOW_DJANGO),
+    ("3.12", "6.x", "system", "psycopg2", (*BELOW_DJANGO, *HISTORIES, *LONG)),
     ("3.13", "6.x", "16", "psycopg", BELOW_DJANGO),
     ("3.14", "6.x", "18", "psycopg2", ()),
 ]

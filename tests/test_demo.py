@@ -143,6 +143,7 @@ def temporary_folder() -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_leaves_nothing_behind(
     number: signal.Signals, files: list[Path], temporary_folder: Path

@@ -113,6 +113,7 @@ def test_rows_whose_files_nobody_unlinks_take_no_room(catalogue: bool) -> None:
     assert len(column(FILES)) == 7_000
 
 
+@pytest.mark.once
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("catalogue", [True], ids=["catalogue"], indirect=True)
 def test_thirty_thousand_files_are_deleted_in_batches(catalogue: bool) -> None:
