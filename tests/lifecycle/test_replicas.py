@@ -167,6 +167,22 @@ def test_a_row_of_a_replica_that_lags_restores_no_earlier_file(catalogue: bool, 
     assert (found.title, read(found.data)) == ("saved", b"new")
 
 
+@pytest.mark.usefixtures("_lagging")
+def test_a_file_that_the_rows_replica_lacks_is_the_primarys(catalogue: bool) -> None:
+    row = paper("default", b"first")
+    Paper.objects.using("other").create(pk=row.pk)
+    sql("update papers_paper set data = %s", row.data.name, using="other")
+    with routed(Silent, "other"):
+        found = Paper.objects.get().data
+        assert (found.instance._state.db, found.size, read(found)) == ("other", 5, b"first")
+        assert found.storage.exists(str(found.name))
+    alone = Paper.objects.using("other").get().data
+    assert not alone.storage.exists(str(alone.name))
+    with pytest.raises(FileNotFoundError):
+        read(alone)
+    assert catalogue is not None
+
+
 @pytest.mark.usefixtures("_silent_servers")
 def test_where_no_server_says_so_routers_decide(catalogue: bool) -> None:
     two_versions()
