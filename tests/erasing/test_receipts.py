@@ -174,9 +174,12 @@ def test_a_transaction_that_has_not_ended_yet_is_waited_for(
     assert kinds(path) == ["begin", "batch", "undone"]
 
 
-def test_what_the_server_does_not_know_any_more_is_not_claimed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("transaction", [3, 2**62 + 100], ids=["long ago", "another server's"])
+def test_what_the_server_does_not_know_any_more_is_not_claimed(
+    path: Path, monkeypatch: pytest.MonkeyPatch, transaction: int
+) -> None:
     letter()
-    monkeypatch.setattr("pg_lo_storage.maintenance.erasing._xid", Mock(return_value=str(2**62)))
+    monkeypatch.setattr("pg_lo_storage.maintenance.erasing._xid", Mock(return_value=str(transaction)))
     crash(path, query(Letter), before="committed")
     with Receipt(path, HEAD) as receipt, pytest.raises(CannotErase, match="does not know any more"):
         settle(receipt)
