@@ -16,6 +16,8 @@ from django.test import Client, RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from pg_lo_storage.catalogue import uploads
+from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.models import StoredFile, UnfinishedUpload
 from pg_lo_storage.storage import DbFileStorage, DbUploadedFile
 from pg_lo_storage.storage.saving import SMALL
@@ -74,6 +76,30 @@ def test_it_is_taken_over_by_one_statement_that_has_no_content() -> None:
     assert name == f"{file.loid}.pdf"
     assert len(queries) == 1
     assert "bytes>" not in queries[0]["sql"]
+
+
+@pytest.mark.parametrize("attribute", ["file", "file.read", "chunks"])
+def test_what_a_view_has_put_in_its_place_is_saved(attribute: str, nothing_is_left: NothingIsLeft) -> None:
+    file, changed = received(), content(10)
+    if attribute == "file":  # as by whoever takes the place out of a photograph
+        file.file = io.BytesIO(changed)
+    elif attribute == "chunks":
+        vars(file)["chunks"] = lambda: [changed]
+    else:
+        vars(file.file)["read"] = io.BytesIO(changed).read
+    name = DbFileStorage().save("march.pdf", file)
+    assert stored(name) == changed
+    assert StoredFile.objects.get().sha256 == hashlib.sha256(changed).hexdigest()
+    assert UnfinishedUpload.objects.get().loid == file.loid
+    uploads.discard(DatabaseDriver("default"), [file.loid])
+    nothing_is_left(files=1)
+
+
+def test_its_entry_has_the_size_of_what_arrived() -> None:
+    file = received()
+    file.size = 5
+    DbFileStorage().save("march.pdf", file)
+    assert StoredFile.objects.get().size == LARGE
 
 
 def test_no_transaction_is_open_while_a_client_sends() -> None:

@@ -12,7 +12,7 @@ from typing_extensions import Buffer
 from pg_lo_storage.drivers.base import MAX_BLOCK
 from pg_lo_storage.drivers.values import kept
 
-__all__ = ["Source", "is_apart", "parts_of"]
+__all__ = ["Source", "is_apart", "is_replaced", "parts_of"]
 
 # Django's and tempfile's classes around a file, which read it and no more; a subclass elsewhere may do anything.
 _AROUND: Final = {"django.core.files.base", "django.core.files.uploadedfile", "tempfile"}
@@ -61,7 +61,7 @@ def parts_of(block: bytes | memoryview) -> Iterable[bytes | memoryview]:
 def is_apart(file: object) -> bool:
     """Tell whether a file is surely read without any connection: one in memory, or a regular one on a disk."""
     for _ in range(_MOST_AROUND):
-        if _is_replaced(file):
+        if is_replaced(file):
             return False
         if type(file).__module__ in _AROUND:
             file = getattr(file, "file", None)
@@ -74,7 +74,7 @@ def is_apart(file: object) -> bool:
     return type(file) is io.BytesIO
 
 
-def _is_replaced(file: object) -> bool:
+def is_replaced(file: object) -> bool:
     """Tell whether something of the instance's own reads it, and not its class."""
     own: Mapping[str, object] = getattr(file, "__dict__", {})
     # tempfile's wrapper keeps functions of its own there.

@@ -11,6 +11,7 @@ from typing_extensions import override
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import uploads
 from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.drivers.sources import is_replaced
 from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.io import LargeObjectIO
 from pg_lo_storage.io.buffered import BufferedLargeObject
@@ -60,16 +61,19 @@ class DbUploadedFile(_BinaryUpload):
         self.alias = upload.alias
         self.sha256 = sha256
         self._upload = upload
+        self._length = size
         self._unfinished = unfinished
 
     def become_file(self, database: DatabaseDriver, upload: catalogue.Upload) -> tuple[int, str] | None:
         """Make a file of the upload, in the transaction of ``database``; return the oid and the name's extension.
 
-        ``None`` where it has to be copied: it is on another database, or a file already.
+        ``None`` where it has to be copied: it is on another database, or a file already, or others read it in another
+        way than it arrived.
         """
-        if database.alias != self.alias:
+        is_as_it_arrived = isinstance(self.file, _Reader) and not is_replaced(self) and not is_replaced(self.file)
+        if database.alias != self.alias or not is_as_it_arrived:
             return None
-        taken = uploads.take_over(database, self.loid, upload, size=self.size or 0, sha256=self.sha256)
+        taken = uploads.take_over(database, self.loid, upload, size=self._length, sha256=self.sha256)
         if taken is not None:
             transaction.on_commit(partial(self._unfinished.discard, self._upload), using=self.alias)
         return taken
