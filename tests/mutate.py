@@ -27,6 +27,8 @@ class Room:
 
     files: tuple[str, ...]
     tests: tuple[str, ...]
+    seconds: int = 60
+    """A test that takes longer has noticed: a change may make a loop endless."""
 
 
 # Without those that cut connections: mutmut runs the tests again and again in one process.
@@ -38,6 +40,7 @@ ROOMS = {
     "io": Room(("io/*.py",), ("io",)),
     "drivers": Room(("drivers/*.py",), ("drivers", "testing")),
     "lifecycle": Room(("lifecycle/*.py",), ("lifecycle",)),
+    "catalogue": Room(("catalogue/unlinking.py",), ("catalogue", "lifecycle")),
 }
 FEW = {"PG_LO_TEST_HISTORIES": "6", "PG_LO_TEST_EXAMPLES": "30"}
 
@@ -49,15 +52,15 @@ def configuration(room: Room) -> str:
 source_paths = ["src"]
 only_mutate = {[f"src/pg_lo_storage/{path}" for path in room.files]}
 also_copy = {sorted(path.name for path in ROOT.iterdir() if path.name not in {*NOT_COPIED, "src"})}
-pytest_add_cli_args = ["-p", "no:cacheprovider", "-m", "not server_tools"]
+pytest_add_cli_args = ["-p", "no:cacheprovider", "-m", "not server_tools", "--timeout", "{room.seconds}"]
 pytest_add_cli_args_test_selection = {[f"tests/{path}" for path in room.tests]}
 """
 
 
-def room_of(name: str, tests: list[str]) -> Room:
+def room_of(name: str, tests: list[str], seconds: int) -> Room:
     """Return the room of that name, or of that file alone; ``tests`` stand in for the room's own."""
     found = ROOMS.get(name) or Room((name,), ROOMS[name.partition("/")[0]].tests)
-    return Room(found.files, tuple(tests) or found.tests)
+    return Room(found.files, tuple(tests) or found.tests, seconds)
 
 
 def mutate(name: str, room: Room) -> list[str]:
@@ -105,12 +108,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"one of {', '.join(ROOMS)}, or a file of one")
     parser.add_argument("--tests", nargs="+", default=[], help="files or folders of tests/, instead of the room's")
+    parser.add_argument("--seconds", type=int, default=Room.seconds, help="how long a test may take (default: 60)")
     options = parser.parse_args()
     rooms = options.rooms or list(ROOMS)
     if unknown := {room for room in rooms if room.partition("/")[0] not in ROOMS}:
         parser.error(f"no room {', '.join(sorted(unknown))}; there are: {', '.join(ROOMS)}")
     for room in rooms:
-        survivors = mutate(room, room_of(room, options.tests))
+        survivors = mutate(room, room_of(room, options.tests, options.seconds))
         print(f"\n=== {room}: {len(survivors)} survived\n")
         print("\n\n".join(survivors), flush=True)
 

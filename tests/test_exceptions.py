@@ -3,11 +3,12 @@
 import copy
 import errno
 import pickle
+from typing import Any
 
 import pytest
 
 from pg_lo_storage import exceptions
-from pg_lo_storage.drivers.errors import translate
+from pg_lo_storage.drivers.errors import sqlstate_of, translate
 from pg_lo_storage.exceptions import (
     DriverNotFound,
     LargeObjectConflict,
@@ -116,3 +117,86 @@ def test_a_standby_is_read_only_whatever_it_has_for_that(sqlstate: str, text: st
 
 def test_what_else_has_the_sqlstate_of_a_standbys_lock_is_left_to_the_driver() -> None:
     assert translate("55000", 12, "currval of sequence is not yet defined in this session", writing=True) is None
+
+
+SAID: list[tuple[str, int | None, dict[str, Any], type[LargeObjectError], tuple[int | None, str]]] = [
+    (
+        "42704",
+        12,
+        {"descriptor": True},
+        StaleLargeObject,
+        (12, "large object 12 was unlinked, or its savepoint rolled back, behind its open file: open it again"),
+    ),
+    (
+        "42704",
+        12,
+        {},
+        LargeObjectConflict,
+        (12, "another session unlinked large object 12 at the same time; try again"),
+    ),
+    (
+        "XX000",
+        12,
+        {"text": "tuple concurrently updated", "writing": True},
+        LargeObjectConflict,
+        (12, "another session wrote large object 12 at the same time; try again"),
+    ),
+    ("25006", None, {}, LargeObjectReadOnly, (None, "a large object cannot be written: the transaction is read-only")),
+    (
+        "55000",
+        0,
+        {"text": "AccessExclusiveLock"},
+        LargeObjectReadOnly,
+        (0, "a large object cannot be written: the server is a standby"),
+    ),
+    ("53200", 12, {}, LargeObjectError, (12, "the server's lock table has no room for large object 12 and all others")),
+    ("22023", 12, {}, LargeObjectTooLarge, (12, "position out of range for large object 12: between 0 and 4 TiB")),
+    (
+        "42501",
+        12,
+        {"text": "permission denied for large object 12"},
+        LargeObjectPermissionDenied,
+        (12, "permission denied for large object 12: the role must be a member of its owner's"),
+    ),
+    (
+        "42501",
+        None,
+        {"text": "permission denied for large object 12", "unlinks": [3, 12]},
+        LargeObjectPermissionDenied,
+        (12, "permission denied to unlink large object 12: only its owner"),
+    ),
+    (
+        "42501",
+        12,
+        {"text": "permission denied for table pg_lo_storage_file\nLINE 1", "descriptor": True, "unlinks": [12]},
+        LargeObjectPermissionDenied,
+        (12, "permission denied for table pg_lo_storage_file"),
+    ),
+    ("42501", 12, {"text": "large object 123"}, LargeObjectPermissionDenied, (12, "large object 123")),
+    ("42501", 12, {}, LargeObjectPermissionDenied, (12, "permission denied")),
+    ("42501", None, {"text": "none of 9", "unlinks": [3]}, LargeObjectPermissionDenied, (None, "none of 9")),
+]
+
+
+@pytest.mark.parametrize(("sqlstate", "given", "more", "kind", "said"), SAID)
+def test_an_error_says_which_object_and_what_to_do(
+    sqlstate: str, given: int | None, more: dict[str, Any], kind: type[LargeObjectError], said: tuple[int | None, str]
+) -> None:
+    error = translate(sqlstate, given, **more)
+    assert error is not None
+    assert type(error) is kind
+    oid, message = said
+    text = error.strerror or ""
+    assert error.oid == oid
+    # Those with advice go on.
+    assert text == message or (text.startswith(message) and len(text) > 150)
+
+
+def test_the_sqlstate_is_found_in_either_drivers_errors() -> None:
+    class OfPsycopg(Exception):
+        sqlstate = "23505"
+
+    class OfPsycopg2(Exception):
+        pgcode = "40001"
+
+    assert (sqlstate_of(OfPsycopg()), sqlstate_of(OfPsycopg2()), sqlstate_of(OSError())) == ("23505", "40001", None)

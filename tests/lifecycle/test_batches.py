@@ -1,0 +1,72 @@
+"""Rows that are deleted in batches, each a transaction; with as many rows as fill the lock table in ``test_many``."""
+
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.db.models.signals import pre_delete
+
+from pg_lo_storage.lifecycle import delete_in_batches
+from tests.lifecycle.papers.models import Folder, Paper, Version
+from tests.lifecycle.support import check, upload
+
+DATA = [b"0", b"1", b"2", b"3", b"4"]
+
+
+def make(using: str = "default") -> list[int]:
+    """Make five rows; return their keys in order."""
+    return [Paper.objects.using(using).create(data=upload(data)).pk for data in DATA]
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 5, 6])
+def test_all_rows_of_the_query_go_and_are_counted_by_model(size: int, catalogue: bool) -> None:
+    make()
+    Version.objects.create(data=upload(b"stays"))
+    folder = Folder.objects.create()
+    Paper.objects.update(folder=folder)
+    Folder.objects.create()
+    assert delete_in_batches(Paper.objects.exclude(pk=0), size) == (5, {"papers.Paper": 5})
+    check(b"stays", catalogue=catalogue)
+    assert delete_in_batches(Paper.objects.all()) == (0, {})
+    assert delete_in_batches(Folder.objects.all(), size) == (2, {"papers.Folder": 2})
+
+
+def test_what_goes_with_the_rows_is_counted_too(catalogue: bool) -> None:
+    make()
+    Paper.objects.update(folder=Folder.objects.create())
+    assert delete_in_batches(Folder.objects.all()) == (6, {"papers.Folder": 1, "papers.Paper": 5})
+    check(catalogue=catalogue)
+
+
+def test_an_interruption_leaves_whole_batches_deleted(catalogue: bool) -> None:
+    keys = make()
+
+    def interrupt(instance: Paper, **_signal: Any) -> None:
+        if instance.pk == keys[3]:
+            raise KeyboardInterrupt
+
+    pre_delete.connect(interrupt, sender=Paper)
+    try:
+        # Whatever the order of the query, rows go by their keys.
+        with pytest.raises(KeyboardInterrupt):
+            delete_in_batches(Paper.objects.order_by("-pk"), 2)
+    finally:
+        pre_delete.disconnect(interrupt, sender=Paper)
+    assert list(Paper.objects.order_by("pk").values_list("pk", flat=True)) == keys[2:]
+    check(*DATA[2:], catalogue=catalogue)
+
+
+def test_a_transaction_that_is_open_already_is_refused(catalogue: bool) -> None:
+    make()
+    with transaction.atomic(), pytest.raises(RuntimeError):
+        delete_in_batches(Paper.objects.all())
+    check(*DATA, catalogue=catalogue)
+
+
+def test_it_deletes_on_the_database_of_the_query(catalogue: bool) -> None:
+    make()
+    make("other")
+    with transaction.atomic("default"):
+        assert delete_in_batches(Paper.objects.using("other"), 2) == (5, {"papers.Paper": 5})
+    check(catalogue=catalogue, using="other")
+    check(*DATA, catalogue=catalogue)
