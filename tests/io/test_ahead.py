@@ -9,6 +9,7 @@ import pytest
 
 from pg_lo_storage.drivers import LargeObjectDriver
 from pg_lo_storage.io import LargeObjectIO
+from pg_lo_storage.io.buffered import BufferedLargeObject
 from pg_lo_storage.testing import InMemoryConnection, InMemoryDriver, InMemoryServer
 from pg_lo_storage.testing.memory.driver import InMemoryLargeObject
 
@@ -209,3 +210,38 @@ def test_any_sequence_of_reads_is_that_of_a_file_in_memory(*, autocommit: bool) 
             else:
                 assert getattr(file, call)(size) == getattr(theirs, call)(size)
             assert file.tell() == theirs.tell()
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, BLOCK, 3 * MB])
+def test_of_a_file_that_was_read_when_it_was_opened_nothing_is_asked(size: int, asked: Asked) -> None:
+    driver, oid = stored(DATA[:size], autocommit=True)
+    opened = BufferedLargeObject(driver, oid, None)
+    opened.filled_whole(DATA[:size])
+    opened.content = DATA[:size]
+    assert (opened.end(), opened.read(size + 1), opened.position) == (size, DATA[:size], size)
+    assert (opened.read(1), opened.read_rest()) == (b"", b"")
+    for position in (size // 2, 0, size, size + 10, size // 2 + 1):
+        opened.seek(position)
+        assert opened.read_rest() == DATA[position:size]
+        assert opened.position == max(position, size)
+        opened.seek(size + 10)
+        opened.seek(position)
+        read = list(iter(lambda: opened.read(100_000), b""))
+        assert b"".join(read) == DATA[position:size]
+        assert all(len(block) == 100_000 for block in read[:-1])
+        opened.seek(size + 10)
+        opened.seek(position)
+        assert opened.read(2 * MB) == DATA[position : min(size, position + 2 * MB)]
+    assert asked == []
+
+
+def test_a_file_whose_bytes_came_with_opening_asks_past_its_end(asked: Asked) -> None:
+    driver, oid = stored(b"", autocommit=True)
+    opened = BufferedLargeObject(driver, oid, None)
+    opened.filled_whole(b"")
+    assert (opened.read(1), asked) == (b"", [])
+    assert (opened.read(1), asked) == (b"", [(0, BLOCK)])
+    opened.filled_whole(b"ab")
+    assert (opened.buffered, opened.read(1), opened.buffered) == (2, b"a", 1)
+    assert (opened.take(0), opened.take(-1), opened.take(5), opened.take(5)) == (b"", b"", b"b", b"")
+    assert len(asked) == 1
