@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from types import FrameType
@@ -27,7 +28,7 @@ from example.cluster import Server
 from pg_lo_storage.exceptions import LargeObjectError
 from pg_lo_storage.storage import DbFileStorage, db_file_storage
 from pg_lo_storage.views import db_serve
-from tests.fixtures.connections import INSTALLED, open_connection
+from tests.fixtures.connections import INSTALLED, open_connection, run
 from tests.fixtures.proxy import Wire
 from tests.invoices.models import Invoice, Note
 from tests.io.files import in_a_thread
@@ -254,6 +255,66 @@ def test_interrupted_anywhere_it_is_done_or_not_and_the_next_request_works(
             use(row)
         next_request_works()
         assert state() in (before, after)
+
+
+@contextmanager
+def interrupted_while_it_waits(kind: type[BaseException], server: Server) -> Generator[None]:
+    """Have the connection wait for the catalogue, and then a signal raise; only then the catalogue is free."""
+
+    def ring(_number: int, _frame: FrameType | None) -> None:
+        raise kind
+
+    def send() -> None:
+        waits = "select from pg_stat_activity where pid = %s and wait_event_type = 'Lock'"
+        while not run(other, waits, [pid]):
+            pass
+        os.kill(os.getpid(), signal.SIGUSR1)
+        other.rollback()
+
+    pid = connections["wired"].connection.info.backend_pid
+    before = signal.signal(signal.SIGUSR1, ring)
+    with closing(open_connection(INSTALLED[0], server.dsn())) as other:
+        other.cursor().execute("lock table pg_lo_storage_file in access exclusive mode")
+        thread = threading.Thread(target=send)
+        thread.start()
+        try:
+            with pytest.raises(kind):
+                yield
+        finally:
+            thread.join()
+            signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["the server answers", "it does not"])
+@pytest.mark.parametrize("kind", [TimeoutError, KeyboardInterrupt])
+@pytest.mark.parametrize("use", [read, read_in_a_transaction])
+def test_a_connection_that_is_kept_works_in_the_request_after_a_signal(
+    use: Callable[[Invoice], None],
+    kind: type[BaseException],
+    outcomes: Outcomes,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    answers: bool,
+) -> None:
+    wrapper = connections["wired"]
+    wrapper.close()
+    for name, value in (server.django_database() | {"CONN_MAX_AGE": None}).items():
+        monkeypatch.setitem(wrapper.settings_dict, name, value)
+    if find_spec("psycopg") and not answers:
+        monkeypatch.setattr(import_module("pg_lo_storage.drivers.psycopg3_pipeline"), "_PATIENCE", 0)
+    try:
+        before, _ = outcomes(use)
+        row = anew()
+        wrapper.ensure_connection()
+        with interrupted_while_it_waits(kind, server):
+            use(row)
+        close_old_connections()
+        read(row)
+        next_request_works()
+        assert state() == before
+    finally:
+        wrapper.close()
 
 
 LIMITS = ["statement_timeout", "lock_timeout"]

@@ -49,6 +49,8 @@ def guarded(wrapper: "BaseDatabaseWrapper", used: _T, cursor: "CursorWrapper | N
         with wrapper.wrap_database_errors:
             yield used
     except BaseException as error:
+        # Django looks after an error of its own whether the connection is lost, and so it does after a signal's.
+        wrapper.errors_occurred = wrapper.errors_occurred or _status(wrapper) == _LOST
         if wrapper.in_atomic_block and (watcher is None or watcher.refusal is not error):
             _mark(wrapper, error)
         raise

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from pg_lo_storage.drivers.base import Sink
 from pg_lo_storage.drivers.psycopg3_lock import check_no_query_of_this_thread
-from pg_lo_storage.drivers.psycopg3_pipeline import can_pipeline, pipeline_of, run_all, sending, stream_rows
+from pg_lo_storage.drivers.psycopg3_pipeline import can_pipeline, pipeline_of, run_all, sending, settle, stream_rows
 from pg_lo_storage.drivers.psycopg3_values import ADAPTERS
 from pg_lo_storage.drivers.queries import Rows
 from pg_lo_storage.drivers.sql import SQLDriver
@@ -46,7 +46,11 @@ class Psycopg3Driver(SQLDriver):
         if self._connection.lock.locked():
             check_no_query_of_this_thread(self._connection)
         with _Cursor(self._connection, row_factory=tuple_row) as cursor:
-            cursor.execute(query, params, binary=True)
+            try:
+                cursor.execute(query, params, binary=True)
+            except BaseException:
+                settle(self._connection)
+                raise
             if pipeline_of(self._connection) is not None:
                 self._synchronise()
             # The description is an object for each column.

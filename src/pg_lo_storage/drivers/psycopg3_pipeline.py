@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, LiteralString, cast
 import psycopg
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
-from psycopg.pq import ConnStatus, ExecStatus, Format
+from psycopg.pq import ConnStatus, ExecStatus, Format, TransactionStatus
 from psycopg.waiting import Ready, Wait, wait
 
 from pg_lo_storage.drivers.base import Sink
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from psycopg.abc import PQGen
     from psycopg.pq.abc import PGconn, PGresult
 
-__all__ = ["can_pipeline", "pipeline_of", "run_all", "sending", "stream_rows"]
+__all__ = ["can_pipeline", "pipeline_of", "run_all", "sending", "settle", "stream_rows"]
 
 # Seconds that the server is given to cancel, and to end, what was interrupted, as psycopg gives it after Ctrl-C.
 _PATIENCE: Final = 5.0
@@ -42,7 +42,7 @@ libpq's status would also report our own pipeline in another thread.
 
 def can_pipeline(connection: "psycopg.Connection[object]") -> bool:
     """Tell whether our pipeline can begin: not within another, nor where psycopg must first begin a transaction."""
-    begins = connection.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE and not connection.autocommit
+    begins = connection.pgconn.transaction_status == TransactionStatus.IDLE and not connection.autocommit
     return not begins and pipeline_of(connection) is None and psycopg.Pipeline.is_supported()
 
 
@@ -78,20 +78,40 @@ def _run(connection: "psycopg.Connection[object]", statements: "PQGen[int]") -> 
 
 
 def _leave_pipeline(connection: "psycopg.Connection[object]") -> None:
-    """Leave the pipeline; after an exception (a signal's, for example) first cancel what is pending.
-
-    Where the server does not answer, the connection is closed, and the caller has that exception.
-    """
+    """Leave the pipeline; after an exception (a signal's, for example) first cancel what is pending."""
     pgconn = connection.pgconn
     try:
-        try:
-            if pgconn.status != ConnStatus.BAD:
-                pgconn.exit_pipeline_mode()
-        except psycopg.OperationalError:
-            connection.cancel_safe(timeout=_PATIENCE)
-            wait(_left(pgconn, time.monotonic() + _PATIENCE), pgconn.socket, interval=_INTERVAL)
-    except psycopg.Error:
+        if pgconn.status != ConnStatus.BAD:
+            pgconn.exit_pipeline_mode()
+    except psycopg.OperationalError:
+        _cancel(connection, _left)
+    except BaseException:
         pgconn.finish()
+        raise
+
+
+def settle(connection: "psycopg.Connection[object]") -> None:
+    """Cancel a statement outside a pipeline that an exception, a signal's for example, has left on its way.
+
+    Of its own accord psycopg does so for ``KeyboardInterrupt`` alone. A statement of another thread goes on.
+    """
+    if pipeline_of(connection) is not None or not connection.lock.acquire(blocking=False):
+        return
+    try:
+        if connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
+            _cancel(connection, _ended)
+    finally:
+        connection.lock.release()
+
+
+def _cancel(connection: "psycopg.Connection[object]", taking: "Callable[[PGconn, float], PQGen[None]]") -> None:
+    """Cancel a statement, and take what is left of it; where the server does not answer, close the connection."""
+    pgconn = connection.pgconn
+    try:
+        connection.cancel_safe(timeout=_PATIENCE)
+        wait(taking(pgconn, time.monotonic() + _PATIENCE), pgconn.socket, interval=_INTERVAL)
+    except psycopg.Error:
+        pgconn.finish()  # the caller has the exception that came before
     except BaseException:
         pgconn.finish()
         raise
@@ -104,14 +124,25 @@ def _left(pgconn: "PGconn", deadline: float) -> "PQGen[None]":
         try:
             pgconn.exit_pipeline_mode()
         except psycopg.OperationalError:
-            while (waits_to_send := pgconn.flush()) or pgconn.is_busy():
-                if time.monotonic() > deadline:
-                    raise
-                if (yield Wait.RW if waits_to_send else Wait.R) & Ready.R:
-                    pgconn.consume_input()
-            pgconn.get_result()
+            yield from _next_result(pgconn, deadline)
         else:
             return
+
+
+def _ended(pgconn: "PGconn", deadline: float) -> "PQGen[None]":
+    """Take the results that are left of a statement."""
+    while (yield from _next_result(pgconn, deadline)) is not None:
+        pass
+
+
+def _next_result(pgconn: "PGconn", deadline: float) -> "PQGen[PGresult | None]":
+    while (waits_to_send := pgconn.flush()) or pgconn.is_busy():
+        if time.monotonic() > deadline:
+            message = "the server neither ended nor cancelled a statement that was interrupted"
+            raise psycopg.OperationalError(message)
+        if (yield Wait.RW if waits_to_send else Wait.R) & Ready.R:
+            pgconn.consume_input()
+    return pgconn.get_result()
 
 
 def _pipeline(
