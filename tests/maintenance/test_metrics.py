@@ -16,13 +16,14 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader, NumberDataPoint
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from example.cluster import Server
 from pg_lo_storage.contrib.metrics import export_to_opentelemetry, measure_for_prometheus, prometheus_collector
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.descriptor import DatabaseLargeObject
+from pg_lo_storage.databases.measuring import observe
 from pg_lo_storage.drivers import AccessMode
 from pg_lo_storage.storage import DbFileIO, db_file_storage
 from tests.catalogue.support import invoice, run, saved
@@ -303,6 +304,46 @@ def test_a_failure_is_not_counted(measured: CollectorRegistry) -> None:
     assert shown(measured) == before
 
 
+def test_what_is_lost_of_the_measurements_is_logged_and_the_file_is_saved(caplog: pytest.LogCaptureFixture) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError("no space left on device")
+
+    stop = observe(full)
+    try:
+        assert stored(saved()) == b"content"
+    finally:
+        stop()
+    assert {record.message for record in caplog.records} == {"a measurement of files is lost"}
+
+
+def test_who_observes_twice_is_told_twice_and_ends_each_alone() -> None:
+    told: list[int] = []
+
+    def take(_alias: str, _operation: str, size: int, _seconds: float, /) -> None:
+        told.append(size)
+
+    stops = [observe(take), observe(take)]
+    saved()
+    assert told == [7, 7]
+    for stop in stops:
+        stop()
+        saved()
+        stop()
+    assert told == [7, 7, 7]
+
+
+def test_the_end_comes_once_and_a_name_that_is_taken_leaves_nothing_behind() -> None:
+    registry = CollectorRegistry()
+    taken = Counter("pg_lo_storage_transferred_bytes", "somebody's", registry=registry)
+    with pytest.raises(ValueError, match="transferred"):
+        measure_for_prometheus(registry)
+    registry.unregister(taken)
+    stop = measure_for_prometheus(registry)
+    stop()
+    stop()
+    measure_for_prometheus(registry)()
+
+
 # OpenTelemetry.
 
 
@@ -367,7 +408,7 @@ FORKS = """
 import os, sys
 import django
 django.setup()
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from example.cluster import Server
 from pg_lo_storage.contrib.metrics import measure_for_prometheus, prometheus_collector

@@ -5,6 +5,7 @@ Until somebody asks it costs nothing: only then the methods that content passes 
 
 import functools
 import inspect
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +28,7 @@ class Observer(Protocol):
     """Told of each call that has read or written content: the alias, how many bytes, and the seconds that it took."""
 
     def __call__(self, alias: str, operation: Operation, size: int, seconds: float, /) -> None:
-        """Take note of it, in any thread; this must not raise."""
+        """Take note of it, in any thread; an exception is logged."""
         ...
 
 
@@ -36,6 +37,7 @@ class _Thread(threading.local):
     """How many calls the observers were told of: what a call inside has told, the one around it does not tell again."""
 
 
+_logger: Final = logging.getLogger("pg_lo_storage")
 _thread: Final = _Thread()
 _lock: Final = threading.Lock()
 _observers: tuple[Observer, ...] = ()
@@ -43,12 +45,13 @@ _observers: tuple[Observer, ...] = ()
 
 def observe(observer: Observer) -> Callable[[], None]:
     """Tell the observer of all that is read and written from now on, until the function is called that this returns."""
+    registered = functools.partial(observer)  # of its own, should the observer come twice
     with _lock:
-        _replace((*_observers, observer))
+        _replace((*_observers, registered))
 
     def stop() -> None:
         with _lock:
-            _replace(tuple(each for each in _observers if each is not observer))
+            _replace(tuple(each for each in _observers if each is not registered))
 
     return stop
 
@@ -64,7 +67,11 @@ def _tell(of: Any, operation: Operation, size: int, seconds: float) -> None:
     _thread.told += 1
     alias = of.alias if isinstance(of, DatabaseDriver) else of._wrapper.alias  # noqa: SLF001 -- of the same package
     for observer in _observers:
-        observer(alias, operation, size, seconds)
+        try:
+            observer(alias, operation, size, seconds)
+        except Exception:
+            # What was written is written: its caller must come to know.
+            _logger.exception("a measurement of files is lost")
 
 
 def _measured(method: Any, operation: Operation, size_of: Callable[..., int]) -> Any:

@@ -1,5 +1,6 @@
 """The metrics by Prometheus's own client: https://prometheus.github.io/client_python."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -39,8 +40,20 @@ def measure(registry: CollectorRegistry | None) -> Callable[[], None]:
     """See :func:`pg_lo_storage.contrib.metrics.measure_for_prometheus`."""
     used = REGISTRY if registry is None else registry
     name = "pg_lo_storage_operation_seconds"
-    seconds = Histogram(name, "Reads and writes of files.", _LABELS, registry=used, buckets=BUCKETS)
-    transferred = Counter(_name(TRANSFERRED), TRANSFERRED.text, _LABELS, registry=used)
+    seconds = Histogram(name, "Reads and writes of files.", _LABELS, registry=None, buckets=BUCKETS)
+    transferred = Counter(_name(TRANSFERRED), TRANSFERRED.text, _LABELS, registry=None)
+
+    def unregister() -> None:
+        for metric in (seconds, transferred):
+            with contextlib.suppress(KeyError):  # it is not there, or not any more
+                used.unregister(metric)
+
+    try:
+        used.register(seconds)
+        used.register(transferred)
+    except ValueError:
+        unregister()
+        raise
 
     def told(alias: str, operation: Operation, size: int, took: float, /) -> None:
         seconds.labels(alias, operation).observe(took)
@@ -50,8 +63,7 @@ def measure(registry: CollectorRegistry | None) -> Callable[[], None]:
 
     def stop() -> None:
         stop_observing()
-        used.unregister(seconds)
-        used.unregister(transferred)
+        unregister()
 
     return stop
 
