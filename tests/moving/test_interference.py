@@ -1,14 +1,14 @@
 """Files move while others use their rows, and the database has rules of its own: what cannot move now is told."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from django.apps import apps
 from django.core.management import CommandError
-from django.db import connections, models
+from django.db import DatabaseError, connections, models
 from django.db.migrations.state import ProjectState
 
 from example.cluster import Server
@@ -44,6 +44,49 @@ def test_a_row_that_another_transaction_has_is_left_for_the_next_run(
     assert [read(letter.data) for letter in Letter.objects.all()] == [b"old", b"old"]
     assert set(Letter.objects.values_list("title", flat=True)) == {"", "in use"}
     assert listed(old) == []
+
+
+def while_saving(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
+    """Do something once the first file is stored, before its row gets the new name."""
+    saved, undone = DbFileStorage.save, [meanwhile]
+
+    def save(self: DbFileStorage, name: str, content: Any, max_length: int | None = None) -> str:
+        stored = saved(self, name, content, max_length)
+        if undone:
+            undone.pop()()
+        return stored
+
+    monkeypatch.setattr(DbFileStorage, "save", save)
+
+
+@WITH_CATALOGUE
+def test_a_row_that_another_has_changed_meanwhile_is_left(
+    old: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.pdf", "b.pdf"):
+        put(old, name)
+        row_of(name)
+    with closing(open_connection(INSTALLED[0], server.dsn(), autocommit=True)) as other:
+        update = "update letters_letter set data = 'c.pdf' where data = 'b.pdf' returning id"
+        while_saving(monkeypatch, lambda: run(other, update))
+        said = move("letters.Letter.data", "--delete-source")
+    assert "1 files of 1 rows, 3 bytes, moved" in said
+    assert (names()[1], listed(old), count_objects()) == ("c.pdf", ["b.pdf"], 1)
+
+
+@WITH_CATALOGUE
+def test_a_lost_connection_is_said_to_be_lost_and_nothing_has_moved(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.pdf", "b.pdf"):
+        put(old, name)
+        row_of(name)
+    with monkeypatch.context() as patched:
+        while_saving(patched, lambda: sql("select pg_terminate_backend(pg_backend_pid())"))
+        with pytest.raises((CommandError, DatabaseError), match=r"terminat|closed|lost"):
+            move("letters.Letter.data", "--delete-source")
+    connections["default"].close()
+    assert (names(), listed(old), count_objects()) == (["a.pdf", "b.pdf"], ["a.pdf", "b.pdf"], 0)
+    move("letters.Letter.data", "--delete-source")
+    assert [read(letter.data) for letter in Letter.objects.all()] == [b"old", b"old"]
 
 
 @WITH_CATALOGUE

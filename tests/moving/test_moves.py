@@ -5,11 +5,12 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.conf import settings as project
 from django.core.files.base import ContentFile
-from django.core.files.storage import FileSystemStorage
+from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import CommandError, call_command
 from django.db import connections
 from django.test import override_settings
@@ -85,6 +86,17 @@ def test_without_yes_nothing_changes(old: Path) -> None:
     assert "'missing.pdf': missing: there is no such file" in said
     assert names() == ["a.pdf", "missing.pdf"]
     assert not count_objects()
+
+
+def test_without_yes_it_says_what_has_gone_and_how_large_the_rest_is(old: Path) -> None:
+    put(old, "a.pdf")
+    row_of("a.pdf")
+    move("letters.Letter.data", "--delete-source")
+    Letter.objects.create(data=upload(LARGE))
+    said = move("letters.Letter.data", yes=False)
+    assert "0 files of 0 rows, 0 bytes, would be moved" in said
+    assert "2 rows have files at the new place already" in said
+    assert "2 files of 2 rows, 1048579 bytes, would be moved" in move("letters.Letter.data", "--to", "disk", yes=False)
 
 
 def test_a_field_with_a_transitional_storage_knows_from_where(old: Path) -> None:
@@ -174,6 +186,40 @@ def test_what_was_not_stored_as_it_was_read_is_not_taken(old: Path, monkeypatch:
     assert listed(old) == ["a.pdf"]
 
 
+def test_what_another_storage_did_not_store_as_it_was_read_is_not_left_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter = Letter.objects.create(data=upload(b"whole", "a.pdf"))
+    saved = FileSystemStorage.save
+
+    def damage(self: FileSystemStorage, name: str, _content: object, max_length: int | None = None) -> str:
+        return saved(self, name, ContentFile(b"w"), max_length)
+
+    monkeypatch.setattr(FileSystemStorage, "save", damage)
+    said = move("letters.Letter.data", "--to", "disk", "--delete-source", status=1)
+    assert "is not what was read" in said
+    assert (names(), read(Letter.objects.get().data)) == ([letter.data.name], b"whole")
+    assert not [path for path in (tmp_path / "disk").rglob("*") if path.is_file()]
+
+
+def test_a_source_that_cannot_be_deleted_stays_and_is_told(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(old, "a.pdf")
+    row_of("a.pdf")
+    monkeypatch.setattr(FileSystemStorage, "delete", Mock(side_effect=RuntimeError("the disk is read only")))
+    said = move("letters.Letter.data", "--delete-source")
+    assert "'a.pdf': moved: the old file stays: RuntimeError: the disk is read only" in said
+    assert (read(Letter.objects.get().data), listed(old)) == (b"old", ["a.pdf"])
+
+
+def test_a_file_that_is_where_it_goes_is_not_deleted(old: Path) -> None:
+    put(old, "parcels/a.bin")
+    Parcel.objects.create(street="Main", number=1, data="parcels/a.bin")
+    said = move("letters.Parcel.data", "--from", "old", "--to", "old", "--delete-source")
+    assert "stays" not in said
+    assert Parcel.objects.get().data.name == "parcels/a.bin"
+    assert (old / "parcels" / "a.bin").read_bytes() == b"old"
+
+
 def test_a_history_s_column_of_text_moves_as_a_field_does(old: Path, settings: Any) -> None:
     settings.PG_LO_STORAGE_REFERENCES = ["letters.Fax.filename"]
     put(old, "a.pdf")
@@ -246,6 +292,28 @@ def test_files_go_out_to_a_disk_with_names_dates_and_bytes(tmp_path: Path, delet
     assert count_objects() == (0 if delete else 2)
     assert db_file_storage.exists(before[0]) is not delete
     assert "0 files of 0 rows" in move("letters.Letter.data", "--to", "disk")
+
+
+@pytest.mark.parametrize("left", [b"whole", b"other"])
+def test_a_copy_that_an_interrupted_run_has_left_is_taken(tmp_path: Path, left: bytes) -> None:
+    put(tmp_path / "disk", "letters/2020/a.pdf", left)
+    Letter.objects.create(data=upload(b"whole", "a.pdf"))
+    sql("update pg_lo_storage_file set created_at = %s, modified_at = %s", THEN, LATER)
+    move("letters.Letter.data", "--to", "disk", "--delete-source")
+    assert (names() == ["letters/2020/a.pdf"]) is (left == b"whole")
+    assert (tmp_path / "disk" / names()[0]).read_bytes() == b"whole"
+    assert (tmp_path / "disk" / "letters" / "2020" / "a.pdf").read_bytes() == left
+    assert len(listed(tmp_path / "disk" / "letters" / "2020")) == (1 if left == b"whole" else 2)
+
+
+def test_files_go_out_to_a_storage_that_has_no_folder() -> None:
+    Letter.objects.create(data=upload(b"out", "a.pdf"))
+    memory = {"memory": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
+    with override_settings(STORAGES=project.STORAGES | memory):
+        move("letters.Letter.data", "--to", "memory", "--delete-source")
+        with storages["memory"].open(names()[0]) as file:
+            assert file.read() == b"out"
+    assert not count_objects()
 
 
 def test_an_object_that_another_row_names_stays(tmp_path: Path) -> None:

@@ -35,10 +35,6 @@ class BinaryColumn(Place):
         self.keys: dict[str, object] = {}
 
     @override
-    def among(self, names: Collection[str], other: Place) -> set[str]:
-        return set(names)
-
-    @override
     def has(self, name: str) -> bool:
         return self._value(name, self.content) is not None
 

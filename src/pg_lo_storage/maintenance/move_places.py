@@ -53,10 +53,6 @@ class Original:
 class Place(Protocol):
     """Where files are, or go."""
 
-    def among(self, names: Collection[str], other: "Place") -> set[str]:
-        """Return those names that are of files here, and not rather of files of the other place."""
-        ...
-
     def has(self, name: str) -> bool:
         """Tell whether there is such a file."""
         ...
@@ -134,8 +130,8 @@ class LargeObjects(Place):
         placed = found.on(Aliases(self.alias))
         self.storage: TransitionalStorage = TransitionalStorage(placed, other)
 
-    @override
     def among(self, names: Collection[str], other: Place) -> set[str]:
+        """Return those names that are of files here, and not rather of files of the other place."""
         if catalogue.is_installed():
             return set(self.storage.new.entries(names))
         return {name for name in names if split_name(name) and self.has(name) and not other.has(name)}
@@ -179,10 +175,6 @@ class Elsewhere(Place):
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
-
-    @override
-    def among(self, names: Collection[str], other: Place) -> set[str]:
-        return {name for name in names if self.has(name)}
 
     @override
     def has(self, name: str) -> bool:
