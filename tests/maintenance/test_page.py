@@ -1,13 +1,18 @@
 """The page of figures in the admin."""
 
 import re
+from contextlib import closing
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client, override_settings
 from django.utils import translation
 
+from example.cluster import Server
+from pg_lo_storage.models import StoredFile
 from tests.catalogue.support import run, saved
+from tests.fixtures.connections import INSTALLED, open_connection
+from tests.fixtures.connections import run as sql
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -92,6 +97,14 @@ def test_what_cannot_be_read_is_told_of(admin: Client) -> None:
     finally:
         run("grant select on invoices_invoice to app")
     assert "invoices.Invoice.plain: the role may not read it" in page.text
+
+
+def test_files_that_the_role_may_not_measure_are_told_of(admin: Client, server: Server) -> None:
+    with closing(open_connection(INSTALLED[0], server.dsn(user="stranger"), autocommit=True)) as connection:
+        [(oid,)] = sql(connection, "select lo_from_bytea(0, 'abc')::int8")
+    assert "Files of unknown size" not in dict(admin.get(PAGE).context["figures"])
+    StoredFile.objects.create(loid=oid)
+    assert dict(admin.get(PAGE).context["figures"])["Files of unknown size"] == "1"
 
 
 def test_files_without_a_digest_are_told_of(admin: Client) -> None:

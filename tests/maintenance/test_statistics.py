@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from example.cluster import Server
 from pg_lo_storage.maintenance.statistics import BY, By, Group, NotCatalogued, groups, totals
-from pg_lo_storage.maintenance.uses import naming_columns
+from pg_lo_storage.maintenance.uses import naming_columns, rows_that_name
 from pg_lo_storage.models import StoredFile
 from pg_lo_storage.storage import db_file_storage
 from tests.catalogue.support import invoice, run, saved, uncatalogued
@@ -218,6 +218,27 @@ def test_columns_that_cannot_be_read_are_left_out_and_said_so() -> None:
     assert [str(column) for column in columns] == [FIELD.format("data")]
     assert f"{FIELD.format('plain')}: the role may not read it" in problems
     assert not [problem for problem in problems if "short" in problem]
+
+
+def test_a_view_in_the_place_of_a_table_is_told_of() -> None:
+    owned(10)
+    run("alter table invoices_invoice rename to moved; create view invoices_invoice as select * from moved")
+    try:
+        assert groups("default", "field") == [Group("no row", 1, 10)]
+        _, problems = naming_columns("default")
+    finally:
+        run("drop view invoices_invoice; alter table moved rename to invoices_invoice")
+    assert f"{FIELD.format('data')}: it is no plain table's column of text or numbers" in problems
+
+
+def test_a_row_whose_key_cannot_be_read_is_shown_without_it() -> None:
+    row = owned(10)
+    run("revoke select on invoices_invoice from app; grant select (data, owner_id) on invoices_invoice to app")
+    try:
+        [found] = rows_that_name(naming_columns("default")[0], [row.data.loid or 0])
+    finally:
+        run("grant select on invoices_invoice to app")
+    assert (found.oid, found.table, found.column, found.key) == (row.data.loid, "invoices_invoice", "data", None)
 
 
 def test_the_schema_is_that_of_the_search_path(schemas: tuple[str, ...]) -> None:
