@@ -18,7 +18,7 @@ from example.cluster import Cluster
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIES = ROOT / "build" / "mutation"
-NOT_COPIED = {".git", ".venv", "build", "dist"}
+NOT_COPIED = {".git", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", "build", "dist"}
 
 
 @dataclass(frozen=True)

@@ -154,9 +154,11 @@ def test_a_small_object_is_read_at_once_and_its_end_is_known(size: int, asked: A
         assert asked == [(0, BLOCK)]
         assert file.read(1) == b""  # it may have grown
         assert len(asked) == 2
+        assert file.read(1) == b""
+        assert len(asked) == 3
     with LargeObjectIO(driver, oid) as file:
         assert file.read(size + 1) == DATA[:size]
-        assert len(asked) == 3
+        assert len(asked) == 4
 
 
 @INSIDE_AND_OUTSIDE
@@ -242,6 +244,7 @@ def test_a_file_whose_bytes_came_with_opening_asks_past_its_end(asked: Asked) ->
     assert (opened.read(1), asked) == (b"", [])
     assert (opened.read(1), asked) == (b"", [(0, BLOCK)])
     opened.filled_whole(b"ab")
+    assert (opened.take(0), opened.take(-1)) == (b"", b"")
     assert (opened.buffered, opened.read(1), opened.buffered) == (2, b"a", 1)
     assert (opened.take(0), opened.take(-1), opened.take(5), opened.take(5)) == (b"", b"", b"b", b"")
     assert len(asked) == 1
