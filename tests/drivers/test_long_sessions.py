@@ -1,9 +1,10 @@
 """A session that opens many objects costs the server no more than one that opens few."""
 
+import os
 from pathlib import Path
 
 from pg_lo_storage.drivers import LargeObjectDriver
-from pg_lo_storage.drivers.queries import SETTINGS
+from pg_lo_storage.drivers.queries import MAKE_FAST, SETTINGS, from_bytes
 from tests.drivers.support import READ, READ_WRITE, execute
 from tests.drivers.test_descriptor_lifetime import assert_stale
 from tests.fixtures.connections import RawConnection, run
@@ -34,6 +35,16 @@ def private_kilobytes(connection: RawConnection) -> int:
     except OSError:
         return 0
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+
+
+def pages_asked_for(connection: RawConnection) -> int:
+    """Return how many pages of memory the backend has asked the system for; 0 where that cannot be read here."""
+    [(pid,)] = run(connection, "select pg_backend_pid()")
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    return int(status.rpartition(")")[2].split()[7])
 
 
 def test_an_object_that_was_opened_leaves_nothing_in_the_session(
@@ -82,3 +93,15 @@ def test_of_thousands_each_is_stale_by_itself(connection: RawConnection, driver:
     assert alike[2].read(10) == str(5 + 2 * SETTINGS).encode()
     assert driver.open(oids[7], READ).read(10) == b"7"
     assert alike[2].read(10) == b""
+
+
+def test_after_its_first_saves_a_session_keeps_the_memory_for_others(
+    connection: RawConnection, driver: LargeObjectDriver
+) -> None:
+    assert driver.sql is not None
+    statement = from_bytes(os.urandom(250_000), MAKE_FAST)
+    pages: list[int] = []
+    for _ in range(7):
+        driver.sql.execute(statement.query, statement.params)
+        pages.append(pages_asked_for(connection))
+    assert pages[-1] - pages[1] < 1200, "each asks for 150, of shared memory for most, where it would ask for 350"

@@ -15,6 +15,7 @@ import pytest
 
 from example.cluster import Server
 from pg_lo_storage.drivers import MAX_SIZE, LargeObjectDriver, get_driver
+from pg_lo_storage.drivers.psycopg2_values import quotable
 from pg_lo_storage.exceptions import (
     DriverNotFound,
     LargeObjectConflict,
@@ -117,6 +118,15 @@ def test_a_descriptor_that_reads_and_writes_is_in_one_place(connect: Connect) ->
     connection = connect()
     oid = use_descriptor(get_driver(connection))
     assert connection.lobjects == [(oid, "wb")]
+
+
+@pytest.mark.parametrize("made_of", [bytes, bytearray, memoryview])
+def test_content_in_a_statement_takes_a_third_more(connect: Connect, made_of: Callable[[bytes], Any]) -> None:
+    connection, data = connect(), ALL_BYTES * 350
+    [quoted] = quotable(connection, [made_of(data)])
+    assert len(extensions.adapt(quoted).getquoted()) < 1.34 * len(data) + 100
+    driver = get_driver(connection)
+    assert driver.get(driver.from_bytes(made_of(data)), 0, len(data)) == data
 
 
 def test_an_asynchronous_connection_has_no_driver(server: Server) -> None:

@@ -1,5 +1,6 @@
 """Under the driver that encrypts, Django has the right bytes on every path, and the server never has one."""
 
+import base64
 import io
 import os
 import time
@@ -59,6 +60,7 @@ def found_in_the_server(server: Server, connect: Connect) -> Iterator[Search]:
     began = time.time() - 2  # a file system's clock is coarse
 
     def search(secret: bytes) -> set[str]:
+        spellings = (secret, secret.hex().encode(), base64.b64encode(secret))
         connections.close_all()
         superuser.cursor().execute("checkpoint")
         files = [path for path in server.folder.rglob("*") if path.is_file() and path.stat().st_mtime >= began]
@@ -66,7 +68,7 @@ def found_in_the_server(server: Server, connect: Connect) -> Iterator[Search]:
         return {
             str(path.relative_to(server.folder))
             for path in files
-            if any(spelled in path.read_bytes() for spelled in (secret, secret.hex().encode()))
+            if any(spelled in path.read_bytes() for spelled in spellings)
         }
 
     yield search

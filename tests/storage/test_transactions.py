@@ -1,5 +1,6 @@
 """A file and its row are one: they commit and roll back together, and no caught error parts them."""
 
+import base64
 import io
 from collections.abc import Callable
 
@@ -291,5 +292,6 @@ def test_the_query_log_holds_no_bytes_of_files(count_large_objects: Count) -> No
     assert "INSERT INTO" in log
     assert "confidential" not in log
     assert b"confidential".hex() not in log
+    assert base64.b64encode(b"confidential").decode() not in log
     assert len(log) < len(data) / 20
     assert count_large_objects() == 2

@@ -117,11 +117,13 @@ def from_bytes(data: Buffer, make: LiteralString | None = None) -> Statement[int
     return Statement("select " + (make or MAKE), (byte_view(data),), integer, writing=True)
 
 
-# The server is asked once in a session for its fastest way to compress an object's pages.
+# The server is asked once in a session for its fastest way to compress an object's pages. Text of a megabyte warms the
+# backend up at that moment: else a statement of more than 128 KB has it ask the system for memory, and give it back.
 _FAST: Final = (
     "set_config('default_toast_compression',"
     " coalesce((select value from current_setting('pg_lo_storage.fastest', true) as value where value <> ''),"
-    " set_config('pg_lo_storage.fastest', (select case when 'lz4' = any(enumvals) then 'lz4' else setting end"
+    " set_config('pg_lo_storage.fastest', (select case when octet_length(repeat(repeat(setting, 256), 1024)) > 0"
+    " and 'lz4' = any(enumvals) then 'lz4' else setting end"
     " from pg_settings where name = 'default_toast_compression'), false)), true)"
 )
 MAKE: Final = "lo_from_bytea(0, %s::bytea)"
