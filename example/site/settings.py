@@ -32,7 +32,9 @@ INSTALLED_APPS = [
     "pg_lo_storage",
     "example.site",
 ]
+FILE_UPLOAD_HANDLERS = ["example.site.uploads.InvoiceUploads"]
 MIDDLEWARE = [
+    "pg_lo_storage.uploadhandler.UploadTooLargeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

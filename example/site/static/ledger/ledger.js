@@ -30,7 +30,8 @@ function upload(file, list) {
     };
     request.onload = () => {
       const kept = request.status === 201;
-      tell(kept ? "stored" : request.status === 422 ? request.responseText : `refused (${request.status})`);
+      const isTold = [413, 422].includes(request.status);
+      tell(kept ? "stored" : isTold ? request.responseText : `refused (${request.status})`);
       resolve(kept);
     };
     request.onerror = () => {
