@@ -12,6 +12,7 @@ from django.db import connections, transaction
 from django.db.models import Prefetch
 from django.db.models.signals import post_init
 from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
 
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.fields import prefetch_stored_files
@@ -150,6 +151,25 @@ def test_saved_to_another_database_under_its_key_it_is_a_copy_too(catalogue: boo
     nothing_but(catalogue, default=(b"first",), other=(b"second",))
     row.save(using="default")
     nothing_but(catalogue, default=(b"second",), other=(b"second",))
+
+
+def test_a_save_of_other_columns_elsewhere_loads_no_file(catalogue: bool) -> None:
+    row = paper("default", b"first")
+    Paper.objects.using("other").create(pk=row.pk)
+    found = Paper.objects.defer("data").get()
+    found.title = "saved"
+    with CaptureQueriesContext(connections["default"]) as captured:
+        found.save(using="other", update_fields=["title"])
+    assert not [query for query in captured.captured_queries if "papers_paper" in query["sql"]]
+    assert Paper.objects.using("other").get().title == "saved"
+    nothing_but(catalogue, default=(b"first",))
+
+
+def test_a_copy_with_a_new_file_leaves_the_first_where_it_is(catalogue: bool) -> None:
+    row = paper("default", b"first")
+    row.data = upload(b"second")
+    row.save(using="other")
+    nothing_but(catalogue, default=(b"first",), other=(b"second",))
 
 
 def test_a_copy_replaces_what_the_row_there_had(catalogue: bool) -> None:

@@ -37,11 +37,6 @@ class Adopted:
         """How many names there were."""
         return sum(vars(self).values())
 
-    @property
-    def refused(self) -> int:
-        """How many were not taken."""
-        return self.total - self.adopted - self.present
-
     def add(self, outcome: Outcome, rows: int) -> None:
         """Count the rows of a name; each object is adopted once."""
         first = 1 if outcome == "adopted" else 0
