@@ -19,3 +19,10 @@ def test_each_promise_has_tests_that_there_are() -> None:
         for path, _, name in (path.partition("::") for path in paths):
             tests = (ROOT / path).read_text(encoding="utf-8")
             assert f"def {name or 'test_'}" in tests, (path, name)
+
+
+@pytest.mark.once
+def test_each_file_that_the_page_names_is_there() -> None:
+    paths = re.findall(r"`((?:tests|src)/[\w/.]+\.py)`", PAGE)
+    assert len(paths) > 100
+    assert [path for path in paths if not (ROOT / path).exists()] == []

@@ -35,6 +35,9 @@ FRESH: Final = "fresh"
 """The database that a command changes, a copy of the one that was planted."""
 ROOT: Final = Path(__file__).parents[2]
 
+LIBPQ: Final = ("WARNING:  ", "DETAIL:  ", "HINT:  ")
+"""What libpq itself prints of a server that crashes while a new connection is made."""
+
 Facts = dict[tuple[str, str], object]
 """What there is, each thing by its kind and key."""
 
@@ -94,6 +97,7 @@ class Server:
     def ended(self, kind: str) -> Run:
         status = int(self.told(kind))
         printed, errors = ((self.folder / name).read_text().splitlines() for name in ("stdout", "stderr"))
+        errors = [line for line in errors if not line.startswith(LIBPQ)]
         return Run(status, [json.loads(line) for line in printed], errors, self.statements)
 
     def kill_the_backend(self) -> None:

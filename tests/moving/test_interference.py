@@ -1,23 +1,29 @@
 """Files move while others use their rows, and the database has rules of its own: what cannot move now is told."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from django.apps import apps
+from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.core.management import CommandError
-from django.db import DatabaseError, connections, models
+from django.db import DatabaseError, connections, models, transaction
 from django.db.migrations.state import ProjectState
+from typing_extensions import override
 
 from example.cluster import Server
+from pg_lo_storage.exceptions import LargeObjectNotFound
+from pg_lo_storage.lifecycle.old_files import delete_unnamed
 from pg_lo_storage.maintenance import moves
 from pg_lo_storage.maintenance.move_places import Elsewhere, LargeObjects
 from pg_lo_storage.operations import ManageLargeObjects
 from pg_lo_storage.storage import DbFileStorage, TransitionalStorage
 from tests.fixtures.connections import INSTALLED, open_connection, run
 from tests.lifecycle.guards import without_catalogue_s_table
+from tests.lifecycle.sessions import Session
 from tests.lifecycle.support import read, sql, upload
 from tests.moving.letters.models import OLD, Letter
 from tests.moving.support import put, row_of
@@ -200,3 +206,46 @@ def test_files_on_another_database_than_their_rows(old: Path, monkeypatch: pytes
     move("letters.Letter.data", "--to", "old", "--delete-source")
     assert (count_objects(), on_other()) == (0, 0)
     assert [read(letter.data) for letter in Letter.objects.all()] == [b"old", b"old"]
+
+
+@pytest.fixture
+def session(old: Path) -> Iterator[Session]:
+    """Another session; there is an old file that no row names."""
+    put(old, "7.pdf")
+    with Session() as session:
+        yield session
+
+
+def name_it() -> None:
+    Letter.objects.create(data="7.pdf")
+
+
+def delete_it(storage: Storage) -> bool:
+    return delete_unnamed("default", storage, "7.pdf")
+
+
+@WITH_CATALOGUE
+def test_who_deletes_an_old_file_waits_for_who_comes_to_name_it(session: Session, old: Path) -> None:
+    with transaction.atomic():
+        name_it()
+        started = session.start(lambda: delete_it(storages["old"]))
+        assert session.waits(started)
+    assert started.result(timeout=30) is False
+    assert listed(old) == names() == ["7.pdf"]
+
+
+@WITH_CATALOGUE
+def test_who_comes_to_name_an_old_file_waits_for_who_deletes_it(session: Session, old: Path) -> None:
+    started: list[Future[None]] = []
+
+    class Watched(FileSystemStorage):
+        @override
+        def delete(self, name: str) -> None:
+            started.append(session.start(name_it))
+            assert session.waits(started[0])
+            super().delete(name)
+
+    assert delete_it(Watched(old))
+    with pytest.raises(LargeObjectNotFound):
+        started[0].result(timeout=30)
+    assert listed(old) == names() == []

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -468,3 +469,21 @@ def test_what_is_no_move_is_refused(arguments: list[str], message: str) -> None:
     new = {"new": {"BACKEND": "pg_lo_storage.storage.DbFileStorage"}}
     with override_settings(STORAGES=project.STORAGES | new), pytest.raises(CommandError, match=message):
         move(*arguments)
+
+
+def test_a_file_that_moves_out_is_on_the_disk_before_its_object_goes(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Letter.objects.create(data=upload())
+    synced: list[tuple[str, int]] = []
+    sync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        synced.append((str(Path(f"/proc/self/fd/{descriptor}").readlink()), count_objects()))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    move("letters.Letter.data", "--to", "old", "--delete-source")
+    path = old / names()[0]
+    assert synced == [(str(path), 1), (str(path.parent), 1)]
+    assert count_objects() == 0
