@@ -188,6 +188,8 @@ def test_which_files_are_surely_read_without_a_connection(tmp_path: Path) -> Non
 
     replaced = tempfile.NamedTemporaryFile()  # noqa: SIM115 -- closed below
     assert is_apart(replaced)
+    assert replaced.read() == b""
+    assert is_apart(replaced)  # it keeps what it was asked for
     vars(replaced)["read"] = bytes  # as a program may
     assert not is_apart(replaced)
     replaced.close()
@@ -195,6 +197,8 @@ def test_which_files_are_surely_read_without_a_connection(tmp_path: Path) -> Non
         assert not is_apart(device)
     assert not is_apart(Own())
     assert not is_apart([b"data"])
+    with tempfile.SpooledTemporaryFile() as spooled:
+        assert not is_apart(spooled)
 
 
 def test_the_digest_is_of_all_blocks_and_counts_them() -> None:

@@ -162,6 +162,30 @@ def test_a_small_object_is_read_at_once_and_its_end_is_known(size: int, asked: A
 
 
 @INSIDE_AND_OUTSIDE
+def test_to_ask_for_the_size_moves_nothing(asked: Asked, *, autocommit: bool) -> None:
+    driver, oid = stored(DATA, autocommit=autocommit)
+    with LargeObjectIO(driver, oid) as file:
+        assert (file.size, file.tell()) == (SIZE, 0)
+        read(BLOCK)(file)
+        assert (file.size, file.tell()) == (SIZE, BLOCK)
+        read(10)(file)
+        assert file.seek(-5, os.SEEK_END) == SIZE - 5
+        assert file.read() == DATA[-5:]
+        assert (file.size, file.tell()) == (SIZE, SIZE)
+    assert (0, BLOCK) in asked
+
+
+@INSIDE_AND_OUTSIDE
+def test_a_descriptor_is_asked_for_the_rest_at_the_end_too_for_it_may_be_stale(
+    asked: Asked, *, autocommit: bool
+) -> None:
+    driver, oid = stored(DATA[:100], autocommit=autocommit)
+    with LargeObjectIO(driver, oid) as file:
+        assert (file.read(100), file.read()) == (DATA[:100], b"")
+    assert (len(asked) > 1) is not autocommit
+
+
+@INSIDE_AND_OUTSIDE
 def test_lines_are_found_across_blocks(asked: Asked, *, autocommit: bool) -> None:
     lines = [b"a" * BLOCK + b"\n", b"\n", b"b" * (BLOCK - 3) + b"\n", b"c\n", b"d"]
     driver, oid = stored(b"".join(lines), autocommit=autocommit)
