@@ -1,7 +1,8 @@
 """The server crashes while ``largeobjects`` repairs, prunes or moves: then the command is run again, and finishes.
 
 Meanwhile all is as it was before, or as the command has it; what it has told of is as it told.
-``PG_LO_TEST_FAULT_ROUNDS`` says how often each is tried, ``PG_LO_TEST_FAULT_SEED`` has it happen at other moments.
+``PG_LO_TEST_FAULT_ROUNDS`` says how often each is tried, six times as many; ``PG_LO_TEST_FAULT_SEED`` has it happen at
+other moments.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ from example.cluster import Cluster, find_bindir
 from tests.faults.commands import LETTERS, content_of
 from tests.fixtures.connections import INSTALLED, RawConnection, open_connection, run
 
-ROUNDS: Final = int(os.environ.get("PG_LO_TEST_FAULT_ROUNDS", "1"))
+ROUNDS: Final = max(1, int(os.environ.get("PG_LO_TEST_FAULT_ROUNDS", "1")) // 6)
 SEED: Final = int(os.environ.get("PG_LO_TEST_FAULT_SEED", "0"))
 FRESH: Final = "fresh"
 """The database that a command changes, a copy of the one that was planted."""
