@@ -17,7 +17,7 @@ from pg_lo_storage.names import extension_of
 
 __all__ = [
     "COLUMNS",
-    "COLUMN_COUNT",
+    "COLUMN_TYPES",
     "FILES",
     "IDENTITY",
     "MEASURED",
@@ -45,7 +45,7 @@ COLUMNS: Final = (
 )
 """What :meth:`Entry.of` makes an entry of; none of it is bytes, which drivers may change as content."""
 
-COLUMN_COUNT: Final = 9
+COLUMN_TYPES: Final = (int, str, str, str, int, str, int, int, str)
 
 ROLE: Final = "current_setting('role')"
 """The role that the session has taken, or ``none``."""

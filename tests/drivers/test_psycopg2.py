@@ -5,17 +5,17 @@ import importlib
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 from functools import partial
-from typing import Any
+from typing import Any, LiteralString
 
 import pytest
 
 from example.cluster import Server
-from pg_lo_storage.drivers import MAX_SIZE, LargeObjectDriver, get_driver
-from pg_lo_storage.drivers.psycopg2_values import quotable
+from pg_lo_storage.drivers import MAX_SIZE, LargeObjectDriver, get_driver, reading
+from pg_lo_storage.drivers.bulk import blocks_of
 from pg_lo_storage.exceptions import (
     DriverNotFound,
     LargeObjectConflict,
@@ -40,6 +40,7 @@ from tests.fixtures.proxy import Wire
 psycopg2: Any = pytest.importorskip("psycopg2")
 extensions: Any = importlib.import_module("psycopg2.extensions")
 extras: Any = importlib.import_module("psycopg2.extras")
+quotable: Any = importlib.import_module("pg_lo_storage.drivers.psycopg2_values").quotable
 
 Connect = Callable[..., Any]
 
@@ -169,6 +170,43 @@ def test_the_connections_cursor_factory_does_not_matter(connect: Connect, name: 
     oid = use_descriptor(driver)
     assert driver.size(oid) == 300
     assert driver.unlink(oid)
+
+
+@pytest.mark.parametrize("autocommit", [False, True])
+def test_the_server_sees_one_text_for_all_that_is_read_by_copy(connect: Connect, autocommit: bool) -> None:
+    reader, observer = connect(autocommit=autocommit), connect(autocommit=True)
+    driver: Any = get_driver(reader)
+    statements: set[str] = set()
+    for n in range(2):
+        oid = driver.from_bytes(bytes(600_000 + n))
+        small = reading.get_start(oid, MAX_SIZE, 0, "%s::text", params=(f"{n}'",), columns=(str,))
+        assert driver.sql.perform(small) == (600_000 + n, bytes(600_000 + n), (f"{n}'",))
+        for _ in range(2):
+            query = "select query from pg_stat_activity where pid = %s"
+            [(sent,)] = run(observer, query, [reader.info.backend_pid])
+            statements.add(sent.partition("; ")[2])
+            assert blocks_of(driver, oid, 100 + n, 1000, 600) == [bytes(1000)] * 599 + [bytes(900)]
+        execute(reader, "set pg_lo_storage.param_a = ''")
+    assert len(statements) == 2
+    assert all(each.startswith("copy (select ") for each in statements)
+    assert run(reader, "select current_setting('pg_lo_storage.param_a')") == [("",)]
+
+
+def test_a_driver_with_an_execute_of_its_own_runs_by_that_what_is_small(connect: Connect) -> None:
+    executed: list[str] = []
+
+    kind: Any = type(get_driver(connect()))
+
+    class Own(kind):  # type: ignore[misc]  # Any, where psycopg2 may be missing
+        def execute(self, query: LiteralString, params: Sequence[object] = ()) -> Any:
+            executed.append(query)
+            return kind.execute(self, query, params)
+
+    driver: Any = Own(connect())
+    oid = driver.from_bytes(ALL_BYTES)
+    statement = reading.get_start(oid, 1000, 0, "1", params=(), columns=(int,))
+    assert driver.perform(statement) == (256, ALL_BYTES, (1,))
+    assert executed[-1] == statement.query
 
 
 def test_the_text_of_a_concurrent_write_is_a_conflict(connect: Connect) -> None:

@@ -1,11 +1,13 @@
 """The driver's own SQL, which lets a statement carry more than the object."""
 
-from typing import LiteralString
+from typing import LiteralString, cast
 
 import pytest
 from typing_extensions import Buffer
 
 from pg_lo_storage.drivers import LargeObjectDriver, SQLExecutor
+from pg_lo_storage.drivers.queries import Statement
+from pg_lo_storage.drivers.sql import SQLDriver
 from pg_lo_storage.exceptions import LargeObjectError
 from tests.drivers.support import ALL_BYTES, driver_error
 from tests.fixtures.connections import RawConnection
@@ -48,6 +50,32 @@ def test_bytes_go_and_come_unchanged(sql: SQLExecutor, value: Buffer) -> None:
     assert isinstance(returned, Buffer)
     assert bytes(returned) == bytes(value)
     assert length == len(bytes(value))
+
+
+HOSTILE = "a'b\"c\\'d%s%%\n--$1 /* ;"
+SESSIONS: dict[str, LiteralString] = {
+    "as it comes": "select 1",
+    "latin1": "set client_encoding = latin1",
+    "backslashes escape": "set standard_conforming_strings = off; set escape_string_warning = off",
+    "read only": "set default_transaction_read_only = on; commit",
+}
+
+
+@pytest.mark.parametrize("session", SESSIONS.values(), ids=SESSIONS)
+@pytest.mark.parametrize("columns", [(), (bytes, bytes, str, str, int, int)], ids=["untold", "told"])
+def test_a_row_is_the_same_whether_its_types_are_told_or_not(
+    driver: LargeObjectDriver, session: LiteralString, columns: tuple[type[bytes | int | str], ...]
+) -> None:
+    sql = driver.sql
+    assert isinstance(sql, SQLDriver)
+    for setting in session.split("; "):
+        sql.execute(setting)
+    query: LiteralString = "select %s::bytea, ''::bytea, %s::text, %s::text, 7 %% -4, %s::int8 where %s::text = ''"
+    params = (memoryview(ALL_BYTES), None, HOSTILE, 2**40, "")
+    [(data, empty, *rest)] = sql.perform(Statement(query, params, list, columns=columns))
+    assert (bytes(cast("Buffer", data)), bytes(cast("Buffer", empty))) == (ALL_BYTES, b"")
+    assert rest == [None, HOSTILE, 3, 2**40]
+    assert sql.perform(Statement("select ''::bytea where false", (), list, columns=(bytes,))) == []
 
 
 def test_a_statement_without_a_result_gives_no_rows(sql: SQLExecutor) -> None:

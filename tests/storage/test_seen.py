@@ -136,6 +136,13 @@ def test_what_reaches_the_server_was_seen(around: Around, use: str, names: tuple
     assert trips.count == len(logged)
 
 
+@pytest.mark.parametrize("use", ["open", "download"])
+def test_a_small_file_is_seen_to_be_selected(use: str, names: tuple[str, str]) -> None:
+    with CaptureQueriesContext(connections["wired"]) as captured:
+        USES[use](*names)
+    assert [query["sql"].split()[0] for query in captured] == ["select"]
+
+
 @pytest.mark.parametrize("use", USES)
 def test_bytes_are_not_seen(use: str, names: tuple[str, str], caplog: pytest.LogCaptureFixture) -> None:
     seen: list[object] = []

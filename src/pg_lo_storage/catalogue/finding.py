@@ -11,7 +11,7 @@ from typing_extensions import Buffer
 from pg_lo_storage.catalogue.unlinking import as_array
 from pg_lo_storage.catalogue.whole import NOT_REMEMBERED, Remembered, marks_for, remembered
 from pg_lo_storage.catalogued import (
-    COLUMN_COUNT,
+    COLUMN_TYPES,
     COLUMNS,
     FILES,
     IDENTITY,
@@ -136,7 +136,7 @@ def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start:
         if not rows:
             raise missing(f"{loid}{extension}", loid)
         content, measured, table, role, *others = rows[0]
-        data, entry = as_bytes(content), Entry.of(rows[0][-COLUMN_COUNT:])
+        data, entry = as_bytes(content), Entry.of(rows[0][-len(COLUMN_TYPES) :])
         if measured is not None:
             size = cast("int", measured)
         else:  # more than asked for only where somebody has written behind the catalogue's back
@@ -159,8 +159,11 @@ def read(database: DatabaseDriver, loid: int, extension: str, whole: int, start:
             if _is_version(database, entry):
                 return Found(database, loid, size, data, entry)
 
+    types = (bytes, int, str, str, *marks.types, *COLUMN_TYPES)
     values = (*marks.params, loid, extension)
-    return database.perform(Statement(_reading(whole, start, marks.sql), values, result, loid), without_sql)
+    return database.perform(
+        Statement(_reading(whole, start, marks.sql), values, result, loid, columns=types), without_sql
+    )
 
 
 @functools.cache

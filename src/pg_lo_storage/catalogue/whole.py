@@ -49,6 +49,7 @@ class Marks(NamedTuple):
     token: str = ""
     sql: LiteralString = ""
     params: tuple[str, ...] = ()
+    types: tuple[type[int | str], ...] = ()
 
 
 _NO_MARKS: Final = Marks()
@@ -63,7 +64,7 @@ def marks_for(database: DatabaseDriver, *, may_have_written: LiteralString = "tr
         return _NO_MARKS
     token = secrets.token_hex(8)
     writer: LiteralString = "case when " + may_have_written + " then " + _WRITER + " end, "
-    return Marks(token, _REMEMBER + writer, (token,))
+    return Marks(token, _REMEMBER + writer, (token,), (int, int, str))
 
 
 def remembered(marks: Marks, columns: Sequence[object]) -> Remembered:

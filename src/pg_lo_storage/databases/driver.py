@@ -104,7 +104,10 @@ class DatabaseDriver(DatabaseConnection):
             sql = driver.sql
             if sql is not None or without_sql is None:
                 try:
-                    rows = (sql or _CursorSQL(self.wrapper)).execute(statement.query, statement.params)
+                    if isinstance(sql, SQLDriver):
+                        rows = sql.rows_of(statement)
+                    else:
+                        rows = (sql or _CursorSQL(self.wrapper)).execute(statement.query, statement.params)
                 except Exception as error:
                     if (known := self._translated(error, statement)) is None:
                         raise

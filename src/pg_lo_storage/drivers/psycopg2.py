@@ -1,7 +1,7 @@
 """The driver for psycopg2: SQL functions, large reads by COPY, and large writes by native lobjects."""
 
 import contextlib
-import struct
+import io
 import threading
 import weakref
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -13,10 +13,13 @@ from psycopg2 import extensions as ext
 from typing_extensions import override
 
 from pg_lo_storage.drivers.base import MAX_SIZE, AccessMode, Sink
+from pg_lo_storage.drivers.bulk import streams
 from pg_lo_storage.drivers.descriptor import Part, SQLLargeObject
 from pg_lo_storage.drivers.digest import Beside
 from pg_lo_storage.drivers.errors import translate
+from pg_lo_storage.drivers.psycopg2_copy import CopiedRows, rows_in, with_settings
 from pg_lo_storage.drivers.psycopg2_values import Cursor, quotable
+from pg_lo_storage.drivers.queries import Rows, Statement
 from pg_lo_storage.drivers.sql import SQLDriver
 from pg_lo_storage.drivers.watching import WATCHING
 from pg_lo_storage.exceptions import DriverNotFound
@@ -42,10 +45,8 @@ _T = TypeVar("_T")
 _locks: "weakref.WeakKeyDictionary[ext.connection, threading.RLock]" = weakref.WeakKeyDictionary()
 _locks_lock = threading.Lock()
 _IN_TRANSACTION = {ext.TRANSACTION_STATUS_INTRANS, ext.TRANSACTION_STATUS_INERROR, ext.TRANSACTION_STATUS_ACTIVE}
+_COPY: Final = "copy ({}) to stdout (format binary)"
 _INDEX_OF_PAGES: Final = "pg_largeobject_loid_pn_index"
-_COPY_HEADER = len(b"PGCOPY\n\xff\r\n\0") + 4  # then the length of the header's extension
-_FIELDS = struct.Struct("!h")
-_LENGTH = struct.Struct("!i")
 
 
 class Psycopg2Connection(Protocol):
@@ -100,21 +101,31 @@ class Psycopg2Driver(SQLDriver):
     def execute_streaming(self, query: LiteralString, params: Sequence[object], sink: Sink) -> int:
         if not self.is_streaming:
             return super().execute_streaming(query, params, sink)
-        copy: LiteralString = f"copy ({query}) to stdout (format binary)"
-        return _shown(self._connection, copy, params, partial(self._copy, sink))
-
-    def _copy(self, sink: Sink, query: LiteralString, params: Sequence[object]) -> int:
         rows = CopiedRows(sink)
-        with lock_of(self._connection), self._connection.cursor(cursor_factory=Cursor) as cursor:
+        _shown(self._connection, _COPY.format(query), params, partial(self._copy, rows))
+        return rows.count
+
+    @override
+    def rows_of(self, statement: Statement[object]) -> Rows:
+        # As text each byte comes as two characters. Who watches is shown what is sent, and may know reads by "select".
+        by_copy = bytes in statement.columns and self.is_streaming and WATCHING.watcher is None
+        if not by_copy or not streams(type(self), "execute", "rows_of"):
+            return super().rows_of(statement)
+        copied = io.BytesIO()
+        self._copy(copied, _COPY.format(statement.query), statement.params)
+        return rows_in(copied.getbuffer(), statement.columns, self._connection)
+
+    def _copy(self, file: CopiedRows | io.BytesIO, query: LiteralString, params: Sequence[object]) -> None:
+        query, params = with_settings(query, params)
+        with lock_of(self._connection), self._connection.cursor(cursor_factory=ext.cursor) as cursor:
             try:
-                cursor.copy_expert(cursor.mogrify(query, quotable(self._connection, params)), rows)
+                cursor.copy_expert(cursor.mogrify(query, quotable(self._connection, params)), file)
             except psycopg2.DatabaseError as error:
                 if error.pgcode is None and self._connection.closed:
                     # psycopg2's own message says only that it is in a COPY.
                     message = "the connection was lost while the server sent a large object"
                     raise psycopg2.OperationalError(message) from error
                 raise
-        return rows.count
 
     @override
     def sqlstate(self, error: Exception) -> str | None:
@@ -231,31 +242,6 @@ def _translating(oid: int) -> Generator[None]:
         if (found := translate(sqlstate, oid, text, writing=True)) is not None:
             raise found from error
         raise
-
-
-class CopiedRows:
-    """The file that a binary COPY writes to; it hands the one field of each row to a sink.
-
-    Each write is one row. The first begins with the format's header, the last is the format's trailer alone:
-    https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
-    """
-
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-        self._is_first = True
-        self.count: int = 0
-
-    def write(self, data: bytes) -> int:
-        """Take a message."""
-        row = memoryview(data)
-        if self._is_first:
-            self._is_first = False
-            (extension,) = _LENGTH.unpack_from(row, _COPY_HEADER)
-            row = row[_COPY_HEADER + _LENGTH.size + extension :]
-        if len(row) > _FIELDS.size:
-            self.count += 1
-            self._sink(row[_FIELDS.size + _LENGTH.size :])
-        return len(data)
 
 
 if TYPE_CHECKING:

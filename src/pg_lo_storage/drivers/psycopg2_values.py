@@ -8,7 +8,7 @@ import psycopg2
 from psycopg2 import extensions as ext
 from typing_extensions import Buffer, override
 
-__all__ = ["Cursor", "quotable"]
+__all__ = ["Cursor", "encoding_of", "quotable"]
 
 
 class _Base64:
@@ -60,6 +60,11 @@ def quotable(connection: ext.connection, params: Sequence[object]) -> list[objec
     """Return the parameters, wrapped in adapters that nobody can replace; those of other types stay as they are."""
     adapters = _UNENCODED if _is_unencoded(connection) else _ADAPTERS
     return [adapters[type(value)](value) if type(value) in adapters else value for value in params]
+
+
+def encoding_of(connection: ext.connection) -> tuple[str, str]:
+    """Return the encoding of text that the server sends in binary, and what is done where it is wrong."""
+    return ("utf-8", "replace") if _is_unencoded(connection) else (ext.encodings[connection.encoding], "strict")
 
 
 def _is_unencoded(connection: ext.connection) -> bool:

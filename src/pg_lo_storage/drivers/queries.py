@@ -68,6 +68,8 @@ class Statement(Generic[T_co]):
     """Whether it uses a descriptor, which may be stale."""
     unlinks: Collection[int] = ()
     """The objects that it unlinks."""
+    columns: tuple[type[bytes | int | str], ...] = ()
+    """The types of its columns, where one is content of a small file: see :meth:`SQLDriver.rows_of`."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "query", qualified(self.query))

@@ -33,10 +33,18 @@ _MEASURED: Final = (
 )
 
 
-def get_start(oid: int, whole: int, start: int, more: LiteralString, params: tuple[object, ...]) -> Statement[Start]:
+def get_start(
+    oid: int,
+    whole: int,
+    start: int,
+    more: LiteralString,
+    *,
+    params: tuple[object, ...],
+    columns: tuple[type[int | str], ...],
+) -> Statement[Start]:
     """Measure an object and read all of it, if it has at most ``whole`` bytes, or else its first ``start`` bytes.
 
-    ``params`` are for the further columns ``more``; ``oid`` must be valid.
+    ``params`` are for ``more``, which has such ``columns``; ``oid`` must be valid.
     """
 
     def result(rows: Rows) -> Start:
@@ -45,7 +53,7 @@ def get_start(oid: int, whole: int, start: int, more: LiteralString, params: tup
 
     query: LiteralString = "select measured.size, " + _START + ", " + more + _OBJECT + "," + _MEASURED + _OF_OID
     values = (whole, start, *params, BLOCK, WARM_UP, oid)
-    return Statement(query, values, found(oid, result), oid)
+    return Statement(query, values, found(oid, result), oid, columns=(int, bytes, *columns))
 
 
 def streamed(

@@ -95,7 +95,7 @@ def find(databases: Databases, name: StoredName, whole: int, start: int = 0) -> 
 def _uncatalogued(database: DatabaseDriver, loid: int, _extension: str, whole: int, start: int) -> Found:
     marks = marks_for(database)
     columns: LiteralString = marks.sql + ROLE
-    statement = reading.get_start(loid, whole, start, columns, marks.params)
+    statement = reading.get_start(loid, whole, start, columns, params=marks.params, columns=(*marks.types, str))
     size, data, known = database.perform(statement, lambda: bulk.get_start(database, loid, whole, start))
     *values, role = known or ("",)
     return Found(database, loid, size, data, remembered=remembered(marks, values), role=cast("str", role))
