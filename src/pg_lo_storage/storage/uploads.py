@@ -57,8 +57,8 @@ class DbUploadedFile(_BinaryUpload):
         content_type_extra: dict[str, bytes] | None = None,
     ) -> None:
         super().__init__(_reader(upload.alias, upload.loid), name, content_type, size, charset, content_type_extra)
-        self.loid = upload.loid
-        self.alias = upload.alias
+        self.loid: int = upload.loid
+        self.alias: str = upload.alias
         self.sha256 = sha256
         self._upload = upload
         self._length = size
@@ -84,7 +84,7 @@ class DbUploadedFile(_BinaryUpload):
     ) -> Self:
         """Go to the start; open the upload again where it was closed."""
         if self.closed:
-            self.file = _reader(self.alias, self.loid)
+            self.file: IO[bytes] | None = _reader(self.alias, self.loid)
         self.seek(0)
         return self
 
