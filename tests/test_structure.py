@@ -22,7 +22,7 @@ ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 LAYERS = [
     {"__main__", "admin", "apps", "fields"},
     {"triggers"},
-    {"checks", "views", "management", "operations", "uploadhandler", "contrib"},
+    {"checks", "views", "management", "operations", "tus", "uploadhandler", "contrib"},
     {"maintenance"},
     {"lifecycle", "serving", "testing"},
     {"storage", "transfer"},

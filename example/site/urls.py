@@ -7,7 +7,8 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from example.site import views
-from example.site.models import Invoice, Version
+from example.site.models import MAX_SIZE, Invoice, Version
+from pg_lo_storage.tus import TusUpload
 from pg_lo_storage.views import DbFileView, db_serve_signed
 
 files = DbFileView.as_view(model=Invoice, field="data", owner="owner")
@@ -17,6 +18,8 @@ versions = DbFileView.as_view(model=Version, field="data", owner="invoice__owner
 urlpatterns = [
     path("", views.invoices, name="invoices"),
     path("upload/", views.upload, name="upload"),
+    # For clients that resume uploads; "upload/" then takes an upload's URL in the place of a file.
+    path("up/", TusUpload.as_view(max_size=MAX_SIZE), name="up"),
     path("invoices/<int:pk>/", views.invoice, name="invoice"),
     path("invoices/<int:pk>/replace/", views.replace, name="replace"),
     path("invoices/<int:pk>/share/", views.share, name="share"),

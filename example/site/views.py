@@ -16,6 +16,7 @@ from example.site.models import MAX_SIZE, Invoice, Version
 from example.site.rehearsal import rehearse_deletion
 from pg_lo_storage.fields import prefetch_stored_files
 from pg_lo_storage.storage import DbFileStorage
+from pg_lo_storage.tus import with_finished
 
 PAGE = 50
 
@@ -43,7 +44,7 @@ def invoices(request: HttpRequest) -> HttpResponse:
 def upload(request: HttpRequest) -> HttpResponse:
     """Keep each file with a new row; one that is refused does not hold up the others."""
     refused: list[str] = []
-    for file in request.FILES.getlist("data"):
+    for file in with_finished(request, "data").getlist("data"):
         files: MultiValueDict[str, UploadedFile[bytes]] = MultiValueDict({"data": [file]})
         form = UploadForm(request.POST, files, instance=Invoice(owner_id=request.user.pk))
         if form.is_valid():

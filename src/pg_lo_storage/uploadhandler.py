@@ -23,7 +23,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured, RequestDataTooBig, SynchronousOnlyOperation
+from django.core.exceptions import RequestDataTooBig, SynchronousOnlyOperation
 from django.core.files.uploadedfile import InMemoryUploadedFile, UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, StopFutureHandlers
 from django.core.handlers.asgi import ASGIHandler
@@ -34,12 +34,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 from typing_extensions import override
 
-from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import uploads
 from pg_lo_storage.catalogue.uploads import Unfinished
-from pg_lo_storage.databases import DatabaseDriver, db_for_write
+from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.storage import DbUploadedFile
 from pg_lo_storage.storage.saving import PART, SMALL, begin_upload, continue_upload
+from pg_lo_storage.storage.uploads import upload_database
 
 __all__ = ["DbFileUploadHandler", "UploadTooLarge", "UploadTooLargeMiddleware"]
 
@@ -74,10 +74,7 @@ class DbFileUploadHandler(FileUploadHandler):
         self, request: HttpRequest | None = None, *, alias: str | None = None, max_size: int | None = None
     ) -> None:
         super().__init__(request)
-        if not catalogue.is_installed():
-            message = "uploads into the database need 'pg_lo_storage' in INSTALLED_APPS, and 'manage.py migrate'"
-            raise ImproperlyConfigured(message)
-        self._database = DatabaseDriver(db_for_write(alias or self.alias))
+        self._database = upload_database(alias or self.alias)
         self._limit = self.max_size if max_size is None else max_size
         # What files may still be kept in memory, of the whole request.
         self._memory = settings.FILE_UPLOAD_MAX_MEMORY_SIZE

@@ -7,6 +7,7 @@ from filer.server.views import serve_protected_file
 from wagtail.admin import urls as wagtailadmin_urls
 from wagtail.documents import urls as wagtaildocs_urls
 
+from pg_lo_storage.tus import TusUpload
 from pg_lo_storage.views import DbFileView, db_serve
 from tests.packages.shop.apis import ninja_api, router
 from tests.packages.shop.wagtail_views import serve_document
@@ -22,5 +23,6 @@ urlpatterns = [
     path("rest/", include(router.urls)),
     path("ninja/", ninja_api.urls),
     path("files/<filename>", db_serve),
+    path("up/", TusUpload.as_view()),
     path("pages/", include("wagtail.urls")),
 ]

@@ -31,7 +31,15 @@ class Network:
     def cut(self) -> None:
         """Break all connections, and take no more."""
         self._cut.set()
-        for one in (self._listener, *self._sockets):
+        self._break(self._listener, *self._sockets)
+
+    def interrupt(self) -> None:
+        """Break all connections, and take others."""
+        self._break(*self._sockets)
+
+    @staticmethod
+    def _break(*sockets: socket.socket) -> None:
+        for one in sockets:
             with suppress(OSError):
                 # Reset, not closed in order: nobody waits for the rest.
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -17,6 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 from pg_lo_storage.storage import DbFileStorage, db_file_storage
 from pg_lo_storage.uploadhandler import DbFileUploadHandler
 from tests.invoices.models import Invoice
+from tests.uploads import resumable
 
 
 class Limited(DbFileUploadHandler):
@@ -125,4 +126,4 @@ def whole(request: HttpRequest) -> HttpResponse:
 
 
 VIEWS = (streamed, whole, form, look, fail, killed, invalid, several, twice, again, thread, echo)
-urlpatterns = [path(f"{view.__name__}/", csrf_exempt(view)) for view in VIEWS]
+urlpatterns = [*(path(f"{view.__name__}/", csrf_exempt(view)) for view in VIEWS), *resumable.urlpatterns]

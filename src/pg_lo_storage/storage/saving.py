@@ -57,9 +57,14 @@ def save_catalogued(
         return loid, catalogue.add(database, loid, upload, size=digest.size, sha256=digest.hexdigest())
 
 
-def begin_upload(database: DatabaseDriver, data: bytes | memoryview, expires: timedelta) -> uploads.Unfinished:
+def begin_upload(
+    database: DatabaseDriver,
+    data: bytes | memoryview,
+    expires: timedelta,
+    announced: uploads.Announced = uploads.Announced(),  # noqa: B008 -- a tuple
+) -> uploads.Unfinished:
     """Make an object of the first bytes of an upload; until it is a file, it expires."""
-    return uploads.begin(database, data, expires, make=_make(data))
+    return uploads.begin(database, data, expires, announced, make=_make(data))
 
 
 def continue_upload(database: DatabaseDriver, loid: int, offset: int, data: bytes | memoryview) -> None:

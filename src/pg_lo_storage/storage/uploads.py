@@ -1,16 +1,18 @@
 """An upload that is a large object already, and becomes a file without being copied."""
 
+import hashlib
 from collections.abc import Iterator, MutableSet
-from functools import partial
+from functools import cached_property, partial
 from typing import IO, TYPE_CHECKING, Self
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from typing_extensions import override
 
 from pg_lo_storage import catalogue
 from pg_lo_storage.catalogue import uploads
-from pg_lo_storage.databases import DatabaseDriver
+from pg_lo_storage.databases import DatabaseDriver, db_for_write
 from pg_lo_storage.drivers.sources import is_replaced
 from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.io import LargeObjectIO
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 else:
     _BinaryUpload = UploadedFile
 
-__all__ = ["DbUploadedFile"]
+__all__ = ["DbUploadedFile", "upload_database"]
 
 
 class _Reader(LargeObjectIO):
@@ -38,16 +40,20 @@ class _Reader(LargeObjectIO):
 class DbUploadedFile(_BinaryUpload):
     """An upload that was written to a large object while it arrived; it is read as any upload is.
 
-    ``alias`` is the database that it is on, ``size`` is in bytes, ``sha256`` in hexadecimal. The ``unfinished`` of a
+    ``alias`` is the database that it is on, ``size`` is in bytes. The ``unfinished`` of a
     request are unlinked at its end; a commit takes out what has become a file.
     """
 
     __module__ = "pg_lo_storage.storage"
 
+    file: IO[bytes] | None
+    loid: int
+    alias: str
+
     def __init__(
         self,
         upload: uploads.Unfinished,
-        sha256: str,
+        sha256: str | None,
         unfinished: MutableSet[uploads.Unfinished],
         *,
         name: str | None,
@@ -57,12 +63,18 @@ class DbUploadedFile(_BinaryUpload):
         content_type_extra: dict[str, bytes] | None = None,
     ) -> None:
         super().__init__(_reader(upload.alias, upload.loid), name, content_type, size, charset, content_type_extra)
-        self.loid: int = upload.loid
-        self.alias: str = upload.alias
-        self.sha256 = sha256
+        self.loid = upload.loid
+        self.alias = upload.alias
+        if sha256 is not None:
+            self.sha256 = sha256
         self._upload = upload
         self._length = size
         self._unfinished = unfinished
+
+    @cached_property
+    def sha256(self) -> str:
+        """The digest, in hexadecimal. What arrived in several requests is read for it, once."""
+        return hashlib.file_digest(_Reader(self.alias, self.loid), "sha256").hexdigest()
 
     def become_file(self, database: DatabaseDriver, upload: catalogue.Upload) -> tuple[int, str] | None:
         """Make a file of the upload, in the transaction of ``database``; return the oid and the name's extension.
@@ -92,6 +104,17 @@ class DbUploadedFile(_BinaryUpload):
     def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """Yield the whole upload in blocks of ``chunk_size`` bytes."""
         return super().chunks(chunk_size or BLOCK)
+
+
+def upload_database(alias: str | None) -> DatabaseDriver:
+    """Return the database that uploads are written to.
+
+    :raises ImproperlyConfigured: ``"pg_lo_storage"`` is not in ``INSTALLED_APPS``.
+    """
+    if not catalogue.is_installed():
+        message = "uploads into the database need 'pg_lo_storage' in INSTALLED_APPS, and 'manage.py migrate'"
+        raise ImproperlyConfigured(message)
+    return DatabaseDriver(db_for_write(alias))
 
 
 def _reader(alias: str, loid: int) -> IO[bytes]:
