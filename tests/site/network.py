@@ -56,8 +56,10 @@ class Network:
                 threading.Thread(target=self._pass_on, args=(server, client), daemon=True).start()
 
     def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
+        try:
             while block := source.recv(65_536):
                 target.sendall(block)
                 self._cut.wait(self._pause)
             target.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._break(source, target)
