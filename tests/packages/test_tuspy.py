@@ -65,7 +65,8 @@ def test_tuspy_resumes_after_a_cut(
                 uploader.upload()
             return
         threading.Thread(target=cut_in_the_middle, args=(network,)).start()
-        with pytest.raises((TusCommunicationError, RequestException)):
+        # Where the cut is in the head of an answer, tuspy takes it for a whole one, without an offset: TypeError.
+        with pytest.raises((TusCommunicationError, RequestException, TypeError)):
             uploader.upload()
     url = live_server.url + "/up/?upload=" + str(UnfinishedUpload.objects.get().key)
     # The server may still append what it got before the cut: then it answers 409, and the client asks for the offset.
