@@ -138,7 +138,7 @@ class TusUpload(View):
     def _make_room(self) -> None:
         """Unlink the user's expired uploads, and refuse one too many."""
         unfinished, expired = uploads.owned(self._database, self._owner)
-        uploads.discard(self._database, expired)
+        uploads.discard(self._database, expired, only_expired=True)
         if len(unfinished) >= self.max_unfinished:
             raise Refused(429, f"there are {self.max_unfinished} unfinished uploads: finish or delete one")
 
@@ -158,8 +158,7 @@ class TusUpload(View):
         announced = protocol.parse_length("Content-Length", self.request.META.get("CONTENT_LENGTH") or "0")
         if self.request.headers.get("Transfer-Encoding"):  # Django reads no such body under WSGI
             raise Refused(411, "the request has to have a Content-Length")
-        if offset + announced > upload.length:
-            raise Refused(413, f"the upload was to have {upload.length:,} bytes")
+        _require_fits(upload, offset + announced)
         if checksum is None:
             for block in _blocks(self.request):
                 offset = self._append(upload, key, offset, block)
@@ -174,6 +173,8 @@ class TusUpload(View):
 
     def _append(self, upload: Resumable, key: str, offset: int, block: bytes) -> int:
         """Append a block in one transaction: another request may have gone on with the upload meanwhile."""
+        # No client over HTTP/2 has to announce how much comes.
+        _require_fits(upload, offset + len(block))
         with atomic(self._database.alias):
             if not uploads.hold(self._database, upload.loid, key, self.expires):
                 self._find(key)
@@ -207,7 +208,7 @@ def finished(request: HttpRequest, upload: str, *, alias: str | None = None) -> 
         message = "the upload is not there, or not whole: it may have expired"
         raise BadRequest(message)
     unfinished = Unfinished(database.alias, "", found.loid)
-    name, content_type = found.original_name or "upload", found.content_type
+    name, content_type = _name_of(found.original_name), found.content_type
     return DbUploadedFile(unfinished, None, set(), name=name, size=size, content_type=content_type)
 
 
@@ -225,6 +226,12 @@ def with_finished(request: HttpRequest, *fields: str, alias: str | None = None) 
     return files
 
 
+def _name_of(original: str) -> str:
+    """Return a file's name as Django takes it of a form: without folders, and what cannot be printed."""
+    name = "".join(filter(str.isprintable, original.replace("\\", "/").rpartition("/")[2])).strip()
+    return name if name.strip(".") else "upload"
+
+
 def _owner_of(request: HttpRequest) -> str:
     user = getattr(request, "user", None)
     if user is None:
@@ -233,6 +240,11 @@ def _owner_of(request: HttpRequest) -> str:
     if not user.is_authenticated:
         raise Refused(403, "sign in to upload")
     return str(user.pk)
+
+
+def _require_fits(upload: Resumable, end: int) -> None:
+    if end > upload.length:
+        raise Refused(413, f"the upload was to have {upload.length:,} bytes")
 
 
 def _key_of(request: HttpRequest) -> str:

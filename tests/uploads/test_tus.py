@@ -189,6 +189,18 @@ def test_what_a_client_gets_wrong_changes_nothing(
     assert UnfinishedUpload.objects.count() == 1
 
 
+def test_more_than_was_announced_is_refused(ann: Uploader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over HTTP/2 a request need not say how much it brings."""
+
+    def blocks(_request: object) -> Iterator[bytes]:
+        yield from (b"12", b"34")
+
+    monkeypatch.setattr(tus, "_blocks", blocks)
+    url = ann.begin(3)
+    assert ann.send(url, b"").status_code == 413
+    assert ann.offset(url) == 2
+
+
 @pytest.mark.parametrize("algorithm", ["sha1", "sha256"])
 @pytest.mark.usefixtures("requests")
 def test_of_a_request_with_a_wrong_checksum_nothing_is_kept(ann: Uploader, algorithm: str) -> None:
@@ -315,6 +327,17 @@ def test_an_expired_one_is_gone(ann: Uploader, nothing_is_left: NothingIsLeft) -
     nothing_is_left()
 
 
+def test_one_that_goes_on_at_the_last_moment_is_not_pruned(ann: Uploader, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = ann.begin()
+
+    def expired(_database: object) -> list[int]:
+        return list(UnfinishedUpload.objects.values_list("loid", flat=True))
+
+    monkeypatch.setattr("pg_lo_storage.catalogue.uploads.expired", expired)
+    call_command("largeobjects", "prune", "--yes", verbosity=0)
+    assert ann.send(url, b"a").status_code == 204
+
+
 def test_each_byte_has_it_expire_later(ann: Uploader) -> None:
     url = ann.begin()
     UnfinishedUpload.objects.update(expires_at="9999-01-01T00:00Z")
@@ -388,12 +411,14 @@ def test_one_on_another_database_is_copied(bob: Uploader, count_large_objects: C
     assert [count_large_objects(), count_large_objects("other")] == [1, 0]
 
 
-@pytest.mark.parametrize("name", ["", "../../etc/passwd", "a\0b.pdf", "x" * 900, "\u202egpj.exe"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/", "\n", "../../etc/passwd", "C:\\a.pdf", "a\0b.pdf", "x" * 900, "\u202egpj.exe"]
+)
 def test_no_name_does_harm(ann: Uploader, name: str) -> None:
     url = ann.whole(Upload_Metadata=of_file(name, "text/html\0"))
     assert ann.client.post("/resumed/", {"data": url}).status_code == 200
     original = StoredFile.objects.get().original_name
-    assert "/" not in original
+    assert not {"/", "\\", "\n"} & set(original)
     assert 0 < len(original) <= 255
 
 

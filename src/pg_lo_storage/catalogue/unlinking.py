@@ -60,15 +60,17 @@ def unlink(database: DatabaseDriver, loids: Collection[int]) -> None:
     _end(database, _ANY, (as_array(loids),), loids)
 
 
-def discard(database: DatabaseDriver, loids: Collection[int], schema: str = "") -> int:
+def discard(database: DatabaseDriver, loids: Collection[int], schema: str = "", *, only_expired: bool = False) -> int:
     """End those objects that are unfinished uploads; return how many were.
 
     ``schema`` is that of the uploads' table, as the server quotes it; without it the search path finds the table.
     """
+    # A request that appends meanwhile is waited for, and has the upload expire later.
+    where: LiteralString = _ANY + (" and expires_at < statement_timestamp()" if only_expired else "")
     with atomic(database.alias):
         _lock_objects(database, loids)
         place = _of(schema, _UPLOADS).replace("%", "%%")
-        query: LiteralString = "delete from " + place + " where " + _ANY + " returning loid::int8"  # noqa: S608
+        query: LiteralString = "delete from " + place + " where " + where + " returning loid::int8"  # noqa: S608
         gone = {cast("int", loid) for (loid,) in database.run(query, (as_array(loids),), writing=True)}
         if gone:
             # It may be a file by now: of a clone of the schema, or one that has the oid of an upload that was unlinked.

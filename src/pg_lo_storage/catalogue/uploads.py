@@ -128,7 +128,7 @@ def take_over(database: DatabaseDriver, loid: int, upload: Upload, *, size: int,
     return enter_from(database, gone, (loid,), upload, size=size, sha256=sha256)
 
 
-def discard(database: DatabaseDriver, loids: Iterable[int], schema: str = "") -> int:
+def discard(database: DatabaseDriver, loids: Iterable[int], schema: str = "", *, only_expired: bool = False) -> int:
     """Unlink those objects that are uploads still, 1,000 in a transaction; return how many there were.
 
     Without the ``schema`` of their rows it is the session's own.
@@ -136,7 +136,7 @@ def discard(database: DatabaseDriver, loids: Iterable[int], schema: str = "") ->
     left, found = sorted(loids), 0
     while left:
         batch, left = left[:_TOGETHER], left[_TOGETHER:]
-        found += unlinking.discard(database, batch, schema)
+        found += unlinking.discard(database, batch, schema, only_expired=only_expired)
     return found
 
 

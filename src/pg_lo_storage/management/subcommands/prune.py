@@ -54,7 +54,7 @@ def unfinished(alias: str, options: dict[str, Any], console: Console) -> int:
     """Unlink the uploads that have expired, or say how many would be; return the exit status."""
     database = DatabaseDriver(alias)
     loids = uploads.expired(database)
-    count = uploads.discard(database, loids) if options["yes"] else len(loids)
+    count = uploads.discard(database, loids, only_expired=True) if options["yes"] else len(loids)
     if count:
         said = "unlinked" if options["yes"] else "would be unlinked, with --yes"
         console.say(f"{alias}: {count} unfinished uploads {said}")
