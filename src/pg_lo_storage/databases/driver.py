@@ -104,7 +104,7 @@ class DatabaseDriver(DatabaseConnection):
             sql = driver.sql
             if sql is not None or without_sql is None:
                 try:
-                    if isinstance(sql, SQLDriver):
+                    if statement.columns and isinstance(sql, SQLDriver):
                         rows = sql.rows_of(statement)
                     else:
                         rows = (sql or _CursorSQL(self.wrapper)).execute(statement.query, statement.params)

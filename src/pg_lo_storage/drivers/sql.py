@@ -34,7 +34,7 @@ class SQLDriver(abc.ABC):
         """Run one statement with ``%s`` placeholders and return all its rows; exceptions pass untranslated."""
 
     def rows_of(self, statement: Statement[object]) -> Rows:
-        """Run a statement by :meth:`execute`; override this if the types of its columns tell a faster way."""
+        """Run a statement that tells its columns' types, by :meth:`execute`; override this if there is a faster way."""
         return self.execute(statement.query, statement.params)
 
     def execute_all(self, statements: Iterable[tuple[LiteralString, Sequence[object]]]) -> list[Rows]:
@@ -84,7 +84,7 @@ class SQLDriver(abc.ABC):
         :raises LargeObjectError: the server refuses it; the driver's exception is the cause.
         """
         with self._translating(statement):
-            rows = self.rows_of(statement)
+            rows = self.rows_of(statement) if statement.columns else self.execute(statement.query, statement.params)
         return statement.result(rows)
 
     def perform_all(self, statements: Iterable[Statement[T]]) -> list[T]:
