@@ -43,7 +43,13 @@ WITH_APPS = ("damage", "erasing", "faults", "lifecycle", "maintenance", "moving"
 # Histories of rows and files, in which Django's version decides more than the driver's.
 HISTORIES = ("lifecycle/test_remembered.py", "lifecycle/test_shards.py", "lifecycle/test_table.py", "maintenance")
 # Nor do the drivers' and Django's lowest versions decide in these, which take long.
-LONG = ("catalogue/test_foreign_names.py", "catalogue/test_migrate_adopts.py", "storage/test_admin.py", "damage")
+LONG = (
+    "catalogue/test_foreign_names.py",
+    "catalogue/test_migrate_adopts.py",
+    "contrib_fsspec",
+    "storage/test_admin.py",
+    "damage",
+)
 # Python, Django, PostgreSQL, driver, paths left out: every value at least once on either driver, not the full product.
 # "lowest" are the lower bounds that pyproject.toml promises, of Django and of all else. What stands below Django runs
 # with the drivers' lowest versions here, with their newest in the suite proper.
@@ -68,7 +74,7 @@ NOT_IN_MATRIX = (
     "serving/test_servers.py",
     "storage/test_encrypted.py",
 )
-# The same histories and examples as with the first driver, but the first ones only.
+# Not as many histories and examples as the tests have by themselves, but the first ones; in the matrix fewer still.
 HALF = {"PG_LO_TEST_HISTORIES": "12", "PG_LO_TEST_EXAMPLES": "75"}
 FEWER_DRAWS = {"PG_LO_TEST_HISTORIES": "6", "PG_LO_TEST_EXAMPLES": "30"}
 # The matrix runs on the wheel that is built of src, as users have it.
@@ -160,7 +166,7 @@ def of_github() -> Iterator[Stage]:
 def suites() -> list[Stage]:
     """Return the suite on each driver, and the tests that need none, or no Django."""
     first, *others = DRIVERS
-    stages = list(in_two(first, environment(["django", first]), "not server_tools", {}))
+    stages = list(in_two(first, environment(["django", first]), "not server_tools", HALF))
     for driver in others:
         stages += in_two(driver, environment(["django", driver]), EVERYWHERE, HALF)
     return [*stages, without_django(), with_sqlalchemy(), without_driver("no driver")]
