@@ -26,7 +26,7 @@ from django.utils.functional import empty
 from moto.server import ThreadedMotoServer
 from sorl.thumbnail import default as sorl_default
 
-from pg_lo_storage.exceptions import LargeObjectConflict
+from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import TransitionalStorage, db_file_storage
 from pg_lo_storage.views import DbFileView
@@ -80,7 +80,7 @@ def ask(key: int, headers: dict[str, str]) -> Answer | None:
     with closing(response):
         try:
             body = b"".join(response) if response.streaming else response.content
-        except LargeObjectConflict:
+        except (LargeObjectConflict, LargeObjectNotFound):
             assert int(response["Content-Length"]) > 262_144
             return None
     return Answer(response.status_code, body, response.headers.get("ETag"))
