@@ -18,7 +18,7 @@ from tests.fixtures.connections import Connect, RawConnection, run
 from tests.fixtures.proxy import Wire
 
 LARGE = bytes(range(256)) * 2**16
-SLEEP = "select pg_sleep(0.4)"
+SLEEP = "select pg_sleep(1)"
 EVERY_KIND = pytest.mark.parametrize("kind", [TimeoutError, KeyboardInterrupt])
 EITHER_WAY = pytest.mark.parametrize("autocommit", [True, False])
 
@@ -75,7 +75,7 @@ def test_who_waits_for_another_thread_s_statement_is_interrupted_and_disturbs_no
     driver: Any = get_driver(connection)
     bell = Bell(connect, connection)
     with ThreadPoolExecutor(1) as threads:
-        started = threads.submit(driver.execute, "select pg_sleep(0.4)::text")
+        started = threads.submit(driver.execute, "select pg_sleep(1)::text")
         bell.wait_for_the_statement()
         with pytest.raises(TimeoutError), bell.ringing(TimeoutError):
             driver.from_bytes(b"content")

@@ -53,7 +53,7 @@ def test_tuspy_resumes_after_a_cut(
     user = get_user_model().objects.create(username="ann")
     about = {"filename": "märz.pdf", "filetype": "application/pdf"}
     port = int(live_server.url.rpartition(":")[2])
-    with Network(port, pause=0.002) as network:
+    with Network(port, pause=0.02) as network:
         uploader = client_of(user, network.url).uploader(
             file_stream=io.BytesIO(CONTENT),
             metadata=about,

@@ -69,7 +69,7 @@ def start(page: Page, url: str, client: Path) -> None:
 def test_an_upload_goes_on_where_it_was(ada: Visitor, client: Path, *, is_closed: bool) -> None:
     """Its connection breaks, or its page is closed, and opened anew."""
     page = ada.page
-    with Network(int(ada.site.url.rpartition(":")[2]), pause=0.01) as network:
+    with Network(int(ada.site.url.rpartition(":")[2]), pause=0.02) as network:
         start(page, network.url, client)
         page.wait_for_function(f"window.sent > {SIZE // 2}")
         if is_closed:
