@@ -25,6 +25,7 @@ from pg_lo_storage.databases.atomic_blocks import atomic
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.http import tus as protocol
 from pg_lo_storage.http.tus import Refused
+from pg_lo_storage.names import original_name_of
 from pg_lo_storage.storage import DbUploadedFile
 from pg_lo_storage.storage.saving import PART, begin_upload, continue_upload
 from pg_lo_storage.storage.uploads import upload_database
@@ -228,7 +229,7 @@ def with_finished(request: HttpRequest, *fields: str, alias: str | None = None) 
 
 def _name_of(original: str) -> str:
     """Return a file's name as Django takes it of a form: without folders, and what cannot be printed."""
-    name = "".join(filter(str.isprintable, original.replace("\\", "/").rpartition("/")[2])).strip()
+    name = "".join(filter(str.isprintable, original_name_of(original))).strip()
     return name if name.strip(".") else "upload"
 
 

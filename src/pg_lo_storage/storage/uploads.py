@@ -40,8 +40,8 @@ class _Reader(LargeObjectIO):
 class DbUploadedFile(_BinaryUpload):
     """An upload that was written to a large object while it arrived; it is read as any upload is.
 
-    ``alias`` is the database that it is on, ``size`` is in bytes. The ``unfinished`` of a
-    request are unlinked at its end; a commit takes out what has become a file.
+    ``alias`` is the database that it is on, ``size`` is in bytes. What is in a request's ``unfinished`` is unlinked at
+    its end; a commit takes out what has become a file.
     """
 
     __module__ = "pg_lo_storage.storage"
