@@ -9,6 +9,8 @@ from django.http import HttpRequest
 from django.test import Client, override_settings
 from django.utils.deprecation import MiddlewareMixin
 
+from tests.serving.servers import UPLOADS, WebServer, serving
+
 HANDLER: Final = "pg_lo_storage.uploadhandler.DbFileUploadHandler"
 ALIASES: Final = ("default", "other")
 
@@ -50,3 +52,11 @@ def nothing_is_left(count_large_objects: Callable[..., int]) -> Callable[..., No
         assert [UnfinishedUpload.objects.using(alias).count() for alias in ALIASES] == [0, 0]
 
     return look
+
+
+@pytest.fixture(params=[*UPLOADS, "uploads-gunicorn-atomic"], scope="module")
+def web(request: pytest.FixtureRequest) -> Iterator[WebServer]:
+    """A site behind each server that takes uploads, with ``ATOMIC_REQUESTS`` too."""
+    name, atomic, _ = str(request.param).partition("-atomic")
+    with serving(name, PG_LO_TEST_ATOMIC=atomic) as running:
+        yield running

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from pg_lo_storage.models import StoredFile, UnfinishedUpload
 from tests.invoices.models import Invoice
-from tests.serving.servers import UPLOADS, WebServer, serving
+from tests.serving.servers import WebServer, serving
 from tests.storage.support import content, stored
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "other"]), pytest.mark.once]
@@ -28,13 +28,6 @@ HEAD = (
 )
 TAIL = b"\r\n--" + BOUNDARY + b"--\r\n"
 BODY = HEAD + content(SIZE) + TAIL
-
-
-@pytest.fixture(params=[*UPLOADS, "uploads-gunicorn-atomic"], scope="module")
-def server(request: pytest.FixtureRequest) -> Iterator[WebServer]:
-    name, atomic, _ = str(request.param).partition("-atomic")
-    with serving(name, PG_LO_TEST_ATOMIC=atomic) as running:
-        yield running
 
 
 @pytest.fixture
@@ -51,9 +44,9 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def begun(server: WebServer, path: str, sent: bytes, length: int = len(BODY)) -> socket.socket:
+def begun(web: WebServer, path: str, sent: bytes, length: int = len(BODY)) -> socket.socket:
     """Return a client that has sent a part of its request."""
-    client = socket.create_connection(("127.0.0.1", server.port))
+    client = socket.create_connection(("127.0.0.1", web.port))
     client.sendall(
         b"POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n"
         b"Content-Type: multipart/form-data; boundary=%s\r\n\r\n" % (path.encode(), length, BOUNDARY)
@@ -62,9 +55,9 @@ def begun(server: WebServer, path: str, sent: bytes, length: int = len(BODY)) ->
     return client
 
 
-def post(server: WebServer, path: str) -> bytes:
+def post(web: WebServer, path: str) -> bytes:
     headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY.decode()}"}
-    with urllib.request.urlopen(urllib.request.Request(server.url + path, BODY, headers)) as response:
+    with urllib.request.urlopen(urllib.request.Request(web.url + path, BODY, headers)) as response:
         answer: bytes = response.read()
         return answer
 
@@ -73,33 +66,33 @@ def unfinished() -> int:
     return UnfinishedUpload.objects.count()
 
 
-def test_a_form_takes_the_file_over(server: WebServer, nothing_is_left: Callable[..., None]) -> None:
-    answer = json.loads(post(server, "/form/"))
+def test_a_form_takes_the_file_over(web: WebServer, nothing_is_left: Callable[..., None]) -> None:
+    answer = json.loads(post(web, "/form/"))
     assert stored(answer["data"]) == content(SIZE)
     until(lambda: not unfinished())
     nothing_is_left(files=1)
 
 
-def test_what_is_not_kept_is_unlinked(server: WebServer, count_large_objects: Callable[..., int]) -> None:
-    assert json.loads(post(server, "/look/")) == {"data": ["DbUploadedFile"]}
+def test_what_is_not_kept_is_unlinked(web: WebServer, count_large_objects: Callable[..., int]) -> None:
+    assert json.loads(post(web, "/look/")) == {"data": ["DbUploadedFile"]}
     until(lambda: not unfinished() and not count_large_objects())
 
 
 @pytest.mark.parametrize("sent", [len(HEAD) + 1, len(BODY) // 2, len(BODY) - len(TAIL)])
 def test_nothing_is_left_of_a_request_that_is_cut(
-    server: WebServer, sent: int, count_large_objects: Callable[..., int], nothing_is_left: Callable[..., None]
+    web: WebServer, sent: int, count_large_objects: Callable[..., int], nothing_is_left: Callable[..., None]
 ) -> None:
-    begun(server, "/form/", BODY[:sent]).close()
+    begun(web, "/form/", BODY[:sent]).close()
     # The worker answers one request after another.
-    post(server, "/look/")
+    post(web, "/look/")
     until(lambda: not unfinished() and not count_large_objects())
     nothing_is_left()
 
 
 def test_a_body_that_is_longer_than_it_says_is_no_file(
-    server: WebServer, nothing_is_left: Callable[..., None], count_large_objects: Callable[..., int]
+    web: WebServer, nothing_is_left: Callable[..., None], count_large_objects: Callable[..., int]
 ) -> None:
-    with begun(server, "/look/", BODY[: len(BODY) // 2], len(BODY) // 2) as client:
+    with begun(web, "/look/", BODY[: len(BODY) // 2], len(BODY) // 2) as client:
         assert b"{}" in client.makefile("rb").read()
     until(lambda: not unfinished() and not count_large_objects())
     nothing_is_left()

@@ -3,7 +3,7 @@
 import http.client
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.db import connections
@@ -11,7 +11,7 @@ from django.test import override_settings
 
 from pg_lo_storage.models import UnfinishedUpload
 from pg_lo_storage.storage.saving import PART
-from tests.serving.servers import UPLOADS, WebServer, serving
+from tests.serving.servers import WebServer
 from tests.storage.support import stored
 from tests.uploads.test_servers import until
 from tests.uploads.test_tus import CHUNK, CONTENT, SIZE, Uploader
@@ -20,13 +20,6 @@ pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "oth
 
 # More than the server keeps before it writes.
 SENT = 4 * PART + 100_000
-
-
-@pytest.fixture(params=[*UPLOADS, "uploads-gunicorn-atomic"], scope="module")
-def server(request: pytest.FixtureRequest) -> Iterator[WebServer]:
-    name, atomic, _ = str(request.param).partition("-atomic")
-    with serving(name, PG_LO_TEST_ATOMIC=atomic) as running:
-        yield running
 
 
 @pytest.fixture
@@ -38,9 +31,9 @@ def cookies(uploader: Uploader) -> str:
     return uploader.client.cookies.output(header="", sep=";").partition(";")[0].strip()
 
 
-def begun(server: WebServer, uploader: Uploader, url: str, sent: bytes) -> socket.socket:
+def begun(web: WebServer, uploader: Uploader, url: str, sent: bytes) -> socket.socket:
     """Return a client that has sent a part of what it wants to append."""
-    client = socket.create_connection(("127.0.0.1", server.port))
+    client = socket.create_connection(("127.0.0.1", web.port))
     head = (
         f"PATCH {url} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
         f"Cookie: {cookies(uploader)}\r\nContent-Type: {CHUNK}\r\nContent-Length: {SIZE}\r\n\r\n"
@@ -49,11 +42,11 @@ def begun(server: WebServer, uploader: Uploader, url: str, sent: bytes) -> socke
     return client
 
 
-def ask(server: WebServer, uploader: Uploader, method: str, url: str, body: bytes = b"", **headers: object) -> str:
+def ask(web: WebServer, uploader: Uploader, method: str, url: str, body: bytes = b"", **headers: object) -> str:
     """Return the offset that the server tells."""
     sent = {"Tus-Resumable": "1.0.0", "Cookie": cookies(uploader), "Content-Type": CHUNK}
     sent |= {name.replace("_", "-"): str(value) for name, value in headers.items()}
-    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    connection = http.client.HTTPConnection("127.0.0.1", web.port)
     connection.request(method, url, body, sent)
     response = connection.getresponse()
     response.read()
@@ -61,41 +54,41 @@ def ask(server: WebServer, uploader: Uploader, method: str, url: str, body: byte
     return response.headers["Upload-Offset"]
 
 
-def begin(server: WebServer, uploader: Uploader) -> str:
-    assert ask(server, uploader, "POST", "/up/", Content_Type="", Upload_Length=SIZE) == "0"
+def begin(web: WebServer, uploader: Uploader) -> str:
+    assert ask(web, uploader, "POST", "/up/", Content_Type="", Upload_Length=SIZE) == "0"
     return f"/up/?upload={UnfinishedUpload.objects.get().key}"
 
 
 @pytest.mark.parametrize("is_reset", [False, True])
 def test_after_a_cut_it_goes_on_where_it_was(
-    server: WebServer, ann: Uploader, nothing_is_left: Callable[..., None], *, is_reset: bool
+    web: WebServer, ann: Uploader, nothing_is_left: Callable[..., None], *, is_reset: bool
 ) -> None:
     """Under ASGI Django has a body only once it is whole, and of one that is cut nothing."""
-    url = begin(server, ann)
-    client = begun(server, ann, url, CONTENT[:SENT])
+    url = begin(web, ann)
+    client = begun(web, ann, url, CONTENT[:SENT])
     if is_reset:
-        until(lambda: server.is_asynchronous or arrived() > 0)
+        until(lambda: web.is_asynchronous or arrived() > 0)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
-    least = 0 if server.is_asynchronous else 4 * PART if is_reset else SENT
+    least = 0 if web.is_asynchronous else 4 * PART if is_reset else SENT
     until(lambda: arrived() >= least)
-    offset = int(ask(server, ann, "HEAD", url))
-    assert least <= offset <= (0 if server.is_asynchronous else SENT)
-    assert ask(server, ann, "PATCH", url, CONTENT[offset:], Upload_Offset=offset) == str(SIZE)
+    offset = int(ask(web, ann, "HEAD", url))
+    assert least <= offset <= (0 if web.is_asynchronous else SENT)
+    assert ask(web, ann, "PATCH", url, CONTENT[offset:], Upload_Offset=offset) == str(SIZE)
     with override_settings(ROOT_URLCONF="tests.uploads.resumable"):
         assert stored(ann.client.post("/resumed/", {"data": url}).json()["data"]) == CONTENT
     nothing_is_left(files=1)
 
 
-def test_a_client_that_stalls_keeps_no_transaction_open(server: WebServer, ann: Uploader) -> None:
-    url = begin(server, ann)
-    with begun(server, ann, url, CONTENT[:SENT]):
-        until(lambda: server.is_asynchronous or arrived() == 4 * PART)
+def test_a_client_that_stalls_keeps_no_transaction_open(web: WebServer, ann: Uploader) -> None:
+    url = begin(web, ann)
+    with begun(web, ann, url, CONTENT[:SENT]):
+        until(lambda: web.is_asynchronous or arrived() == 4 * PART)
         with connections["default"].cursor() as cursor:
             cursor.execute("select count(*) from pg_stat_activity where state like 'idle in transaction%'")
             assert cursor.fetchone() == (0,)
-    until(lambda: server.is_asynchronous or arrived() == SENT)
-    assert ask(server, ann, "DELETE", url) is None
+    until(lambda: web.is_asynchronous or arrived() == SENT)
+    assert ask(web, ann, "DELETE", url) is None
     assert not UnfinishedUpload.objects.exists()
 
 
