@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import pytest
 
 from pg_lo_storage.drivers import LargeObjectDriver, get_driver
+from pg_lo_storage.drivers.errors import sqlstate_of
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound
-from tests.drivers.support import WRITE, content, driver_error, is_aborted, opened, waiting_for_a_lock
+from tests.drivers.support import WRITE, content, driver_error, execute, is_aborted, opened, waiting_for_a_lock
 from tests.fixtures.connections import Connect, RawConnection
 
 Call = Callable[[LargeObjectDriver, int], object]
@@ -104,6 +105,39 @@ def test_where_the_first_rolls_back_the_second_goes_on(
         waiting.result()
     sessions.second.commit()
     assert sessions.content() == result
+
+
+@pytest.mark.parametrize("call", [write, write_much, truncate, put])
+def test_of_two_that_wait_for_each_other_one_has_the_sqlstate_of_a_deadlock(sessions: Sessions, call: Call) -> None:
+    other = get_driver(sessions.observer).from_bytes(b"content")
+    sessions.first_does(call)
+    call(get_driver(sessions.second), other)
+    errors: list[BaseException | None] = []
+    with sessions.second_waits_in(call) as waiting:
+        try:
+            call(get_driver(sessions.first), other)
+        except driver_error(sessions.first) as error:
+            errors.append(error)
+            sessions.first.rollback()
+        errors.append(waiting.exception())
+    (deadlock,) = filter(None, errors)
+    assert sqlstate_of(deadlock) == "40P01"
+    assert type(deadlock).__name__ == "DeadlockDetected"
+    assert "deadlock" in str(deadlock)
+
+
+@pytest.mark.parametrize(
+    ("limit", "sqlstate"), [("lock_timeout", "55P03"), ("statement_timeout", "57014")], ids=lambda value: value
+)
+@pytest.mark.parametrize("call", [write, write_much, put])
+def test_who_waits_too_long_has_the_sqlstate_of_the_limit(
+    sessions: Sessions, call: Call, limit: str, sqlstate: str
+) -> None:
+    sessions.first_does(call)
+    execute(sessions.second, f"set local {limit} = '30ms'")
+    with pytest.raises(driver_error(sessions.second), match="timeout") as caught:
+        sessions.second_does(call)
+    assert sqlstate_of(caught.value) == sqlstate
 
 
 def test_two_that_write_the_first_bytes_have_a_conflict(sessions: Sessions) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection, transaction
 from django.db.models import Value
 from django.test import override_settings
 
-from pg_lo_storage.databases.references import default_names
+from pg_lo_storage.databases.references import default_names, referenced
 from pg_lo_storage.storage import db_file_storage
 from tests.lifecycle.papers.models import BY_DATABASE, CALLED, LITERAL, Folder, Paper, Version
 from tests.lifecycle.support import check, sql, upload
@@ -91,6 +92,24 @@ def test_where_a_default_raises_files_are_kept(default: Callable[[str, object], 
     paper.delete()
     check(unnamed=[b"first"], catalogue=catalogue)
     assert default_names("default") == {BY_DATABASE, CALLED, LITERAL}  # those of other models
+
+
+def test_what_raises_around_a_default_reaches_the_caller(
+    default: Callable[[str, object], None], catalogue: bool
+) -> None:
+    def rings(execute: Callable[..., object], statement: str, *arguments: object) -> object:
+        if statement.startswith("SAVEPOINT") and armed:
+            armed.clear()
+            raise TimeoutError  # as a signal's handler may, at any moment
+        return execute(statement, *arguments)
+
+    default("default", lambda: "")
+    paper = Paper.objects.create(data=upload())
+    armed = [True]
+    with pytest.raises(TimeoutError), transaction.atomic(), connection.execute_wrapper(rings):
+        referenced("default", [paper.data.loid or 0])
+    paper.delete()
+    check(catalogue=catalogue)
 
 
 @pytest.mark.parametrize("leave", LEAVING)

@@ -105,12 +105,13 @@ def default_names_of(fields: "Iterable[models.FileField]", alias: str) -> Iterat
     """Yield what the fields have as ``default`` or ``db_default``; ``None`` for a default that cannot be known."""
     for field in fields:
         given: list[object] = [getattr(vars(field).get("db_default"), "value", vars(field).get("db_default"))]
-        try:
-            default: object = field.default if field.has_default() else None
-            given.append(_call(alias, cast("Callable[[], object]", default)) if callable(default) else default)
-        except Exception:
-            logger.exception("the default of %s, which may name a file, raised", field)
+        default: object = field.default if field.has_default() else None
+        if not callable(default):
+            given.append(default)
+        elif (called := _called(field, alias, cast("Callable[[], object]", default))) is None:
             yield None
+        else:
+            given += called
         for value in given:
             name: object = value if isinstance(value, str) else getattr(value, "name", None)
             if isinstance(name, str):
@@ -123,11 +124,16 @@ def _defaults(alias: str, *registries: Apps) -> Iterator[str | None]:
     return (name for name in names if name is None or parse_name(name) is not None)
 
 
-def _call(alias: str, default: Callable[[], object]) -> object:
+def _called(field: object, alias: str, default: Callable[[], object]) -> list[object] | None:
+    """Return what the default returns, and nothing else; ``None`` where it raised, which is logged."""
     connection = connections[alias]
     hooks = connection.run_on_commit
     with transaction.atomic(using=alias):
-        value = default()
+        try:
+            value = [default()]
+        except Exception:  # no error of the savepoint's, or a signal's at that moment, is the default's
+            logger.exception("the default of %s, which may name a file, raised", field)
+            value = None
         transaction.set_rollback(True, using=alias)
     # Only the default's own work was rolled back: a new list, as after a rollback, would say that more was.
     hooks[:] = connection.run_on_commit

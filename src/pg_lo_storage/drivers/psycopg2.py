@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import threading
 import weakref
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -9,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final, LiteralString, Protocol, TypeVar, cast
 
 import psycopg2
+import psycopg2.errors
 from psycopg2 import extensions as ext
 from typing_extensions import override
 
@@ -47,6 +49,13 @@ _locks_lock = threading.Lock()
 _IN_TRANSACTION = {ext.TRANSACTION_STATUS_INTRANS, ext.TRANSACTION_STATUS_INERROR, ext.TRANSACTION_STATUS_ACTIVE}
 _COPY: Final = "copy ({}) to stdout (format binary)"
 _INDEX_OF_PAGES: Final = "pg_largeobject_loid_pn_index"
+_LOCK_MODE: Final = re.compile(r"\b[A-Z][A-Za-z]*Lock\b")
+_INTERNAL_ERROR: Final = "XX000"
+_ENDED: Final = {
+    "due to lock timeout": "55P03",
+    "due to statement timeout": "57014",
+    "due to user request": "57014",
+}
 
 
 class Psycopg2Connection(Protocol):
@@ -229,19 +238,37 @@ def lock_of(connection: ext.connection) -> threading.RLock:
 
 @contextlib.contextmanager
 def _translating(oid: int) -> Generator[None]:
-    """Raise the package's errors for those of native calls, by texts that the server never translates.
+    """Raise for a native call's error what a statement that fails in the same way raises.
 
-    Native calls carry no SQLSTATE. The object was there, and the role may write to it. So a message that has the oid
-    says that the object is gone. One that names the index says that another session created the same page.
+    The driver's own errors are of its class for the SQLSTATE, and have it.
     """
     try:
         yield
     except psycopg2.Error as error:
         text = str(error)
-        sqlstate = "23505" if _INDEX_OF_PAGES in text or str(oid) in text else "XX000"
+        sqlstate = _sqlstate_in(text, oid)
         if (found := translate(sqlstate, oid, text, writing=True)) is not None:
             raise found from error
-        raise
+        if sqlstate == _INTERNAL_ERROR:
+            raise
+        same = psycopg2.errors.lookup(sqlstate)(text)
+        same.__setstate__({"pgcode": sqlstate, "pgerror": text})  # the attributes cannot be set
+        raise same from error
+
+
+def _sqlstate_in(text: str, oid: int) -> str:
+    """Return the SQLSTATE of a native call's error, which carries none, by what its text says.
+
+    The object was there, and the role may write to it. So a message that has the oid says that the object is gone. One
+    that names the index says that another session created the same page. No error but a deadlock's has names of lock
+    modes. None of these is ever translated; of what ends a statement the server speaks its own language.
+    """
+    message = text.partition("\n")[0]
+    if _LOCK_MODE.search(text):
+        return "40P01"
+    if _INDEX_OF_PAGES in message or str(oid) in re.findall("[0-9]+", message):
+        return "23505"
+    return next((sqlstate for said, sqlstate in _ENDED.items() if message.endswith(said)), _INTERNAL_ERROR)
 
 
 if TYPE_CHECKING:

@@ -1,0 +1,3 @@
+from psycopg2 import Error
+
+def lookup(code: str) -> type[Error]: ...
