@@ -10,7 +10,9 @@ from django.conf import settings
 from django.db import transaction
 from django.test import override_settings
 
+from pg_lo_storage.drivers.errors import sqlstate_of
 from pg_lo_storage.lifecycle.sharing import hold, release
+from pg_lo_storage.names import parse_name
 from pg_lo_storage.operations import ManageLargeObjects
 from tests.drivers.support import waiting_for_a_lock
 from tests.fixtures.connections import Connect, RawConnection
@@ -111,8 +113,26 @@ def test_the_error_says_what_to_do(sessions: Sessions) -> None:
         message = f"column data of table public.letter cannot name '{sessions.name}': .*\nHINT:  .* Save it again"
         with pytest.raises(Exception, match=message) as caught:
             waiting.result()
-    assert (getattr(caught.value, "sqlstate", None) or getattr(caught.value, "pgcode", None)) == "23503"
+    assert sqlstate_of(caught.value) == "23503"
     sessions.second.rollback()
+
+
+@pytest.mark.parametrize("has_catalogue", [False], indirect=True)  # with it, who writes locks an entry
+@pytest.mark.parametrize("unlinking", UNLINKINGS)
+def test_who_unlinks_what_another_session_writes_to_may_try_again(sessions: Sessions, unlinking: str) -> None:
+    sessions.execute(sessions.first, f"select lo_put({parse_name(sessions.name)}, 0, 'written')")
+    with sessions.second_waits(UNLINKINGS[unlinking]) as waiting:
+        sessions.first.commit()
+        with pytest.raises(
+            Exception, match=r"another session wrote to a file that column data of table .*invoice"
+        ) as caught:
+            waiting.result()
+    assert sqlstate_of(caught.value) == "40001"
+    sessions.second.rollback()
+    sessions.assert_whole(sessions.name)
+    sessions.execute(sessions.second, UNLINKINGS[unlinking])
+    sessions.second.commit()
+    sessions.assert_whole()
 
 
 @pytest.mark.parametrize("naming", NAMINGS)

@@ -12,13 +12,21 @@ from django.apps import apps
 from django.apps.registry import Apps
 from django.conf import settings
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
-from django.db import connections, models, router, transaction
+from django.db import Error, connections, models, router, transaction
 
 from pg_lo_storage.databases.aliases import db_for_write
 from pg_lo_storage.databases.atomic_blocks import noticing_loss
 from pg_lo_storage.databases.columns import FileColumn
 from pg_lo_storage.databases.file_fields import file_fields, follows_rows
-from pg_lo_storage.databases.search import Besides, Cell, Searched, named_elsewhere, named_on, names_on
+from pg_lo_storage.databases.search import (
+    Besides,
+    Cell,
+    Searched,
+    is_forbidden,
+    named_elsewhere,
+    named_on,
+    names_on,
+)
 from pg_lo_storage.names import is_made, parse_name
 
 __all__ = [
@@ -128,13 +136,19 @@ def _called(field: object, alias: str, default: Callable[[], object]) -> list[ob
     """Return what the default returns, and nothing else; ``None`` where it raised, which is logged."""
     connection = connections[alias]
     hooks = connection.run_on_commit
-    with transaction.atomic(using=alias):
-        try:
-            value = [default()]
-        except Exception:  # no error of the savepoint's, or a signal's at that moment, is the default's
-            logger.exception("the default of %s, which may name a file, raised", field)
-            value = None
-        transaction.set_rollback(True, using=alias)
+    try:
+        with transaction.atomic(using=alias):
+            try:
+                value = [default()]
+            except Exception:  # what a signal raises while the savepoint is made is not the default's
+                logger.exception("the default of %s, which may name a file, raised", field)
+                value = None
+            transaction.set_rollback(True, using=alias)
+    except (Error, ImproperlyConfigured, AssertionError) as error:
+        if connection.in_atomic_block or (isinstance(error, AssertionError) and not is_forbidden(error)):
+            raise
+        logger.exception("the default of %s may name a file, and %r does not answer", field, alias)
+        return None
     # Only the default's own work was rolled back: a new list, as after a rollback, would say that more was.
     hooks[:] = connection.run_on_commit
     connection.run_on_commit = hooks

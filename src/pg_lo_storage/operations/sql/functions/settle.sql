@@ -21,6 +21,8 @@ declare
     columns text[];
     table_oids oid[];
     numbers int2[];
+    unlinking constant text := $sql$select "@unlink@" from pg_largeobject_metadata as m
+        where m.oid = any($1) order by m.oid$sql$;
 begin
     if named is not null then
         loids := array(select distinct split_part(file, '.', 1)::oid as loid from unnest(named) as file order by loid);
@@ -166,6 +168,20 @@ begin
                 into loids using loids;
         end loop;
     end if;
-    execute $sql$select "@unlink@" from pg_largeobject_metadata as m where m.oid = any($1) order by m.oid$sql$ using loids;
+    if catalogue is not null then
+        execute unlinking using loids;
+        return;
+    end if;
+    -- Who writes to an object locks an entry, where there is one: here it may be at work, and commit first.
+    begin
+        execute unlinking using loids;
+    exception when internal_error then
+        if sqlerrm not like 'tuple concurrently%' then
+            raise;
+        end if;
+        raise serialization_failure using
+            message = format('another session wrote to a file that column %I of table %s named', attribute, relation),
+            hint = 'Nothing is lost. Run the transaction again.';
+    end;
 end
 $body$
