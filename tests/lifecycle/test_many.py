@@ -91,9 +91,10 @@ def test_files_that_others_name_take_no_room(catalogue: bool) -> None:
 
 @pytest.mark.parametrize("catalogue", [True], ids=["catalogue"], indirect=True)
 @pytest.mark.parametrize("guard", [FIELD, TRIGGERS], indirect=True)
+@pytest.mark.parametrize("count", [1_000, 4_000])
 @pytest.mark.usefixtures("guard")
-def test_a_file_that_two_of_the_rows_name_takes_room_once(catalogue: bool) -> None:
-    make(4_000, catalogue=catalogue)
+def test_a_file_that_two_of_the_rows_name_takes_room_once(count: int, catalogue: bool) -> None:
+    make(count, catalogue=catalogue)
     sql("alter table papers_version disable trigger user")
     sql("insert into papers_version (data) select data from papers_version")
     sql("alter table papers_version enable trigger user")

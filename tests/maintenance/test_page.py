@@ -2,6 +2,7 @@
 
 import re
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -9,6 +10,8 @@ from django.test import Client, override_settings
 from django.utils import translation
 
 from example.cluster import Server
+from pg_lo_storage.maintenance import pages
+from pg_lo_storage.maintenance.statistics import Totals, totals
 from pg_lo_storage.models import StoredFile
 from tests.catalogue.support import run, saved
 from tests.fixtures.connections import INSTALLED, open_connection
@@ -105,6 +108,18 @@ def test_files_that_the_role_may_not_measure_are_told_of(admin: Client, server: 
     assert "Files of unknown size" not in dict(admin.get(PAGE).context["figures"])
     StoredFile.objects.create(loid=oid)
     assert dict(admin.get(PAGE).context["figures"])["Files of unknown size"] == "1"
+
+
+@pytest.mark.parametrize(("share", "said"), [(None, None), (0.25, "25%")])
+def test_the_dead_part_is_told_of_once_the_server_estimates_it(
+    share: float | None, said: str | None, admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def estimated(alias: str) -> Totals:
+        return replace(totals(alias), dead_share=share)
+
+    monkeypatch.setattr(pages, "totals", estimated)
+    figures = dict(admin.get(PAGE).context["figures"])
+    assert figures.get("Part of their table that is dead, as estimated") == said
 
 
 def test_files_without_a_digest_are_told_of(admin: Client) -> None:

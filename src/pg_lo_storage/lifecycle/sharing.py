@@ -120,8 +120,6 @@ def require_room(alias: str, going: Collection[str], *registries: Apps, using: s
 
     :raises LargeObjectError: they are more than the server's lock table holds.
     """
-    if len(going) <= FEW:
-        return
     database = DatabaseDriver(alias)
     wanted = {name: oid for name in going if (oid := parse_name(name)) is not None}
     has_catalogue = catalogue.is_installed()

@@ -19,7 +19,6 @@ from pg_lo_storage.databases.atomic_blocks import apart
 from pg_lo_storage.databases.columns import ask
 from pg_lo_storage.drivers.base import Sink
 from pg_lo_storage.drivers.values import BLOCK
-from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.maintenance.findings import Finding
 from pg_lo_storage.maintenance.passes import DIGESTS, WITH_DIGEST
 
@@ -122,8 +121,6 @@ class Digests:
         try:
             with apart(self._alias):
                 size, sha256 = digest_of(read, self._pace)
-        except LargeObjectNotFound:
-            return Read(1, 0, [])
         except DAMAGED as error:
             return Read(1, 0, [_finding(self._alias, entry, None, str(error).strip())])
         if not unchanged or sha256 == entry.sha256:

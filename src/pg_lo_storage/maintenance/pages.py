@@ -64,9 +64,9 @@ def _figures(found: Totals) -> Iterator[tuple[str, str]]:
     yield gettext("Size"), filesizeformat(found.bytes)
     if found.unmeasured:
         yield gettext("Files of unknown size"), number_format(found.unmeasured)
-    if found.recent_files is not None and found.recent_bytes is not None:
-        yield gettext("Files of the last 30 days"), number_format(found.recent_files)
-        yield gettext("Their size"), filesizeformat(found.recent_bytes)
+    # The page is of a catalogue's files, of which all this is known.
+    yield gettext("Files of the last 30 days"), number_format(found.recent_files or 0)
+    yield gettext("Their size"), filesizeformat(found.recent_bytes or 0)
     if found.undigested and found.oldest_undigested:
         yield gettext("Files without a digest"), number_format(found.undigested)
         oldest = found.oldest_undigested

@@ -138,8 +138,7 @@ def rows_that_name(columns: Iterable[NamingColumn], oids: Collection[int]) -> It
         condition, params = naming(column.name, oids)
         query = column.select(f"{oid_in(column.name)}::int8, {column.key}, {column.user}")
         for oid, key, user in ask(column.rows, f"{query} where {condition} limit {MOST_ROWS}", *params):
-            if oid is not None:
-                yield Row(int(oid), column.rows, column.shown, str(column.field.column), key, user)
+            yield Row(int(oid), column.rows, column.shown, str(column.field.column), key, user)
 
 
 def rows_in_oid_columns(alias: str, besides: Iterable[NamingColumn], oids: Collection[int]) -> Iterator[Row]:
