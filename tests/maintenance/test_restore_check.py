@@ -6,6 +6,7 @@ import json
 import shutil
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -151,6 +152,19 @@ def test_archives_want_pg_restore_and_plain_dumps_do_not(dump: Dump, monkeypatch
     with pytest.raises(CommandError, match="pg_restore is not found"):
         restore_check(dump("tar"))
     assert restore_check(dump("plain"))[0] == 0
+
+
+def test_who_has_enough_of_a_dump_waits_for_no_program(tmp_path: Path) -> None:
+    program, path = tmp_path / "pg_restore", tmp_path / "dump"
+    program.write_text(
+        "#!/bin/sh\n"
+        "case $1 in --list) echo '1; 2613 700001 BLOB 700001 app';;"
+        " *) echo \"SELECT pg_catalog.lo_create('700001');\"; exec sleep 1000;; esac\n"
+    )
+    program.chmod(0o700)
+    path.write_bytes(b"PGDMP")
+    with closing(oids_in(path, str(program))) as found:
+        assert next(found) == 700_001
 
 
 def test_names_of_several_lines_hide_no_object(tmp_path: Path) -> None:

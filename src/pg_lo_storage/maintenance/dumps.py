@@ -8,7 +8,7 @@ import gzip
 import re
 import shutil
 import subprocess
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -38,8 +38,6 @@ _TAKEN: Final = (
     " where m.oid = any(%s::text::oid[]) order by m.oid"
 )
 
-_ENTRY: Final = "f.loid::text || coalesce(f.extension, ''), f.original_name"
-
 
 class NoDump(Exception):
     """A file is no dump of ``pg_dump``, or cannot be read as one, as the message says."""
@@ -54,7 +52,7 @@ class Taken(NamedTuple):
     original_name: str | None
 
 
-def oids_in(path: Path, pg_restore: str = "pg_restore") -> Iterator[int]:
+def oids_in(path: Path, pg_restore: str = "pg_restore") -> Generator[int]:
     """Yield the oids of the large objects in a dump, of any format; ``pg_restore`` is the program, by name or path.
 
     :raises NoDump: it is no dump, or the program is not found, or cannot read it.
@@ -85,7 +83,7 @@ def taken(alias: str, oids: Iterable[int]) -> list[Taken]:
     return [Taken(*row) for row in ask(alias, query, as_array(oids))]
 
 
-def _of_text(path: Path, *, is_packed: bool) -> Iterator[int]:
+def _of_text(path: Path, *, is_packed: bool) -> Generator[int]:
     with ExitStack() as stack:
         raw = stack.enter_context(path.open("rb"))
         file = cast("IO[bytes]", stack.enter_context(gzip.open(raw)) if is_packed else raw)
@@ -103,7 +101,7 @@ def _of_text(path: Path, *, is_packed: bool) -> Iterator[int]:
             raise NoDump(message)
 
 
-def _of_archive(path: Path, pg_restore: str) -> Iterator[int]:
+def _of_archive(path: Path, pg_restore: str) -> Generator[int]:
     program = shutil.which(pg_restore)
     if program is None:
         message = f"{path} is an archive, and {pg_restore} is not found, which reads it: name it with --pg-restore"
@@ -131,10 +129,8 @@ def _printed(program: str, *arguments: object) -> Generator[IO[bytes]]:
             [program, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
         ) as process,
     ):
-        if process.stdout is None:
-            raise NoDump(program)
         try:
-            yield process.stdout
+            yield cast("IO[bytes]", process.stdout)
         except BaseException:
             process.kill()
             raise
