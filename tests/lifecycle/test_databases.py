@@ -574,6 +574,15 @@ def test_what_was_refreshed_in_part_keeps_its_other_files_where_they_are(catalog
     nothing_but(catalogue, default=(b"here",), other=(b"here",))
 
 
+def test_an_upload_goes_where_its_instance_was_refreshed_in_part(catalogue: bool) -> None:
+    same_name()
+    row = Paper.objects.get()
+    row.data = upload(b"new")
+    row.refresh_from_db(using="other", fields=["title"])
+    row.save()
+    nothing_but(catalogue, default=(b"here",), other=(b"new",))
+
+
 def test_a_move_that_is_rolled_back_may_be_undone_or_done_again(catalogue: bool) -> None:
     row = paper("default")
     for using in ("default", "other"):

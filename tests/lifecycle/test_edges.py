@@ -7,7 +7,7 @@ import pytest
 from django.core import serializers
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
-from django.db.models.signals import post_delete
+from django.db.models.signals import post_delete, post_save, pre_save
 
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.signals import file_unlinked
@@ -31,12 +31,14 @@ def replaced(paper: Paper) -> str:
     return name
 
 
-def test_a_name_that_is_no_files_is_cleared_and_nothing_is_unlinked(catalogue: bool) -> None:
+@pytest.mark.parametrize("save", [True, False])
+def test_a_name_that_is_no_files_is_cleared_and_nothing_is_unlinked(save: bool, catalogue: bool) -> None:
     Paper.objects.create(data=upload())
     row = Paper.objects.create()
     sql("update papers_paper set data = 'scans/a.pdf' where id = %s", row.pk)
     row.refresh_from_db()
-    row.data.delete()
+    row.data.delete(save)
+    row.save()
     assert not Paper.objects.get(pk=row.pk).data
     check(b"first", catalogue=catalogue)
 
@@ -152,6 +154,32 @@ def test_an_instance_is_saved_after_a_raw_save(paper: Paper, catalogue: bool) ->
     row.data = upload(b"second")
     row.save()
     check(b"second", catalogue=catalogue)
+
+
+# What projects do with signals.
+
+
+def test_a_receiver_of_one_rows_save_stores_a_file_for_another(catalogue: bool) -> None:
+    index = Receipt.objects.create(data=upload(b"index"))
+
+    def receive(instance: Paper, **_: object) -> None:
+        index.data.save("index.pdf", upload(b"index of " + instance.title.encode()), save=False)
+
+    pre_save.connect(receive, Paper)
+    try:
+        Paper.objects.create(title="all", data=upload(b"first"))
+    finally:
+        pre_save.disconnect(receive, Paper)
+    index.save()
+    check(b"first", b"index of all", catalogue=catalogue)
+
+
+def test_a_signal_that_is_sent_by_hand_after_a_bulk_statement_changes_nothing(paper: Paper, catalogue: bool) -> None:
+    [copy] = Paper.objects.bulk_create([Paper(data=paper.data.name)])
+    post_save.send(Paper, instance=copy, created=True, raw=False, using="default", update_fields=None)
+    assert read(copy.data) == b"first"
+    paper.delete()
+    check(b"first", catalogue=catalogue)
 
 
 # Statements for many rows.

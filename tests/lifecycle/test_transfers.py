@@ -29,6 +29,7 @@ from tests.lifecycle.papers.models import (
     Sheet,
     Tag,
     Tagged,
+    Version,
 )
 from tests.lifecycle.support import column, image, read, sql, upload
 from tests.lifecycle.transfers import LARGE, objects, paper, rows, transfer
@@ -235,6 +236,16 @@ def test_a_row_that_others_refer_to_is_not_deleted() -> None:
         transfer(*arguments)
     assert {row["loose_id"] for row in rows(Enclosure, "other").values()} == {kept.pk}
     assert (objects("default"), objects("other")) == (0, 2)
+
+
+def test_rows_that_refer_to_each_other_move_together() -> None:
+    first = Version.objects.create(data=upload(b"first"))
+    Version.objects.create(previous=first, data=upload(b"second"))
+    before = rows(Version, "default")
+    with pytest.raises(CommandError, match=rf"papers.Version.previous refers to papers.Version {first.pk}, which ther"):
+        transfer("papers.Version", "--where", f"id={first.pk}")
+    transfer("papers.Version")
+    assert (rows(Version, "default"), rows(Version, "other")) == ({}, before)
 
 
 def test_rows_that_are_related_many_to_many_go_the_same_way() -> None:
