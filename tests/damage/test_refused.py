@@ -3,11 +3,13 @@
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.management import call_command
+from django.db import OperationalError, transaction
 
 from tests.damage.planting import BOOK, DATA, sql
 from tests.damage.shelf.models import Book
@@ -31,21 +33,40 @@ def dangling(count: int, column: str = DATA) -> list[str]:
     return names
 
 
-def test_what_a_trigger_of_the_project_refuses_is_left() -> None:
-    _, refused, *_ = dangling(5)
-    sql(
-        "create function shelf_no() returns trigger language plpgsql as $$begin"
-        f" if old.{DATA} = '{refused}' then raise 'not\\n this'; end if; return new; end$$".replace("\\n", chr(10))
-    )
+@contextmanager
+def trigger(body: str) -> Generator[None]:
+    sql(f"create function shelf_no() returns trigger language plpgsql as $$begin {body}; return new; end$$")
     sql(f"create trigger shelf_no before update on {BOOK} for each row execute function shelf_no()")
     try:
-        status, lines = largeobjects("repair", "--dangling", "null", *ON, "--yes")
+        yield
     finally:
         sql(f"drop trigger shelf_no on {BOOK}")
         sql("drop function shelf_no()")
+
+
+def test_what_a_trigger_of_the_project_refuses_is_left() -> None:
+    _, refused, *_ = dangling(5)
+    with trigger(f"if old.{DATA} = '{refused}' then raise 'not\n this'; end if"):
+        status, lines = largeobjects("repair", "--dangling", "null", *ON, "--yes")
     assert (status, lines[-1]) == (1, "default: dangling: 4 mended, 1 left")
     assert [line for line in lines if "left, the server refuses it: not this" in line and refused in line]
     assert sql(f"select {DATA} from {BOOK} where {DATA} is not null") == [(refused,)]
+
+
+def test_a_connection_that_is_lost_in_the_callers_transaction_is_no_refusal() -> None:
+    names = dangling(2)
+    lost = pytest.raises(OperationalError, match=r"terminating connection|closed the connection")
+    with trigger("perform pg_terminate_backend(pg_backend_pid())"), lost, transaction.atomic():
+        mend("dangling")
+    assert sorted(name for (name,) in sql(f"select {DATA} from {BOOK}")) == names
+
+
+def test_a_repair_in_a_transaction_is_a_part_of_it() -> None:
+    [name] = dangling(1)
+    with transaction.atomic():
+        assert [left for _, left in mend("dangling")] == [""]
+        transaction.set_rollback(True)
+    assert sql(f"select {DATA} from {BOOK}") == [(name,)]
 
 
 def test_what_a_constraint_refuses_is_left() -> None:

@@ -120,3 +120,29 @@ def test_what_interrupts_a_large_read_on_a_network_that_hangs_is_raised_and_clos
                 "select lo_get(%s) from generate_series(1, 9)", [driver.from_bytes(DATA)], interrupt
             )
         assert connection.closed
+
+
+@pytest.mark.parametrize("moment", ["while the pipeline ends", "while the server cancels"])
+def test_a_second_interrupt_is_raised_at_once_and_closes_the_connection(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    connection: Any = connect(autocommit=True)
+    driver: Any = get_driver(connection)
+
+    def interrupt(*_: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    def interrupt_first(_row: object) -> None:
+        # As a signal's handler may raise anywhere.
+        if moment == "while the server cancels":
+            monkeypatch.setattr(psycopg.Connection, "cancel_safe", interrupt)
+        else:
+            status: Any = type("", (), {"BAD": property(interrupt)})()
+            monkeypatch.setattr("pg_lo_storage.drivers.psycopg3_pipeline.ConnStatus", status)
+        raise TimeoutError
+
+    with pytest.raises(KeyboardInterrupt):
+        driver.execute_streaming(
+            "select lo_get(%s) from generate_series(1, 9)", [driver.from_bytes(DATA)], interrupt_first
+        )
+    assert connection.closed
