@@ -163,6 +163,18 @@ def next_request_works() -> None:
     WIRED.delete(name)
 
 
+@contextmanager
+def over_at_the_server() -> Generator[None]:
+    """Begin a request, and end it; what the server was still at when its connection was lost is over then."""
+    close_old_connections()
+    wrapper = connections["wired"]
+    wrapper.ensure_connection()
+    pid = wrapper.connection.info.backend_pid
+    yield
+    close_old_connections()
+    wait_until_ended(pid)
+
+
 @EVERY_USE
 def test_cut_anywhere_it_is_done_or_not_and_the_next_request_works(
     use: Callable[[Invoice], None], outcomes: Outcomes, wire: Wire
@@ -172,9 +184,7 @@ def test_cut_anywhere_it_is_done_or_not_and_the_next_request_works(
     errors = 0
     for _ in range(ROUNDS):
         row = anew()
-        close_old_connections()
-        connections["wired"].ensure_connection()
-        with wire.cutting(after=int(10 ** chance.uniform(0.5, 5.8))):
+        with over_at_the_server(), wire.cutting(after=int(10 ** chance.uniform(0.5, 5.8))):
             try:
                 use(row)
             except DOCUMENTED:
@@ -248,10 +258,9 @@ def test_interrupted_anywhere_it_is_done_or_not_and_the_next_request_works(
     duration = time.perf_counter() - start
     for _ in range(ROUNDS):
         row = anew()
-        close_old_connections()
         # For signals that raise anything but KeyboardInterrupt psycopg 3 stops no statement, and Django's end of the
         # transaction has an error of its own.
-        with suppress(kind, Error, *WRONG), Alarm(kind, chance.uniform(0.00001, duration)):
+        with over_at_the_server(), suppress(kind, Error, *WRONG), Alarm(kind, chance.uniform(0.00001, duration)):
             use(row)
         next_request_works()
         assert state() in (before, after)
@@ -328,27 +337,25 @@ def test_a_limit_that_is_reached_is_the_error(
     before, _ = outcomes(use)
     row = anew()
     with limited(limit), closing(open_connection(INSTALLED[0], server.dsn())) as other:
-        connections["wired"].ensure_connection()
         other.cursor().execute("lock table pg_lo_storage_file in access exclusive mode")
         with pytest.raises(OperationalError, match="timeout"):
             use(row)
         other.rollback()
-        next_request_works()
+    next_request_works()
     assert state() == before
 
 
 @contextmanager
 def limited(limit: str) -> Generator[None]:
-    """Have the server limit the connection, and any that is made in its place."""
+    """Have the server limit the connection, once it is made: that may take as long as the limit."""
     wrapper = connections["wired"]
     wrapper.close()
-    options = wrapper.settings_dict["OPTIONS"]
-    options["options"] = f"-c {limit}=60ms"
+    with wrapper.cursor() as cursor:
+        cursor.execute(f"set {limit} = '60ms'")
     try:
         yield
     finally:
         wrapper.close()
-        del options["options"]
 
 
 def wait_until_ended(pid: int) -> None:
@@ -366,7 +373,6 @@ def test_a_session_that_was_idle_too_long_is_an_error_once(use: Callable[[Invoic
     row = anew()
     wrapper = connections["wired"]
     with limited("idle_session_timeout"):
-        wrapper.ensure_connection()
         wait_until_ended(wrapper.connection.info.backend_pid)
         if use is download:  # with the catalogue, each batch may be over another connection
             with suppress(Error):
@@ -394,7 +400,7 @@ def test_a_transaction_that_was_idle_too_long_is_an_error(use: Callable[[Invoice
 
         with pytest.raises(DOCUMENTED), transaction.atomic(using="wired"):
             late()
-        next_request_works()
+    next_request_works()
     assert state() == before
 
 

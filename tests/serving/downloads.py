@@ -49,7 +49,9 @@ def digest_of(blocks: Iterable[bytes]) -> str:
 
 def watch_sessions(server: Server) -> Callable[[], list[str]]:
     """Return what tells the states of the database's sessions that are begun from now on."""
-    query = "select pid, state from pg_stat_activity where datname = 'app' and backend_type = 'client backend'"
+    # One that is only starting has no state of its own, or, since PostgreSQL 18, that.
+    state = "coalesce(nullif(state, 'starting'), 'active')"
+    query = f"select pid, {state} from pg_stat_activity where datname = 'app' and backend_type = 'client backend'"
 
     def look() -> dict[int, str]:
         with closing(open_connection(INSTALLED[0], server.dsn(), autocommit=True)) as connection:

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-START_SECONDS: Final = 30
-GUNICORN: Final = ["gunicorn", "--no-control-socket", "--log-level=error", "--graceful-timeout=1"]
+START_SECONDS: Final = 90  # on a busy machine; it takes one on another
+GUNICORN: Final = [
+    *("gunicorn", "--no-control-socket", "--log-level=error"),
+    *("--graceful-timeout=1", f"--timeout={START_SECONDS}"),
+]
 THREADS: Final = [*GUNICORN, "--workers=1", "--threads=64"]
 UVICORN: Final = ["uvicorn", "--log-level=error"]
 SERVERS: Final = {

@@ -39,7 +39,9 @@ def sessions(connect: Connect) -> Callable[[], list[str]]:
     """What the other sessions of the database do: their states."""
     connection = connect(autocommit=True)
     query = (
-        "select state from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        # One that is only starting has no state of its own, or, since PostgreSQL 18, that.
+        "select coalesce(nullif(state, 'starting'), 'active') from pg_stat_activity"
+        " where datname = current_database() and pid <> pg_backend_pid()"
         " and backend_type = 'client backend' and application_name = ''"
     )
     before = run(connection, "select pid from pg_stat_activity")

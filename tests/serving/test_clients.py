@@ -113,7 +113,7 @@ def test_wget_continues_a_download(web: WebServer, tmp_path: Path) -> None:
 def browse(profile: Path, url: str) -> str:
     """Return the document that a browser makes of the answer, and what it complains about."""
     printed = run(
-        *CHROMIUM, "--enable-logging=stderr", "--timeout=20000", f"--user-data-dir={profile}", "--dump-dom", url
+        *CHROMIUM, "--enable-logging=stderr", "--timeout=80000", f"--user-data-dir={profile}", "--dump-dom", url
     )
     assert not re.search(r"CONSOLE.*(Refused|blocked|violates)", printed), printed
     return printed

@@ -165,7 +165,7 @@ def test_a_statement_that_fails_on_a_sound_connection_is_not_tried_again(
     wrapper = connections["default"]
     with monkeypatch.context() as patched:
         # Of a new connection too, so that it would not wait for ever.
-        limited = wrapper.settings_dict["OPTIONS"] | {"options": "-c statement_timeout=100"}
+        limited = wrapper.settings_dict["OPTIONS"] | {"options": "-c lock_timeout=100"}
         patched.setitem(wrapper.settings_dict, "OPTIONS", limited)
         wrapper.close()
         blocks = blocks_of(name)

@@ -115,7 +115,7 @@ def test_what_is_too_large_is_refused_with_the_reason(ada: Visitor, tmp_path: Pa
 def test_an_upload_that_goes_offline_leaves_nothing(ada: Visitor) -> None:
     before = ada.names()
     page = ada.page
-    with Network(int(ada.site.url.rpartition(":")[2]), pause=0.01) as network:
+    with Network(int(ada.site.url.rpartition(":")[2]), pause=0.05) as network:
         page.goto(network.url)
         page.get_by_label("Files to upload").set_input_files(
             [{"name": "cut.bin", "mimeType": "application/octet-stream", "buffer": bytes(10 * MB)}]

@@ -107,9 +107,10 @@ def test_no_transaction_is_open_while_a_client_sends() -> None:
     with pytest.raises(StopFutureHandlers):
         handler.new_file("data", "march.pdf", "application/pdf", None, None, None)
     handler.receive_data_chunk(content(LARGE), 0)
-    with connections["default"].cursor() as cursor:
-        cursor.execute("select count(*) from pg_stat_activity where state like 'idle in transaction%'")
-        assert cursor.fetchone() == (0,)
+    with connections["other"].cursor() as cursor:
+        pid = connections["default"].connection.info.backend_pid
+        cursor.execute("select state from pg_stat_activity where pid = %s", [pid])
+        assert cursor.fetchone() == ("idle",)
     assert UnfinishedUpload.objects.count() == 1
 
 
