@@ -30,6 +30,8 @@ class Contender:
     """The most bytes that an operation is tried with."""
     shares_objects: bool = True
     """Whether it reads the large objects that this library saved, rather than files of its own."""
+    prepares: bool = False
+    """Whether psycopg prepares statements, which Django turns off unless the settings say otherwise."""
 
     def does(self, operation: str, size: int) -> bool:
         """Tell whether the operation is measured at that size."""
@@ -111,6 +113,8 @@ CONTENDERS = (
     ),
     Contender("view-psycopg", "this library's DbFileView, psycopg 3", "own", OWN, DOWNLOADS),
     Contender("view-psycopg2", "this library's DbFileView, psycopg2", "own", OWN2, DOWNLOADS),
+    Contender("prepared-psycopg", "this library, psycopg 3, prepared", "own", OWN, DOWNLOADS, prepares=True),
+    Contender("view-prepared", "its DbFileView, psycopg 3, prepared", "own", OWN, DOWNLOADS, prepares=True),
     Contender("nginx", "nginx, the file alone", "nginx", OWN, DOWNLOADS, shares_objects=False),
 )
 REFERENCE, OWN_CONTENDERS = CONTENDERS[0], CONTENDERS[3:5]

@@ -47,6 +47,8 @@ class Job:
     """Whether the worker says ``ready`` and waits for a line before it begins."""
     server: str = ""
     """The web server that ``downloads`` runs, if not gunicorn with one synchronous worker."""
+    prepares: bool = False
+    """Whether psycopg prepares statements."""
     check: bool = False
     """Whether what is read is digested, which takes time."""
 

@@ -53,7 +53,7 @@ class Bench:
         self._names: dict[tuple[str, str, int], str] = {}
         self._others = 0
         self._workers: dict[str, list[Worker]] = {}
-        self._sites: dict[tuple[str, str, str], webs.Site] = {}
+        self._sites: dict[tuple[str, str, str, bool], webs.Site] = {}
         self._buffers: dict[Cell, int] = {}
         self._counted: dict[tuple[str, Cell], Sample] = {}
 
@@ -135,6 +135,7 @@ class Bench:
             repeats = FILES_IN_ALL[cell.size] // cell.writers
         repeats = max(1, repeats // self._thrift)
         job = Job(contender.store, parameters, cell.operation, repeats, folder=str(self.folder), server=cell.server)
+        job = replace(job, prepares=contender.prepares)
         if contender.store == "nginx":
             return replace(job, path=str(self.workshop.content(cell.content, cell.size)))
         if cell.operation == "rows":
@@ -211,7 +212,7 @@ class Bench:
 
     def _site(self, contender: Contender, job: Job) -> webs.Site:
         """Return a web server that is started once: rounds may follow each other quickly then."""
-        key = (contender.environment.name, contender.store, job.server)
+        key = (contender.environment.name, contender.store, job.server, job.prepares)
         if key not in self._sites:
             site = webs.website(self.workshop.python(contender.environment), job)
             self._sites[key] = self._stack.enter_context(site)

@@ -185,8 +185,8 @@ QUESTIONS = (
         "Small downloads",
         "A view that asks for the row, and answers with its file, to four clients that ask again as soon as they are "
         "answered. Under gunicorn with four threads each has a connection that stays; under uvicorn each request opens "
-        "one, or takes it from Django's pool. From a disk `FileResponse` sends the file, of a `BinaryField` it comes "
-        "with the row; nginx has neither row nor Python.",
+        "one, or takes it from Django's pool. Prepared is with psycopg's `prepare_threshold` in `OPTIONS`. From a disk "
+        "`FileResponse` sends the file, of a `BinaryField` it comes with the row; nginx has neither row nor Python.",
         lambda scale: [
             Cell("downloads", size, server=server) for server in scale.servers for size in (20 * KB, 200 * KB)
         ],
@@ -194,6 +194,8 @@ QUESTIONS = (
             *OURS,
             "view-psycopg",
             "view-psycopg2",
+            "prepared-psycopg",
+            "view-prepared",
             "old-psycopg",
             "bytea",
             "db-file-storage",

@@ -12,6 +12,8 @@ def database_of(job: Job) -> dict[str, Any]:
     options: dict[str, Any] = {name: job.parameters[name] for name in OPTIONS if name in job.parameters}
     if job.server == "uvicorn-pool":
         options["pool"] = True
+    if job.prepares:
+        options["prepare_threshold"] = 5
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": job.parameters["dbname"],
