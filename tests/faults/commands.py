@@ -2,7 +2,8 @@
 
 The argument says what the database has at the beginning. Reads a task as JSON from each line of standard input: the
 ``port`` and the ``database``, the ``arguments``, the ``folder`` for what it prints (``stdout``, ``stderr``), and for a
-byte of each statement before it is sent (``statements``). Says the exit status.
+byte of each statement before it is sent (``statements``), and which statement waits at the ``gate`` of the folder, if
+any. Says the exit status.
 """
 
 import json
@@ -34,7 +35,7 @@ _BATCH: Final = 4
 
 def plant_damage() -> None:
     """Make files with damage of every kind."""
-    from tests.damage.planting import Damage
+    from tests.damage.planting import CATALOGUE, TABLES, Damage
 
     database = connections["default"].settings_dict
     parameters = {"host": database["HOST"], "port": database["PORT"], "dbname": database["NAME"], "user": "postgres"}
@@ -42,6 +43,9 @@ def plant_damage() -> None:
         damage = Damage(FILES, superuser)
         damage.each = DAMAGED
         damage.plant()
+        # No table has room, should the disk be full.
+        for table in (*TABLES, CATALOGUE):
+            superuser.cursor().execute(f'vacuum full "{table}"')
 
 
 def plant_letters() -> None:
@@ -82,12 +86,17 @@ def work(task: dict[str, Any]) -> int:
         os.dup2(stream, number)
     run = DatabaseDriver.run
 
-    def telling(self: DatabaseDriver, *arguments: Any, **options: Any) -> Any:
+    def tell() -> None:
         os.write(statements, b".")
+        if os.fstat(statements).st_size == task["gate"]:
+            (folder / "gate").read_bytes()  # somebody opens and closes it
+
+    def telling(self: DatabaseDriver, *arguments: Any, **options: Any) -> Any:
+        tell()
         return run(self, *arguments, **options)
 
     def telling_of_djangos(execute: Callable[..., object], *arguments: object) -> object:
-        os.write(statements, b".")
+        tell()
         return execute(*arguments)
 
     DatabaseDriver.run = telling  # type: ignore[method-assign]  # the process ends

@@ -1,4 +1,4 @@
-"""The server crashes while ``largeobjects`` repairs, prunes or moves: then the command is run again, and finishes.
+"""The server crashes, or has its disk full, while ``largeobjects`` repairs, prunes or moves: run again, it finishes.
 
 Meanwhile all is as it was before, or as the command has it; what it has told of is as it told.
 ``PG_LO_TEST_FAULT_ROUNDS`` says how often each is tried, six times as many; ``PG_LO_TEST_FAULT_SEED`` has it happen at
@@ -11,14 +11,15 @@ import json
 import os
 import random
 import select
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -29,9 +30,11 @@ from typing_extensions import override
 
 from example.cluster import Cluster, find_bindir
 from tests.faults.commands import LETTERS, content_of
+from tests.faults.support import NoDisk, filled, small_disk, survives
 from tests.fixtures.connections import INSTALLED, RawConnection, open_connection, run
 from tests.test_cluster import process_exists
 
+IS_LONG: Final = "PG_LO_TEST_FAULT_ROUNDS" in os.environ
 ROUNDS: Final = max(1, int(os.environ.get("PG_LO_TEST_FAULT_ROUNDS", "1")) // 6)
 SEED: Final = int(os.environ.get("PG_LO_TEST_FAULT_SEED", "0"))
 FRESH: Final = "fresh"
@@ -40,6 +43,8 @@ ROOT: Final = Path(__file__).parents[2]
 
 LIBPQ: Final = ("WARNING:  ", "DETAIL:  ", "HINT:  ")
 """What libpq itself prints of a server that crashes while a new connection is made."""
+
+NO_SPACE: Final = "No space left on device"
 
 Facts = dict[tuple[str, str], object]
 """What there is, each thing by its kind and key."""
@@ -60,6 +65,8 @@ class Server:
 
     cluster: Cluster
     folder: Path
+    disk: Path | None
+    """The disk that the server has for itself."""
     processes: "dict[str, subprocess.Popen[str]]" = field(default_factory=dict[str, "subprocess.Popen[str]"])
 
     def told(self, kind: str) -> str:
@@ -81,9 +88,11 @@ class Server:
             cursor.execute(f"drop database if exists {FRESH} with (force)")
             cursor.execute(f"create database {FRESH} template {database} owner app")
 
-    def start(self, kind: str, *arguments: str) -> None:
+    def start(self, kind: str, *arguments: str, gate: int = 0) -> None:
+        """Have a command begin, which waits before that statement until the gate is opened."""
         (self.folder / "statements").write_bytes(b"")
         task = {"port": self.cluster.port, "database": FRESH, "folder": str(self.folder), "arguments": arguments}
+        task["gate"] = gate
         print(json.dumps(task), file=self.processes[kind].stdin, flush=True)
 
     @property
@@ -103,7 +112,8 @@ class Server:
         errors = [line for line in errors if not line.startswith(LIBPQ)]
         return Run(status, [json.loads(line) for line in printed], errors, self.statements)
 
-    def kill_the_backend(self) -> None:
+    @contextmanager
+    def killed_backend(self) -> Generator[None]:
         """The server then ends all others, too, and recovers; it takes no connection before that, once it knows."""
         with closing(self.connect()) as connection:
             pids = [pid for (pid,) in run(connection, "select pid from pg_stat_activity where usename = 'app'")]
@@ -112,9 +122,41 @@ class Server:
                     os.kill(pid, signal.SIGKILL)
             while any(map(process_exists, pids)):
                 time.sleep(0.001)
+        yield
 
-    def stop(self) -> None:
+    @contextmanager
+    def stopped_server(self) -> Generator[None]:
         self.cluster.crash()
+        yield
+
+    @contextmanager
+    def full_of_tables(self) -> Generator[None]:
+        """No table grows; the log has the rest of a file."""
+        with self._full("select pg_switch_wal(), pg_logical_emit_message(true, '', '')"):
+            yield
+
+    @contextmanager
+    def full_of_log(self) -> Generator[None]:
+        """What is to be written to the log next ends the server."""
+        with self._full("select pg_switch_wal()"):
+            yield
+
+    @contextmanager
+    def _full(self, before: str) -> Generator[None]:
+        assert self.disk
+        with closing(self.connect()) as connection:
+            run(connection, before)
+        with filled(self.disk):
+            (self.folder / "gate").write_bytes(b"")
+            yield
+        if not survives(self.cluster):
+            self.cluster.crash()  # it starts again
+
+
+Fault = Callable[[Server], AbstractContextManager[None]]
+"""Begins it; when the command has ended, the server is to come up again."""
+CRASHES: Final[list[Fault]] = [Server.killed_backend, Server.stopped_server]
+FULL_DISKS: Final[list[Fault]] = [Server.full_of_tables, Server.full_of_log]
 
 
 class Command(ABC):
@@ -140,6 +182,10 @@ class Command(ABC):
     @abstractmethod
     def acknowledged(self, record: dict[str, Any]) -> list[tuple[str, str]]: ...
 
+    def said(self, run: Run) -> list[str]:
+        """Return what a run has told of what it could not do, its end last."""
+        return run.stderr
+
     def prepare(self) -> None:
         """Have all as it is before."""
         self.server.copy(self.database)
@@ -152,39 +198,51 @@ class Command(ABC):
         self.server.start(self.plant, *self.arguments)
         return self.server.ended(self.plant)
 
-    def crash(self, seed: str, counts: Counter[str]) -> None:
-        """Have the server crash at a moment; look what is there then, and whether the command finishes after it."""
+    def disturb(self, fault: Fault, seed: str, counts: Counter[str]) -> None:
+        """Have it happen at a moment; look what is there then, and whether the command finishes after it."""
         chance = random.Random(seed)
         self.prepare()
-        moment = chance.randrange(1, self.run.statements)
-        self.server.start(self.plant, *self.arguments)
+        # A full disk is to have something that it does not take.
+        moment = chance.randrange(1, self.run.statements // (2 if fault in FULL_DISKS else 1))
+        self.server.start(self.plant, *self.arguments, gate=moment if fault in FULL_DISKS else 0)
         self.server.wait_for(self.plant, moment)
-        time.sleep(chance.random() * 0.003)
-        fault = self.server.kill_the_backend if seed.endswith("backend") else self.server.stop
-        fault()
-        ended = self.server.ended(self.plant)
+        if fault in CRASHES:
+            time.sleep(chance.random() * 0.003)
+        with fault(self.server):
+            ended = self.server.ended(self.plant)
         found = self.look()
-        if ended.stderr == self.run.stderr:
-            counts["it had ended"] += 1
+        if self.said(ended) == self.said(self.run):
+            counts["it was done"] += 1
             assert ended.status == self.run.status
             assert found == self.after
         else:
-            counts["crashed"] += 1
+            counts["disturbed"] += 1
             assert ended.status == 1
-            *warnings, error = (line for line in ended.stderr if line not in self.run.stderr)
-            assert error.startswith("CommandError: "), ended.stderr
-            assert all(": the old file stays: " in warning for warning in warnings), ended.stderr
+            usual = self.said(self.run)
+            self.look_at_the_errors([line for line in self.said(ended) if line not in usual], fault, counts)
             told = {key for record in ended.records for key in self.acknowledged(record)}
             counts["acknowledged"] += len(told)
             assert {key: found.get(key) for key in told} == {key: self.after.get(key) for key in told}
             for key in self.before.keys() | self.after.keys() | found.keys():
                 assert found.get(key) in (self.before.get(key), self.after.get(key)), key
-            changing = {key for key in self.before | self.after if self.before.get(key) != self.after.get(key)}
+            differing = {key for key in self.before | self.after if self.before.get(key) != self.after.get(key)}
+            changing = {key for key in differing if key[0] != "file"}  # which its row stands for
             counts["changed by then"] += sum(found.get(key) == self.after.get(key) for key in changing)
             counts["of"] += len(changing)
         again = self.finish()
-        assert (again.status, again.stderr) == (self.run.status, self.run.stderr)
+        assert (again.status, self.said(again)) == (self.run.status, self.said(self.run))
         assert self.look() == self.after
+
+    def look_at_the_errors(self, lines: list[str], fault: Fault, counts: Counter[str]) -> None:
+        """One ends the command, in a line; without room for tables it may tell of each file, and go on."""
+        *warnings, last = lines
+        if fault is Server.full_of_tables and not last.startswith("CommandError: "):
+            warnings = lines
+        else:
+            assert last.startswith("CommandError: "), lines
+        reasons = (": the old file stays: ",) if fault in CRASHES else (": the old file stays: ", NO_SPACE)
+        assert all(any(reason in warning for reason in reasons) for warning in warnings), lines
+        counts["told that the disk was full"] += any(NO_SPACE in line for line in lines)
 
 
 class Repair(Command):
@@ -215,6 +273,10 @@ class Repair(Command):
         for oid, about in found.objects.items():
             facts[CATALOGUE, str(oid)] = about, facts.get((CATALOGUE, str(oid)))
         return facts
+
+    @override
+    def said(self, run: Run) -> list[str]:
+        return [*(record["left"] for record in run.records if record["left"]), *run.stderr]
 
     @override
     def acknowledged(self, record: dict[str, Any]) -> list[tuple[str, str]]:
@@ -248,12 +310,13 @@ class Move(Command):
 
     @property
     def old(self) -> Path:
-        return self.server.folder / "old"
+        return (self.server.disk or self.server.folder) / "old"
 
     @override
     def prepare(self) -> None:
         super().prepare()
-        self.old.mkdir(exist_ok=True)
+        shutil.rmtree(self.old, ignore_errors=True)
+        self.old.mkdir()
         for number in range(LETTERS):
             (self.old / f"{number}.txt").write_bytes(content_of(number))
 
@@ -275,7 +338,8 @@ class Move(Command):
             new |= set() if is_old else {name.partition(".")[0]}
             facts["row", str(key)] = ("old" if is_old else "new", content)
         assert objects.keys() == new
-        return facts
+        files = (path for path in self.old.rglob("*") if path.is_file())
+        return facts | {("file", path.name): path.read_bytes() for path in files}
 
     @override
     def acknowledged(self, record: dict[str, Any]) -> list[tuple[str, str]]:
@@ -294,6 +358,7 @@ class MoveOut(Move):
         self.server.ended(self.plant)
 
 
+KINDS: Final[list[type[Command]]] = [Repair, Prune, Move, MoveOut]
 SETTINGS: Final = {"damage": ("app", "tests.damage.settings"), "letters": ("other", "tests.moving.settings")}
 
 
@@ -304,8 +369,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     except LookupError as error:
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("commands")
-    with Cluster(options=("-c", "wal_recycle=off", "-c", "max_wal_size=64MB")) as cluster, ExitStack() as stack:
-        server = Server(cluster, folder)
+    os.mkfifo(folder / "gate")
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patched:
+        disk = None
+        with suppress(NoDisk):
+            disk = stack.enter_context(small_disk())
+            patched.setenv("TMPDIR", str(disk))
+        cluster = stack.enter_context(Cluster(options=("-c", "wal_recycle=off", "-c", "max_wal_size=64MB")))
+        server = Server(cluster, folder, disk)
         for plant, (database, settings) in SETTINGS.items():
             server.processes[plant] = process = subprocess.Popen(
                 [sys.executable, "-m", "tests.faults.commands", plant],
@@ -314,7 +385,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
                 | {
                     "DJANGO_SETTINGS_MODULE": settings,
                     "PG_LO_TEST_DATABASES": json.dumps({"default": cluster.django_database(database)}),
-                    "PG_LO_TEST_OLD": str(folder / "old"),
+                    "PG_LO_TEST_OLD": str((disk or folder) / "old"),
                 },
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -327,16 +398,35 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.timeout(120 + 20 * ROUNDS)
-@pytest.mark.parametrize("kind", [Repair, Prune, Move, MoveOut])
-def test_what_is_interrupted_is_done_or_not_and_the_next_run_finishes(kind: type[Command], server: Server) -> None:
+@pytest.fixture(scope="module")
+def command(server: Server, request: pytest.FixtureRequest) -> Command:
+    kind: type[Command] = request.param
     command = kind(server)
     assert command.before != command.after
+    return command
+
+
+@pytest.mark.timeout(120 + 20 * ROUNDS)
+@pytest.mark.parametrize("command", KINDS, indirect=True)
+def test_what_is_interrupted_is_done_or_not_and_the_next_run_finishes(command: Command) -> None:
+    disturb(command, CRASHES)
+
+
+@pytest.mark.timeout(120 + 20 * ROUNDS)
+@pytest.mark.parametrize("command", KINDS if IS_LONG else [Move], indirect=True)
+def test_so_is_what_finds_the_disk_full(command: Command) -> None:
+    if command.server.disk is None:
+        pytest.skip("no disk can be mounted here")
+    disturb(command, FULL_DISKS)
+
+
+def disturb(command: Command, faults: list[Fault]) -> None:
+    """Disturb the command as often as is asked for; say what came of it."""
     counts = Counter[str]()
     for n in itertools.count():
-        # On a busy machine the command may end before the crash: then there is another.
-        if n >= ROUNDS and counts["crashed"]:
+        # On a busy machine the command may end before it happens: then there is another.
+        if n >= ROUNDS and counts["disturbed"]:
             break
-        for fault in ("backend", "server"):
-            command.crash(f"{SEED + n}.{kind.__name__}.{fault}", counts)
-    sys.stdout.write("".join(f"\n{kind.__name__}, {command.run.statements} statements: {dict(counts)}"))
+        for fault in faults:
+            command.disturb(fault, f"{SEED + n}.{type(command).__name__}.{fault.__name__}", counts)
+    sys.stdout.write(f"\n{type(command).__name__}, {command.run.statements} statements: {dict(counts)}")

@@ -9,11 +9,10 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,11 @@ import pytest
 
 from example.cluster import Cluster, find_bindir
 from tests.faults.client import NOTHING, Changes, State, changed, digest_of
+from tests.faults.support import NoDisk, filled, is_running, small_disk, survives
 from tests.fixtures.connections import INSTALLED, RawConnection, open_connection, run
 
 ROUNDS = int(os.environ.get("PG_LO_TEST_FAULT_ROUNDS", "4"))
 SEED = int(os.environ.get("PG_LO_TEST_FAULT_SEED", "0"))
-DISK = "400m"
 
 FILES = """
     select i.id, i.data, m.oid::int8, f.loid::text || coalesce(f.extension, ''), f.size, f.sha256::text
@@ -153,29 +152,14 @@ class FullDisk:
         self._room = room
 
     def __call__(self, world: World) -> None:
-        filler = self._disk / "filler"
-        with filler.open("wb", buffering=0) as file, suppress(OSError):
-            while True:
-                file.write(bytes(1 << 18))
-        os.truncate(filler, filler.stat().st_size - self._room)
-        # The client ends at its first error.
-        while is_running(world.worker):
-            time.sleep(0.001)
-        filler.unlink()
-        lost: type[Exception] = import_module(INSTALLED[0]).OperationalError
-        while is_running(world.cluster.pid):
-            with suppress(lost), closing(open_connection(INSTALLED[0], world.cluster.dsn("app", "postgres"))):
-                world.counts["full disks that the server outlived"] += 1
-                return
-            time.sleep(0.005)
-        world.cluster.crash()  # it starts again
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):  # it ended before the file was opened, or read
-        return False
+        with filled(self._disk, self._room):
+            # The client ends at its first error.
+            while is_running(world.worker):
+                time.sleep(0.001)
+        if survives(world.cluster):
+            world.counts["full disks that the server outlived"] += 1
+        else:
+            world.cluster.crash()  # it starts again
 
 
 FAULTS = [kill_the_client, kill_the_backend, stop_the_server]
@@ -223,23 +207,16 @@ def test_what_was_acknowledged_is_there_and_nothing_else_is(fault: Fault, world:
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A small disk, on which servers are made."""
-    folder = Path(tempfile.mkdtemp(prefix="pg-lo-disk-"))
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=1777", "tmpfs", str(folder)]
-    try:
-        mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-        if mounted.returncode:
-            pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
+    with ExitStack() as stack:
         try:
-            monkeypatch.setenv("TMPDIR", str(folder))
-            yield folder
-        finally:
-            subprocess.run(["umount", folder], check=True)
-    finally:
-        folder.rmdir()
+            folder = stack.enter_context(small_disk())
+        except NoDisk as error:
+            pytest.skip(str(error))
+        monkeypatch.setenv("TMPDIR", str(folder))
+        yield folder
 
 
 @pytest.mark.timeout(120 + 10 * ROUNDS)
-@pytest.mark.skipif(sys.platform != "linux", reason="disks are mounted as on Linux")
 def test_a_full_disk_loses_nothing_and_all_goes_on_when_there_is_room(disk: Path, tmp_path: Path) -> None:
     with living(tmp_path) as world:
         for n in range(max(2, ROUNDS // 2)):

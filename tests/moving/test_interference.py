@@ -5,12 +5,13 @@ from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 from django.apps import apps
 from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.core.management import CommandError
-from django.db import DatabaseError, connections, models, transaction
+from django.db import DatabaseError, OperationalError, connections, models, transaction
 from django.db.migrations.state import ProjectState
 from typing_extensions import override
 
@@ -93,6 +94,26 @@ def test_a_lost_connection_is_said_to_be_lost_and_nothing_has_moved(old: Path, m
     assert (names(), listed(old), count_objects()) == (["a.pdf", "b.pdf"], ["a.pdf", "b.pdf"], 0)
     move("letters.Letter.data", "--delete-source")
     assert [read(letter.data) for letter in Letter.objects.all()] == [b"old", b"old"]
+
+
+@WITH_CATALOGUE
+def test_what_ended_the_connection_is_told_before_that_no_other_comes(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(old, "a.pdf")
+    row_of("a.pdf")
+
+    def lose() -> None:
+        refused = Mock(side_effect=OperationalError("no server"))
+        patched.setattr(connections["default"], "get_new_connection", refused)
+        sql("select pg_terminate_backend(pg_backend_pid())")
+
+    with monkeypatch.context() as patched:
+        while_saving(patched, lose)
+        with pytest.raises(CommandError, match=r"^[^\n]*terminat[^\n]*; then: no server$"):
+            move("letters.Letter.data", "--delete-source")
+    connections["default"].close()
+    assert (names(), listed(old), count_objects()) == (["a.pdf"], ["a.pdf"], 0)
 
 
 @WITH_CATALOGUE

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import resource
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -305,6 +306,24 @@ def test_a_copy_that_an_interrupted_run_has_left_is_taken(tmp_path: Path, left: 
     assert (tmp_path / "disk" / names()[0]).read_bytes() == b"whole"
     assert (tmp_path / "disk" / "letters" / "2020" / "a.pdf").read_bytes() == left
     assert len(listed(tmp_path / "disk" / "letters" / "2020")) == (1 if left == b"whole" else 2)
+
+
+def test_of_a_file_that_a_full_disk_does_not_take_no_part_stays_and_the_next_run_moves_it(tmp_path: Path) -> None:
+    for content in (LARGE, b"small"):
+        Letter.objects.create(data=upload(content))
+    least, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(LARGE) // 2, most))  # a process without rights fills no disk
+    try:
+        said = move("letters.Letter.data", "--to", "disk", "--delete-source", status=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (least, most))
+    assert "failed: OSError: [Errno 27] File too large" in said
+    files = tmp_path / "disk" / "letters"
+    assert [path.read_bytes() for path in files.rglob("*.pdf")] == [b"small"]
+    moved = move("letters.Letter.data", "--to", "disk", "--delete-source")
+    assert "1 files of 1 rows, 1048576 bytes, moved" in moved
+    assert sorted(path.read_bytes() for path in files.rglob("*.pdf")) == [LARGE, b"small"]
+    assert not count_objects()
 
 
 def test_files_go_out_to_a_storage_that_has_no_folder() -> None:

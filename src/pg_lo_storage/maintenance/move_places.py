@@ -5,6 +5,7 @@ import os
 import posixpath
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol, cast
@@ -204,11 +205,37 @@ class Elsewhere(Place):
         if not (is_free and self._is_there(name, content.opened, sha256)):
             vars(content.opened)["content_type"] = original.content_type
             content.opened.seek(0)
-            name = self.storage.save(name, content.opened, max_length)
+            name = self._saved(name, content.opened, max_length)
         if isinstance(self.storage, FileSystemStorage):
             with suppress(NotImplementedError):
                 _settle(self.storage.path(name), original.modified)
         return name
+
+    def _saved(self, name: str, file: "File[bytes]", max_length: int | None) -> str:
+        """Save a file; of one that cannot be written, as on a full disk, no part keeps the name from the next run."""
+        if not isinstance(self.storage, FileSystemStorage):
+            return self.storage.save(name, file, max_length)
+        storage, chunks = copy(self.storage), file.chunks
+        free, begun = list[str](), list[str]()
+
+        def get_available_name(name: str, max_length: int | None = None) -> str:
+            # It is asked again where another process came first.
+            found = self.storage.get_available_name(name, max_length)
+            free[:] = [] if self.storage.exists(found) else [found]
+            return found
+
+        def begin(chunk_size: int | None = None) -> Iterator[bytes]:
+            begun[:] = free  # nobody else has opened a file of this name
+            return chunks(chunk_size)
+
+        vars(storage)["get_available_name"], vars(file)["chunks"] = get_available_name, begin
+        try:
+            return storage.save(name, file, max_length)
+        except BaseException:
+            for part in begun:
+                with suppress(OSError):
+                    storage.delete(part)
+            raise
 
     def _is_there(self, name: str, file: "File[bytes]", sha256: str) -> bool:
         return self.has(name) and self.size(name) == file.size and digest_of(self, name) == sha256

@@ -51,8 +51,10 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             message = "interrupted: what was done is done; run the command again to go on"
             raise CommandError(message, returncode=_INTERRUPTED) from None
-        except (Error, LargeObjectError) as error:
+        except Error as error:
             # As a time limit, a lost connection, a missing right or table: --traceback tells where.
+            raise CommandError("; then: ".join(_told(error))) from error
+        except LargeObjectError as error:
             raise CommandError(" ".join(str(error).split())) from error
         except BrokenPipeError:
             # Whoever reads it, such as head, has enough. What is still in the buffer goes nowhere.
@@ -60,3 +62,17 @@ class Command(BaseCommand):
             sys.exit(_NO_READER)
         if status:
             sys.exit(status)
+
+
+def _told(error: BaseException | None) -> list[str]:
+    """Return what the database's errors tell, the first one first.
+
+    Where a server ends, Django begins its connection anew, and what is raised is that this fails.
+    """
+    told = list[str]()
+    while error is not None:
+        text = " ".join(str(error).split()).removesuffix(".")
+        if isinstance(error, Error) and text not in told:
+            told.insert(0, text)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return told
