@@ -112,6 +112,21 @@ def test_what_is_half_sent_is_sent_and_cancelled(
     assert content(driver, oid) in {b"", LARGE} if autocommit else content(driver, oid) == b""
 
 
+def test_where_the_statement_goes_on_though_it_is_cancelled_the_connection_is_closed(
+    connect: Connect, driver_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if driver_name != "psycopg":
+        return  # psycopg2 sends and waits without looking at signals
+    connection: Any = connect(autocommit=True)
+    driver: Any = get_driver(connection)
+    monkeypatch.setattr(import_module("pg_lo_storage.drivers.psycopg3_pipeline"), "_PATIENCE", 0.5)
+    bell = Bell(connect, connection)
+    stubborn = "begin perform pg_sleep(60); exception when query_canceled then perform pg_sleep(5); end"
+    with pytest.raises(TimeoutError), bell.ringing(TimeoutError):
+        driver.execute(f"do $${stubborn}$$")
+    assert connection.closed
+
+
 def test_on_a_network_that_hangs_the_connection_is_closed(
     connect: Connect, driver_name: str, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
