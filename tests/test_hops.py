@@ -7,6 +7,7 @@ the methods that dataclasses and named tuples generate. All is called once befor
 in a process.
 """
 
+import gc
 import sys
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -47,11 +48,13 @@ class Hops:
     def __init__(self, call: Callable[[], object]) -> None:
         self.calls: list[str] = []
         self.objects: list[str] = []
+        gc.disable()  # what it finalises is closed by calls of ours
         sys.setprofile(self._take)
         try:
             call()
         finally:
             sys.setprofile(None)
+            gc.enable()
 
     def _take(self, frame: FrameType, event: str, _argument: object) -> None:
         if event != "call":

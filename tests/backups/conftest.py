@@ -48,6 +48,7 @@ def cluster(server: Server, archive: Path) -> Iterator[Cluster]:
 
     options = {
         "archive_mode": "on",
+        "autovacuum": "off",  # sizes are compared
         "archive_command": f"! test -d {archive} || cp %p {archive}/%f",
         "wal_level": "logical",
         "max_locks_per_transaction": "10",

@@ -72,9 +72,11 @@ def waiting_for_a_lock(
 ) -> Generator[Future[T]]:
     """Run ``call`` in a thread; the block is entered once its session waits for a lock of another one."""
     [(pid,)] = run(connection, "select pg_backend_pid()")
+    # The server's own vacuum, for which it may wait a moment, is nobody's.
+    waits = "select 1 from pg_stat_activity where pid = any(pg_blocking_pids(%s)) and usename is not null"
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(call)
-        while not run(observer, "select 1 from pg_locks where pid = %s and not granted", [pid]):
+        while not run(observer, waits, [pid]):
             if future.done():
                 pytest.fail(f"it did not wait: {future.exception() or future.result()}")
         yield future

@@ -66,7 +66,7 @@ def batches(path: Path) -> int:
 def test_each_file_is_once_in_the_receipt_however_often_it_is_killed(tmp_path: Path) -> None:
     names = [str(Letter.objects.create(data=ContentFile(b"data", "a.txt")).data.name) for _ in range(LETTERS)]
     Version.objects.create(data=names[0])
-    path, chance, most = tmp_path / "receipt", random.Random(7), max(2, LETTERS // KILLS // 4)
+    path, chance, most = tmp_path / "receipt", random.Random(7), max(2, LETTERS // KILLS // 8)
     connections.close_all()
     for _ in range(KILLS):
         with start(path, most) as process:
