@@ -284,8 +284,10 @@ class Writer(Session):
         Copy.objects.filter(pk__in=Copy.objects.values("pk")[: self.random.randint(1, 3)]).delete()
 
     def update(self) -> None:
-        """Write a name past the field: triggers alone look after it."""
-        self.model().objects.filter(pk=self.random.choice(KEYS)).update(data=self.random.choice([*self.names[-3:], ""]))
+        """Share and clear past the field: triggers alone look after it."""
+        share = "update hot_hot set data = (select data from hot_hot where id = %s) where id = %s"
+        clear = "update hot_hot set data = '' where id in (%s, %s)"
+        query(self.random.choice((share, share, clear)), *self.random.sample(KEYS, 2))
 
     def write(self, row: "Row") -> None:
         """Write in place, in two halves."""
@@ -353,9 +355,9 @@ class Reader(Session):
                 self.seen.take(file.read(), "by itself")
 
 
-def query(statement: str, alias: str = "default") -> list[tuple[Any, ...]]:
+def query(statement: str, *params: str | int, alias: str = "default") -> list[tuple[Any, ...]]:
     with connections[alias].cursor() as cursor:
-        cursor.execute(statement)
+        cursor.execute(statement, params or None)
         return cursor.fetchall() if cursor.description else []
 
 
@@ -442,7 +444,8 @@ def check(world: World, seen: Seen) -> None:
     tables = ("hot_remote",) if world.remote else ("hot_hot", "hot_copy")
     names = {name for table in tables for (name,) in query(f"select data from {table} where data <> ''")}
     objects = {
-        oid: bytes(data) for oid, data in query("select oid::int8, lo_get(oid) from pg_largeobject_metadata", alias)
+        oid: bytes(data)
+        for oid, data in query("select oid::int8, lo_get(oid) from pg_largeobject_metadata", alias=alias)
     }
     named = {int(name.partition(".")[0]) for name in names}
     if lost := named - objects.keys():
@@ -458,7 +461,7 @@ def check(world: World, seen: Seen) -> None:
 
 def check_the_catalogue(alias: str, objects: dict[int, bytes], names: set[str], seen: Seen) -> None:
     columns = "loid::int8, loid::text || coalesce(extension, ''), size, sha256::text"
-    entries = query(f"select {columns} from pg_lo_storage_file", alias)
+    entries = query(f"select {columns} from pg_lo_storage_file", alias=alias)
     if {loid for loid, *_ in entries} != objects.keys():
         seen.faults.append("the catalogue has others than there are")
     for loid, name, size, sha256 in entries:
@@ -476,9 +479,10 @@ def prepared(world: World) -> Generator[None]:
 
     for alias in ("default", "other"):
         query(
-            "delete from hot_hot; delete from hot_copy; delete from hot_remote; delete from pg_lo_storage_file", alias
+            "delete from hot_hot; delete from hot_copy; delete from hot_remote; delete from pg_lo_storage_file",
+            alias=alias,
         )
-        query("select lo_unlink(oid) from pg_largeobject_metadata", alias)
+        query("select lo_unlink(oid) from pg_largeobject_metadata", alias=alias)
     managed = [ManageLargeObjects(model.__name__, "data") for model in (Hot, Copy)] if world.triggers else []
     if not world.fields:
         for model in (Hot, Copy):
