@@ -5,7 +5,7 @@ from django.db import DatabaseError, transaction
 
 from pg_lo_storage.exceptions import LargeObjectError
 from pg_lo_storage.lifecycle import delete_in_batches
-from tests.lifecycle.guards import FIELD, GUARDS, TRIGGERS
+from tests.lifecycle.guards import BOTH, FIELD, TRIGGERS
 from tests.lifecycle.papers.models import Paper, Version
 from tests.lifecycle.support import FILES, column, entries, named, sql
 
@@ -34,7 +34,7 @@ def delete_by_sql() -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("guard", GUARDS, indirect=True)
+@pytest.mark.parametrize("guard", [FIELD, TRIGGERS, pytest.param(BOTH, marks=pytest.mark.once)], indirect=True)
 def test_more_files_than_the_lock_table_holds_are_refused_before_the_first_is_unlinked(
     guard: str, catalogue: bool
 ) -> None:
@@ -76,6 +76,7 @@ def test_statements_that_fill_the_lock_table_together_are_told_what_to_do(catalo
     assert not column(FILES)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("guard", [FIELD, TRIGGERS], indirect=True)
 @pytest.mark.usefixtures("guard")
 def test_files_that_others_name_take_no_room(catalogue: bool) -> None:
@@ -89,6 +90,7 @@ def test_files_that_others_name_take_no_room(catalogue: bool) -> None:
     delete_in_batches(Paper.objects.all())
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("catalogue", [True], ids=["catalogue"], indirect=True)
 @pytest.mark.parametrize("guard", [FIELD, TRIGGERS], indirect=True)
 @pytest.mark.parametrize("count", [1_000, 4_000])
