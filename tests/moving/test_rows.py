@@ -1,6 +1,7 @@
 """Fields whose storage is transitional: old files follow their rows as new ones do, after the commit."""
 
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,14 @@ from django.core.files.base import ContentFile
 from django.core.management import call_command
 from django.db import connections, transaction
 from django.forms import modelform_factory
+from django.test import override_settings
 
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.fields import prefetch_stored_files
 from pg_lo_storage.lifecycle import delete_in_batches
-from pg_lo_storage.storage import db_file_storage
+from pg_lo_storage.storage import DbFileStorage, TransitionalStorage, db_file_storage
 from tests.lifecycle.support import image, read, sql, upload
-from tests.moving.letters.models import Crate, Letter, Parcel
+from tests.moving.letters.models import Crate, Fax, Letter, Parcel
 from tests.moving.support import put, row_of
 from tests.moving.test_moves import move
 
@@ -102,6 +104,26 @@ def test_what_a_row_still_names_stays(name: str, old: Path) -> None:
     third = row_of(name)
     third.delete()
     assert not (old / name).exists()
+
+
+def test_what_a_listed_column_names_stays(name: str, old: Path) -> None:
+    """A number is the name of no old file."""
+    Fax.objects.create(filename=name)
+    with override_settings(PG_LO_STORAGE_REFERENCES=["letters.Fax.filename", "letters.Letter.width"]):
+        row_of(name).delete()
+        assert (old / name).exists()
+        Fax.objects.all().delete()
+        row_of(name).delete()
+    assert not (old / name).exists()
+
+
+def test_a_name_that_the_user_gave_is_not_taken_for_the_rows(name: str, old: Path) -> None:
+    letter = row_of(name)
+    put(old, "given.pdf").unlink()
+    letter.data = "given.pdf"
+    with pytest.raises(FileNotFoundError):
+        read(letter.data)
+    assert letter.data.name == "given.pdf"
 
 
 def test_an_old_name_may_be_given_to_a_row(name: str) -> None:
@@ -205,3 +227,46 @@ def test_a_field_s_default_stays_at_its_old_place(how: str, name: str, old: Path
     elif catalogue:
         assert "the old file stays" in move("letters.Crate.other", "--delete-source")
     assert read(Crate().other) == b"old"
+
+
+@pytest.fixture
+def sqlite(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A database of another kind, which has letters, too; their new files are on PostgreSQL."""
+    databases = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+    monkeypatch.setitem(connections.settings, "sqlite", connections.configure_settings(databases)["default"])
+    storage = TransitionalStorage(DbFileStorage(alias="default"), "old")
+    monkeypatch.setattr(Letter._meta.get_field("data"), "storage", storage)
+    with connections["sqlite"].schema_editor() as editor:
+        editor.create_model(Letter)
+    yield "sqlite"
+    connections["sqlite"].close()
+    del connections["sqlite"]
+
+
+def test_rows_on_a_database_of_another_kind_keep_an_old_file(name: str, old: Path, sqlite: str) -> None:
+    letter = Letter(data=name)
+    letter.save(using=sqlite)
+    row_of(name).delete()
+    assert (old / name).exists()
+    letter.data = None
+    letter.save()
+    assert not (old / name).exists()
+
+
+@pytest.mark.parametrize("why", ["it does not answer", "its rows may be hidden"])
+def test_a_database_whose_rows_cannot_be_seen_keeps_an_old_file(
+    why: str, name: str, old: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    letter = row_of(name)
+    sql("alter table letters_parcel force row level security, enable row level security", using="other")
+    try:
+        if why == "it does not answer":
+            connections["other"].close()
+            monkeypatch.setitem(connections["other"].settings_dict, "PORT", "1")
+        letter.delete()
+    finally:
+        monkeypatch.undo()
+        sql("alter table letters_parcel no force row level security, disable row level security", using="other")
+    assert (old / name).exists()
+    [record] = caplog.records
+    assert f"kept the old file {name!r}" in record.message

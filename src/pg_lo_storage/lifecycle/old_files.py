@@ -97,10 +97,11 @@ def _has_moved(file: FieldFile) -> bool:
         return False
     names = rows_of(field.model, using).filter(pk=key).values_list(field.attname, flat=True)
     name: str | None = next(iter(names), None)
-    if not name or name == file.name:
+    before = known(instance, field).name
+    # A name that the user gave is not the row's.
+    if not name or name == file.name or before not in {file.name, ...}:
         return False
-    if known(instance, field).name == file.name:
-        learn(instance, field, name=name)
+    learn(instance, field, name=... if before is ... else name)
     file.name = name
     return True
 
@@ -183,13 +184,12 @@ def _is_named_on(alias: str, name: str) -> bool:
         logger.warning("kept the old file %r: rows of %s may name it, and cannot be seen", name, doubtful)
         return True
 
-    selects = [
+    selects = ["select 1 where false"]  # a database may have none of the tables
+    selects += [
         f"select 1 from {each.table_for_params(alias)} where {each.text(alias).replace('%', '%%')} = %s::text"  # noqa: S608 -- quoted
         for each in found
     ]
-    if not selects:
-        return False
-    [(is_there,)] = ask(alias, f"select exists ({' union all '.join(selects)})", *[name] * len(selects))
+    [(is_there,)] = ask(alias, f"select exists ({' union all '.join(selects)})", *[name] * len(found))
     return bool(is_there)
 
 
