@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.test import override_settings
 
-from pg_lo_storage.maintenance.files import KnownFile, find, largest, who
+from pg_lo_storage.maintenance.files import KnownFile, find, largest, who, with_rows
 from pg_lo_storage.maintenance.statistics import groups
 from pg_lo_storage.maintenance.uses import Row
 from pg_lo_storage.models import StoredFile
@@ -127,11 +127,15 @@ def test_of_another_schemas_users_nobody_is_taken_for_one_of_this_ones(other_sch
     assert ("no owner", 1) in [(label, files) for label, files, _ in groups("default", "owner")]
 
 
-def test_rows_of_a_schema_with_a_catalogue_of_its_own_are_its_own(other_schema: str) -> None:
+def test_rows_of_a_schema_with_a_catalogue_of_its_own_are_its_own_but_for_who_asks_for_one_file(
+    other_schema: str,
+) -> None:
     name = saved()
     run(f"create table {other_schema}.pg_lo_storage_file (like pg_lo_storage_file including all)")
     run(f"insert into {other_schema}.invoices_invoice (id, data) values (77, '{name}')")
-    assert rows_of(name) == set()
+    assert [(row.column, row.key) for row in rows_of(name)] == [("data", "77")]
+    assert [rows for _file, rows in with_rows("default", largest("default", 1))] == [[]]
+    assert groups("default", "field") == [("no row", 1, 7)]
 
 
 @override_settings(PG_LO_STORAGE_REFERENCES=["invoices.Note.text"])

@@ -136,6 +136,15 @@ def test_a_schema_that_is_not_there_is_said_so(subcommand: str) -> None:
         largeobjects(subcommand, "nowhere")
 
 
+@pytest.mark.parametrize("schema", ["public", "green"])
+def test_a_files_tenant_is_found_from_any_schema(schema: str) -> None:
+    with schema_context("blue"):
+        row = Invoice.objects.create(data=ContentFile(b"whose?", "a.txt"))
+    with schema_context(schema):
+        found = largeobjects("who", str(row.data))
+    assert f"row blue.shop_invoice {row.pk} data\n" in found
+
+
 @pytest.mark.parametrize("schema", ["public", "blue"])
 def test_a_prune_in_one_schema_keeps_what_rows_of_any_name(place: str, schema: str, large_objects: Oids) -> None:
     """The public schema has no table of a tenant's."""

@@ -73,13 +73,16 @@ class ExistingColumn(NamedTuple):
 _TWINS: Final = (
     " union all select c.oid, not " + IS_OPEN + ", replace(concat('\"', replace(nspname::text, '\"', '\"\"'), '\".\"',"  # noqa: S608 -- of constants
     " replace(c.relname::text, '\"', '\"\"'), '\"'), '%%', '%%%%')"
-    " from pg_class as own join pg_class as c on c.relname = (parse_ident(relation, false))"
-    "[cardinality(parse_ident(relation, false))]::name"
-    " join pg_namespace as n on n.oid = c.relnamespace"
-    " where own.oid = coalesce(to_regclass(relation)::oid, to_regclass('pg_lo_storage_file')::oid)"
-    " and c.oid <> own.oid and "
+    " from pg_class as c join pg_namespace as n on n.oid = c.relnamespace"
 )
-_SHARING: Final = is_twin("to_regclass('pg_lo_storage_file')::oid")
+_OWN: Final = (
+    " join pg_class as own on own.oid = coalesce(to_regclass(relation)::oid, to_regclass('pg_lo_storage_file')::oid)"
+    " where c.relname = (parse_ident(relation, false))[cardinality(parse_ident(relation, false))]::name"
+    " and coalesce(c.oid <> own.oid, true) and "
+)
+_SHARING: Final = _TWINS + _OWN + is_twin("to_regclass('pg_lo_storage_file')::oid")
+# Also where the session's own schema has neither table nor catalogue.
+_ANYWHERE: Final = _TWINS + " left" + _OWN + IS_RELATED_TABLE
 
 
 def existing_columns(
@@ -93,7 +96,8 @@ def existing_columns(
 
     A table that is not migrated yet has none. ``more`` is further SQL about column ``a`` of relation ``r``. Where
     schemas share one catalogue, or have none, ``in_all_schemas`` finds the tables of the same names in all of them;
-    with ``whatever_catalogue`` also in those with a catalogue of their own, whose rows may name the same old files.
+    with ``whatever_catalogue`` also in those with a catalogue of their own, whose rows may name the same objects, and
+    the same old files.
     """
     connection = connections[alias]
     if not wanted or connection.vendor != "postgresql":
@@ -108,7 +112,7 @@ def existing_columns(
         FINDING,
         DEFAULT_OIDS,
     )
-    twins = _TWINS + (IS_RELATED_TABLE if whatever_catalogue else _SHARING)
+    twins = _ANYWHERE if whatever_catalogue else _SHARING
     query = (
         f"select {', '.join((*facts, *more))}"  # noqa: S608 -- of constants
         " from rows from (unnest(%s::text[]), unnest(%s::text[])) with ordinality as wanted (relation, attribute, n)"

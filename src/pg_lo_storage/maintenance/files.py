@@ -81,8 +81,10 @@ def who(alias: str, what: str) -> Iterator[tuple[KnownFile, list[Row]]]:
 def with_rows(
     alias: str, files: Collection[KnownFile], *, anywhere: bool = False
 ) -> Iterator[tuple[KnownFile, list[Row]]]:
-    """Yield each file with the rows that name it; ``anywhere`` looks in all columns of type ``oid`` and ``lo``, too."""
-    columns, _ = naming_columns(alias)
+    """Yield each file with the rows that name it; ``anywhere`` looks in all schemas and in all columns of
+    type ``oid`` and ``lo``, too.
+    """
+    columns, _ = naming_columns(alias, anywhere=anywhere)
     oids = [file.oid for file in files]
     found = [*rows_that_name(columns, oids), *(rows_in_oid_columns(alias, columns, oids) if anywhere else ())]
     users = {

@@ -96,11 +96,11 @@ class Row(NamedTuple):
     user: str | None
 
 
-def naming_columns(alias: str) -> tuple[list[NamingColumn], list[str]]:
+def naming_columns(alias: str, *, anywhere: bool = False) -> tuple[list[NamingColumn], list[str]]:
     """Return the columns that name files on ``alias``, and what cannot be known of others, in words.
 
     They are those of file fields and of ``PG_LO_STORAGE_REFERENCES``, in all schemas that share the catalogue, or have
-    none. Rows may be on another database than their files.
+    none; ``anywhere`` also in those that have their own. Rows may be on another database than their files.
 
     :raises ImproperlyConfigured: the setting ``PG_LO_STORAGE_REFERENCES`` is wrong.
     """
@@ -111,7 +111,7 @@ def naming_columns(alias: str) -> tuple[list[NamingColumn], list[str]]:
     columns, problems = list[NamingColumn](), list[str]()
     for rows in dict.fromkeys(rows for rows, _ in fields):
         some = sorted((field for (there, _), field in fields.items() if there == rows), key=str)
-        for field, found, known in _found(rows, some):
+        for field, found, known in _found(rows, some, anywhere=anywhere):
             _, _, relation, shown = found.more
             is_twin = found.column.table != field.model._meta.db_table
             if reason := _problem(found):
@@ -205,13 +205,13 @@ def _databases_of_rows(field: "Field", alias: str) -> Iterator[str]:
             yield rows
 
 
-def _found(rows: str, fields: "list[Field]") -> "Iterator[tuple[Field, ExistingColumn, set[str]]]":
+def _found(rows: str, fields: "list[Field]", *, anywhere: bool) -> "Iterator[tuple[Field, ExistingColumn, set[str]]]":
     """Yield the fields with each column that the database has for them, and which columns of its rows are for texts."""
     users = user_model()
     user = () if users is None else (FileColumn.of(users._meta.pk),)
     columns = {FileColumn.of(each) for field in fields for each in (field, *_keys(field), *_user_fields(field))}
     wanted = sorted(columns.union(user))
-    existing = existing_columns(rows, wanted, OWN_TYPE, *_PLACE, in_all_schemas=True)
+    existing = existing_columns(rows, wanted, OWN_TYPE, *_PLACE, in_all_schemas=True, whatever_catalogue=anywhere)
     meant = [(wanted[int(found.more[1]) - 1], found) for found in existing]
     # Whose user a key of another schema's row means cannot be told where more than one of them has users.
     has_many_users = sum(column in user for column, _ in meant) > 1

@@ -32,7 +32,7 @@ class Who(Subcommand):
     def run(self, options: dict[str, Any], console: Console) -> int:
         found = False
         for alias in databases_of(options):
-            for problem in naming_columns(alias)[1]:
+            for problem in naming_columns(alias, anywhere=True)[1]:
                 console.warn(f"{alias}: {problem}")
             for file, rows in who(alias, options["what"]):
                 found = True
