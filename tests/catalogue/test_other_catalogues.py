@@ -149,7 +149,7 @@ def test_what_a_schema_without_a_catalogue_names_is_not_emptied(
     in_schema("blue", "insert into blue.invoices_invoice select * from public.invoices_invoice")
     in_schema("blue", "alter table public.pg_lo_storage_file rename to away")
     assert "1 files stay" in largeobjects("empty", "blue", "--no-input")
-    assert "1 copied" in largeobjects("detach", "blue")
+    assert "1 copied" in largeobjects("detach", "blue", "--yes")
     assert "1 unlinked" in largeobjects("empty", "blue", "--no-input")
     in_schema("blue", "alter table public.away rename to pg_lo_storage_file")
     assert large_objects() == {guest.data.loid}
@@ -182,7 +182,7 @@ def test_a_schema_may_have_any_name(is_own: bool, odd: str, large_objects: Calla
     for table in ("pg_lo_storage_file", "invoices_invoice")[not is_own :]:
         in_schema("public", f"create table {quoted}.{table} (like public.{table} including all)")
         in_schema("public", f"insert into {quoted}.{table} select * from public.{table}")
-    assert "1 copied" in largeobjects("detach", odd)
+    assert "1 copied" in largeobjects("detach", odd, "--yes")
     assert len(large_objects()) == 2
     assert "1 unlinked" in largeobjects("empty", odd, "--no-input")
     in_schema("public", f"update {quoted}.invoices_invoice set data = '{row.data}'")

@@ -32,9 +32,10 @@ def test_without_yes_it_says_what_would_go(path: Path) -> None:
     assert not path.exists()
 
 
-def test_with_yes_it_goes_and_the_receipt_is_verified(path: Path) -> None:
+@pytest.mark.parametrize("rows", [["desk.Customer", "--where", "name=gone"], ["--rows", "desk.Customer", "name=gone"]])
+def test_with_yes_it_goes_and_the_receipt_is_verified(rows: list[str], path: Path) -> None:
     letter(customer=Customer.objects.create(name="gone"))
-    status, lines = largeobjects("erase", "desk.Customer", "--where", "name=gone", "--receipt", path, "--yes")
+    status, lines = largeobjects("erase", *rows, "--receipt", path, "--yes")
     said = "1 of desk.Customer, 1 of desk.Letter; 1 file of 7 bytes erased"
     assert status == 0
     assert lines[0] == said

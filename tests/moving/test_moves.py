@@ -413,6 +413,7 @@ def test_bytes_without_a_name_go_out_as_files(tmp_path: Path) -> None:
         ("letters.Parcel.data", ["--from", "old"]),
         ("letters.Fax.data", ["--to", "disk"]),
         ("letters.Letter.data", ["--to", "memory"]),
+        ("letters.Letter.data", ["--to", "disk"]),
     ],
 )
 def test_a_field_that_will_not_find_its_files_is_said_to_beforehand(label: str, arguments: list[str]) -> None:

@@ -205,7 +205,8 @@ def test_a_row_that_is_saved_to_another_database_names_the_same_old_file(name: s
 @pytest.mark.parametrize("catalogue", [True], ids=["catalogue"], indirect=True)
 def test_a_row_goes_to_another_database_and_its_old_file_stays_for_it(name: str, old: Path) -> None:
     row_of(name)
-    call_command("largeobjects", "transfer", "letters.Letter", "--from", "default", "--to", "other", verbosity=0)
+    to_other = ["letters.Letter", "--from", "default", "--to", "other"]
+    call_command("largeobjects", "transfer", *to_other, "--yes", verbosity=0)
     assert not Letter.objects.exists()
     assert read(Letter.objects.using("other").get().data) == b"old"
     assert (old / name).exists()

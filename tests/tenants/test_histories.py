@@ -76,7 +76,7 @@ class World:
         """Make the clone, or give it files of its own."""
         connection.set_schema_to_public()
         if self.is_cloned:
-            call_command("largeobjects", "detach", CLONE, verbosity=0)
+            call_command("largeobjects", "detach", CLONE, "--yes", verbosity=0)
             assert not named(CLONE) & named("blue")
         else:
             clone("blue", CLONE)

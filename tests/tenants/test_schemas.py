@@ -50,15 +50,16 @@ def test_a_clone_gets_files_of_its_own(
     made = fill("blue", 4)
     cloned("blue", "teal")
     before = contents("blue")
-    assert "8 files shared" in largeobjects("detach", "teal", "--dry-run")
+    for dry in ([], ["--yes", "--dry-run"]):
+        assert "8 files shared" in largeobjects("detach", "teal", *dry)
     assert named("teal") == named("blue")
-    assert "8 copied" in largeobjects("detach", "teal")
+    assert "8 copied" in largeobjects("detach", "teal", "--yes")
     assert not named("teal") & named("blue")
     assert named("blue") == set(made)
     assert contents("teal") == contents("blue") == before
     assert named("teal") <= entries("teal")
     assert len(large_objects()) == 16
-    assert "0 files shared" in largeobjects("detach", "teal")
+    assert "0 files shared" in largeobjects("detach", "teal", "--yes")
     with schema_context("teal"):
         Scan.objects.all().delete()
         Invoice.objects.all().delete()
@@ -69,7 +70,7 @@ def test_a_clone_gets_files_of_its_own(
 def test_a_copy_named_twice_stays_for_the_second_row(cloned: Clone, large_objects: Oids) -> None:
     fill("blue", 1)
     cloned("blue", "teal")
-    largeobjects("detach", "teal")
+    largeobjects("detach", "teal", "--yes")
     with schema_context("teal"):
         Scan.objects.all().delete()
         row = Invoice.objects.get()
@@ -94,10 +95,10 @@ def test_what_was_interrupted_goes_on(cloned: Clone, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(schemas, "_copies", copies)
     with pytest.raises(CommandError):
-        largeobjects("detach", "teal")
+        largeobjects("detach", "teal", "--yes")
     assert len(named("teal") & named("blue")) == 4
     assert len(large_objects()) == 8
-    assert "4 copied" in largeobjects("detach", "teal")
+    assert "4 copied" in largeobjects("detach", "teal", "--yes")
     assert contents("teal") == expected
     assert not named("teal") & named("blue")
     assert len(large_objects()) == 12
@@ -108,7 +109,7 @@ def test_a_tenant_goes_with_its_files(cloned: Clone, detached: bool, large_objec
     fill("blue")
     cloned("blue", "teal")
     if detached:
-        largeobjects("detach", "teal")
+        largeobjects("detach", "teal", "--yes")
     before = contents("blue")
     assert "6 unlinked" in largeobjects("empty", "teal", "--no-input") or not detached
     assert contents("blue") == before
@@ -121,10 +122,15 @@ def test_a_tenant_goes_with_its_files(cloned: Clone, detached: bool, large_objec
 
 def test_nothing_is_unlinked_unasked(monkeypatch: pytest.MonkeyPatch, large_objects: Oids) -> None:
     fill("blue")
-    monkeypatch.setattr("builtins.input", lambda _prompt: "green")
-    with pytest.raises(CommandError, match="nothing was changed"):
-        largeobjects("empty", "blue")
-    assert len(large_objects()) == 6
+
+    def nobody(_prompt: str) -> str:
+        raise EOFError
+
+    for typed in (lambda _prompt: "green", nobody):
+        monkeypatch.setattr("builtins.input", typed)
+        with pytest.raises(CommandError, match="nothing was changed"):
+            largeobjects("empty", "blue")
+        assert len(large_objects()) == 6
     monkeypatch.setattr("builtins.input", lambda _prompt: "blue")
     largeobjects("empty", "blue")
     assert large_objects() == set()

@@ -91,11 +91,11 @@ def test_a_clone_leaves_uploads_to_its_original(cloned: Clone, large_objects: Oi
     cloned("blue", "teal")
     with schema_context("teal"):
         own = received()
-    assert "1 unfinished uploads would be left to others" in largeobjects("detach", "teal", "--dry-run")
+    assert "1 unfinished uploads would be left to others" in largeobjects("detach", "teal")
     assert unfinished("teal") == {file.loid, own.loid}
-    assert "1 unfinished uploads left to others" in largeobjects("detach", "teal")
+    assert "1 unfinished uploads left to others" in largeobjects("detach", "teal", "--yes")
     assert unfinished("teal") == {own.loid}
-    assert "unfinished" not in largeobjects("detach", "teal")
+    assert "unfinished" not in largeobjects("detach", "teal", "--yes")
     with schema_context("blue"):
         name = Invoice.objects.create(data=file).data.name or ""
     assert stored("blue", name) == CONTENT

@@ -14,7 +14,18 @@ from pg_lo_storage.databases.file_fields import databases_with_files
 if TYPE_CHECKING:
     Field: TypeAlias = models.Field[Any, Any]
 
-__all__ = ["add_where", "age_of", "databases_of", "field_of", "model_of", "rate_of", "share_of", "where_of"]
+__all__ = [
+    "add_dry_run",
+    "add_where",
+    "age_of",
+    "databases_of",
+    "field_of",
+    "is_dry",
+    "model_of",
+    "rate_of",
+    "share_of",
+    "where_of",
+]
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _BYTES: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
@@ -96,6 +107,16 @@ def field_of(label: str, option: str) -> "Field":
         message = f"{option} takes app.Model.field, and {label!r} is none: the fields are {', '.join(columns)}"
         raise CommandError(message)
     return columns[name]
+
+
+def add_dry_run(parser: CommandParser) -> None:
+    """Add ``--dry-run``, which says in so many words what is done without ``--yes``."""
+    parser.add_argument("--dry-run", action="store_true", help="Change nothing, whatever else is given.")
+
+
+def is_dry(options: dict[str, Any]) -> bool:
+    """Tell whether nothing is to be changed: without ``--yes``, and with ``--dry-run``."""
+    return bool(options["dry_run"] or not options["yes"])
 
 
 def add_where(parser: CommandParser, otherwise: str = "Default: all.") -> None:

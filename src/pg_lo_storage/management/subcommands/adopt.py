@@ -49,6 +49,7 @@ class Adopt(Subcommand):
         )
         parser.add_argument("--show", action="store_true", help="Say of each name whether it is taken, and why not.")
         parser.add_argument("--dry-run", action="store_true", help="Say what would be done, and change nothing.")
+        parser.add_argument("--yes", action="store_true", help="Is understood, and not needed: entries are only added.")
 
     @override
     def run(self, options: dict[str, Any], console: Console) -> int:

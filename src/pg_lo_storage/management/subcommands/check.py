@@ -60,7 +60,7 @@ class Check(Subcommand):
 
 def add_reading(parser: CommandParser) -> None:
     """Add how files are read."""
-    parser.add_argument("--sample", type=share_of, default=1.0, metavar="5%%", help="Read a share of the files.")
+    parser.add_argument("--sample", type=share_of, default=1.0, metavar="5%", help="Read a share of the files.")
     parser.add_argument("--max-rate", type=rate_of, metavar="20MB/s", help="Read no faster than this.")
 
 

@@ -17,6 +17,7 @@ class Detach(Subcommand):
     """Gives a schema copies of what it shares with others."""
 
     help: ClassVar[str] = "Give a schema copies of its own of the files that it shares with others, as a clone does."
+    changes: ClassVar[bool] = True
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:

@@ -21,17 +21,18 @@ class Empty(Subcommand):
     @override
     def add_arguments(self, parser: CommandParser) -> None:
         add_schema(parser)
-        parser.add_argument("--no-input", "--yes", action="store_true", help="Do not ask first.")
+        parser.add_argument("--no-input", "--yes", dest="yes", action="store_true", help="Do not ask first.")
 
     @override
     def run(self, options: dict[str, Any], console: Console) -> int:
         schema, name, dry_run = schema_of(options), options["name"], options["dry_run"]
         files = schema.files()
-        if not (options["no_input"] or dry_run):
+        if not (options["yes"] or dry_run):
             console.warn(f"{len(files)} files of the schema {name!r} will be gone for ever.")
-            if input("Type the schema's name to go on: ") != name:
-                message = "nothing was changed"
+            if _typed() != name:
+                message = "nothing was changed, for nobody typed the schema's name; see --yes"
                 raise CommandError(message)
+            options = options | {"yes": True}
         in_batches(options, console, files, schemas.empty(schema), what="of the schema", done="unlinked")
         of_uploads(options, console, schema.alias, only_shared=False, done="ended")
         if not dry_run and (stay := schema.files()):
@@ -40,3 +41,10 @@ class Empty(Subcommand):
                 " and no other catalogue has them: see docs/tenants.md"
             )
         return 0
+
+
+def _typed() -> str:
+    try:
+        return input("Type the schema's name to go on: ")
+    except EOFError:  # as in cron
+        return ""

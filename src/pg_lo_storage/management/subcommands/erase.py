@@ -47,6 +47,9 @@ class Erase(Subcommand):
         parser.add_argument("label", nargs="?", metavar="APP.MODEL", help="The rows that go, with --where.")
         add_where(parser, "Needed with APP.MODEL.")
         parser.add_argument(
+            "--rows", nargs="+", metavar=("APP.MODEL", "FIELD=VALUE"), help="The same as APP.MODEL and --where in one."
+        )
+        parser.add_argument(
             "--owner", metavar="USER", help="Each row with files that refers to this user, by name, and to no other."
         )
         parser.add_argument("--receipt", type=Path, metavar="FILE", help="Write what was erased into a file.")
@@ -54,11 +57,21 @@ class Erase(Subcommand):
 
     @override
     def run(self, options: dict[str, Any], console: Console) -> int:
+        if options["rows"]:
+            label, *where = options["rows"]
+            options = options | {"where": [*where, *options["where"]], "label": _only(label, options["label"])}
         try:
             return _verify(options["verify"], console) if options["verify"] else _erase(options, console)
         except _ERRORS as error:
             text = " ".join(str(error).split())
             raise CommandError(text) from error
+
+
+def _only(label: str, other: str | None) -> str:
+    if other:
+        message = f"erase takes one model: {label} of --rows, or {other}"
+        raise CommandError(message)
+    return label
 
 
 class _Tally:

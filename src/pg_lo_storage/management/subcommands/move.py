@@ -98,14 +98,22 @@ _UNREAD = (
 
 
 def _reads(field: "Field", target: Place) -> bool:
-    """Tell whether the field finds files at the place, as far as the classes of its storages tell."""
+    """Tell whether the field finds files at the place, as far as its storages tell where they keep them."""
     if not isinstance(field, models.FileField):
         return True  # another field reads them
     storage: object = field.storage
     if isinstance(target, LargeObjects):
         return isinstance(storage, LargeObjectStorage)
-    other = type(cast("Elsewhere", target).storage)
-    return isinstance(storage, other) or isinstance(legacy_of(field), other)
+    other = cast("Elsewhere", target).storage
+    return _is_same(storage, other) or _is_same(legacy_of(field), other)
+
+
+def _is_same(storage: object, other: Storage) -> bool:
+    """Tell whether two storages are one place: two disks, or two buckets, are of one class."""
+    where = ("location", "bucket_name")
+    return isinstance(storage, type(other)) and all(
+        getattr(storage, name, None) == getattr(other, name, None) for name in where
+    )
 
 
 def _tell(step: Step, console: Console) -> None:
