@@ -155,6 +155,23 @@ def test_a_row_that_comes_goes_and_comes_again_leaves_no_file(
     check(b"mine", catalogue=catalogue)
 
 
+def test_a_save_does_not_look_for_ever_for_a_row_that_comes_and_goes(
+    other: Session, catalogue: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = Paper.objects.create().pk
+    look: Callable[..., object] = vars(RowSave)["_look"]
+
+    def gated(self: RowSave, model: type[models.Model], pk: object) -> object:
+        other.do(Paper.objects.all().delete)
+        found = look(self, model, pk)
+        other.do(partial(Paper(pk=key, data=upload(b"of the other")).save, force_insert=True))
+        return found
+
+    monkeypatch.setattr(RowSave, "_look", gated)
+    Paper(pk=key, data=upload(b"mine")).save()
+    check(b"mine", unnamed=[b"of the other"], catalogue=catalogue)
+
+
 Plan = list[tuple[Callable[[Paper], None], Paper]]
 
 

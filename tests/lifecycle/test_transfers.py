@@ -349,6 +349,15 @@ def test_a_name_without_a_file_is_an_error_and_one_of_no_file_a_text() -> None:
     assert rows(Paper, "other")[broken.pk]["data"] == "legacy/name.pdf"
 
 
+def test_a_copy_whose_file_was_lost_is_not_the_same() -> None:
+    paper(data=upload())
+    transfer("papers.Paper", "--keep")
+    sql("select lo_unlink(oid) from pg_largeobject_metadata", using="other")
+    with pytest.raises(CommandError, match="is not the same"):
+        transfer("papers.Paper")
+    assert len(rows(Paper, "default")) == 1
+
+
 def test_a_generic_relation_counts_as_one() -> None:
     tagged = Tagged.objects.create()
     kind = ContentType.objects.get_for_model(Tagged)
@@ -363,6 +372,9 @@ def test_a_generic_relation_counts_as_one() -> None:
     finally:
         there.save(using="other")
     assert len(rows(Tag, "default")) == 1
+    transfer("papers.Tag")
+    transfer("papers.Tagged")
+    assert [len(rows(model, "other")) for model in (Tag, Tagged)] == [1, 1]
 
 
 def test_two_aliases_of_one_database_are_refused() -> None:

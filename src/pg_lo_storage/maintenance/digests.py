@@ -82,10 +82,9 @@ class Digests:
         while page := ask(self._alias, WITH_DIGEST, after, self._sample, self._sample, _PAGE):
             after = page[-1][0]
             entries = catalogue.find_all(self._database, [loid for loid, _ in page])
-            for loid, length in page:
+            for loid, length in [each for each in page if each[0] in entries]:
                 if length > self._most:
-                    if loid in entries:
-                        yield self._alone(entries[loid])
+                    yield self._alone(entries[loid])
                     continue
                 if together and size + length > self._pace.step:
                     yield self._together(together, entries, size)
@@ -101,13 +100,13 @@ class Digests:
             with apart(self._alias):
                 rows = ask(self._alias, DIGESTS, list(loids))
         except DAMAGED:
-            reads = [self._alone(entries[loid]) for loid in loids if loid in entries]
+            reads = [self._alone(entries[loid]) for loid in loids]
             return Read(len(loids), size, [finding for read in reads for finding in read.found])
         self._pace.wait(size)
         found = [
             _finding(self._alias, entry, sha256)
             for loid, version, sha256 in rows
-            if (entry := entries.get(loid)) and entry.version == version and entry.sha256 != sha256
+            if (entry := entries[loid]).version == version and entry.sha256 != sha256
         ]
         return Read(len(loids), size, found)
 
