@@ -15,6 +15,7 @@ from tests.site.conftest import Visitor
 from tests.site.network import Network
 
 MB = 1024 * 1024
+LONG = pytest.mark.timeout(300)  # what a browser is waited for takes up to 90 seconds
 
 
 def sha256(content: bytes) -> str:
@@ -72,6 +73,7 @@ def test_without_a_script_the_form_uploads_too(visit: Callable[..., Visitor]) ->
     assert visitor.context.request.get(visitor.site.url + visitor.file()).body() == b"sent by the form"
 
 
+@LONG
 def test_two_hundred_megabytes_come_back_as_they_went(ada: Visitor, tmp_path: Path) -> None:
     large = tmp_path / "large.bin"
     digest = hashlib.sha256()
@@ -94,6 +96,7 @@ def test_two_hundred_megabytes_come_back_as_they_went(ada: Visitor, tmp_path: Pa
         assert hashlib.file_digest(file, "sha256").hexdigest() == digest.hexdigest()
 
 
+@LONG
 def test_what_is_too_large_is_refused_with_the_reason(ada: Visitor, tmp_path: Path) -> None:
     larger = tmp_path / "larger.bin"
     with larger.open("wb") as file:
