@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_dry_run",
+    "add_needless_yes",
     "add_where",
     "age_of",
     "databases_of",
     "field_of",
-    "is_dry",
     "model_of",
     "rate_of",
     "share_of",
@@ -110,13 +110,13 @@ def field_of(label: str, option: str) -> "Field":
 
 
 def add_dry_run(parser: CommandParser) -> None:
-    """Add ``--dry-run``, which says in so many words what is done without ``--yes``."""
-    parser.add_argument("--dry-run", action="store_true", help="Change nothing, whatever else is given.")
+    """Add ``--dry-run``."""
+    parser.add_argument("--dry-run", action="store_true", help="Say what would be done, and change nothing.")
 
 
-def is_dry(options: dict[str, Any]) -> bool:
-    """Tell whether nothing is to be changed: without ``--yes``, and with ``--dry-run``."""
-    return bool(options["dry_run"] or not options["yes"])
+def add_needless_yes(parser: CommandParser) -> None:
+    """Add ``--yes`` to what does at once what it is told, and gives nothing up: other subcommands need it."""
+    parser.add_argument("--yes", action="store_true", help="Is understood, and not needed: no file is given up.")
 
 
 def add_where(parser: CommandParser, otherwise: str = "Default: all.") -> None:

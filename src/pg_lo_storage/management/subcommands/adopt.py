@@ -14,7 +14,7 @@ from pg_lo_storage.databases.file_fields import file_fields, legacy_of, write_al
 from pg_lo_storage.maintenance import adoption, name_columns
 from pg_lo_storage.maintenance.name_columns import NameColumn
 from pg_lo_storage.maintenance.verdicts import Adopted, Verdict
-from pg_lo_storage.management.arguments import field_of
+from pg_lo_storage.management.arguments import add_dry_run, add_needless_yes, field_of
 from pg_lo_storage.management.console import Console
 from pg_lo_storage.management.subcommand import Subcommand
 from pg_lo_storage.storage import db_file_storage
@@ -48,8 +48,8 @@ class Adopt(Subcommand):
             "--any-owner", action="store_true", help="Take large objects of other roles too, not only the role's own."
         )
         parser.add_argument("--show", action="store_true", help="Say of each name whether it is taken, and why not.")
-        parser.add_argument("--dry-run", action="store_true", help="Say what would be done, and change nothing.")
-        parser.add_argument("--yes", action="store_true", help="Is understood, and not needed: entries are only added.")
+        add_dry_run(parser)
+        add_needless_yes(parser)
 
     @override
     def run(self, options: dict[str, Any], console: Console) -> int:

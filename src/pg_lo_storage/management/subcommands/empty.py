@@ -32,7 +32,6 @@ class Empty(Subcommand):
             if _typed() != name:
                 message = "nothing was changed, for nobody typed the schema's name; see --yes"
                 raise CommandError(message)
-            options = options | {"yes": True}
         in_batches(options, console, files, schemas.empty(schema), what="of the schema", done="unlinked")
         of_uploads(options, console, schema.alias, only_shared=False, done="ended")
         if not dry_run and (stay := schema.files()):

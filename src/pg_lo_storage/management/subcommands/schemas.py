@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from pg_lo_storage.databases import db_for_write
 from pg_lo_storage.maintenance import schemas
 from pg_lo_storage.maintenance.schema_uploads import end_uploads
-from pg_lo_storage.management.arguments import add_dry_run, is_dry
+from pg_lo_storage.management.arguments import add_dry_run
 from pg_lo_storage.management.console import Console
 
 __all__ = ["add_schema", "in_batches", "of_uploads", "schema_of"]
@@ -38,9 +38,7 @@ def in_batches(
     name = options["name"]
     console.say(f"{name}: {len(files)} files {what}")
     total = 0
-    if is_dry(options):
-        console.say(f"{name}: nothing was changed, see --yes")
-    else:
+    if not options["dry_run"]:
         with console.progress(name, len(files)) as progress:
             for count in batches:
                 total += count
@@ -51,7 +49,7 @@ def in_batches(
 
 def of_uploads(options: dict[str, Any], console: Console, alias: str, *, only_shared: bool, done: str) -> None:
     """End the schema's unfinished uploads, unless it is a dry run, and say how many there were."""
-    name, dry_run = options["name"], is_dry(options)
+    name, dry_run = options["name"], options["dry_run"]
     if count := end_uploads(alias, name, only_shared=only_shared, dry_run=dry_run):
         console.say(f"{name}: {count} unfinished uploads {'would be ' * dry_run}{done}")
         console.record({"schema": name, "unfinished": count, done: 0 if dry_run else count})

@@ -10,7 +10,7 @@ from typing_extensions import override
 from pg_lo_storage.exceptions import LargeObjectError
 from pg_lo_storage.maintenance import transfers
 from pg_lo_storage.maintenance.transfers import MOST_FILES, Moved, Problem
-from pg_lo_storage.management.arguments import add_dry_run, add_where, is_dry, model_of, where_of
+from pg_lo_storage.management.arguments import add_dry_run, add_needless_yes, add_where, model_of, where_of
 from pg_lo_storage.management.console import Console
 from pg_lo_storage.management.subcommand import Subcommand
 
@@ -25,7 +25,6 @@ class Transfer(Subcommand):
 
     help: ClassVar[str] = "Move rows and their files to another database."
     by_database: ClassVar[str | None] = None
-    changes: ClassVar[bool] = True
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
@@ -45,11 +44,12 @@ class Transfer(Subcommand):
             help=f"How many rows are moved in a transaction; at most {MOST_FILES} files are. Default: {MOST_FILES}.",
         )
         add_dry_run(parser)
+        add_needless_yes(parser)
 
     @override
     def run(self, options: dict[str, Any], console: Console) -> int:
         model, source, target = model_of(options["label"], "transfer"), options["source"], options["target"]
-        keep, dry_run = options["keep"], is_dry(options)
+        keep, dry_run = options["keep"], options["dry_run"]
         title, done = f"{source} to {target}: {model._meta.label}", Moved()
         verb = "copied" if keep else "moved"
         try:
@@ -68,7 +68,7 @@ class Transfer(Subcommand):
             message = f"{title}: interrupted{_so_far(done, verb, options)}"
             raise CommandError(message, returncode=_INTERRUPTED) from None
         if dry_run:
-            console.say(f"{title}: {_said(done)} would be {verb}; nothing was changed, see --yes")
+            console.say(f"{title}: {_said(done)} would be {verb} (a dry run: nothing was changed)")
         else:
             console.say(f"{title}: {_said(done)} {verb}")
         counts = {"rows": done.rows, "files": done.files, "bytes": done.bytes}
@@ -77,7 +77,7 @@ class Transfer(Subcommand):
 
 
 def _so_far(done: Moved, verb: str, options: dict[str, Any]) -> str:
-    if not done.rows or is_dry(options):
+    if not done.rows or options["dry_run"]:
         return ""
     return f" ({_said(done)} {verb} before; run the command again to go on)"
 
