@@ -33,6 +33,13 @@ def test_it_changes_something_with_yes_only(orphan: str, command: tuple[str, ...
     assert largeobjects(*command, *ON, "--yes", "-v", "0") == (0, [])
 
 
+@pytest.mark.usefixtures("orphan")
+def test_each_kind_is_counted_by_itself() -> None:
+    sql("select lo_unlink(loid) from pg_lo_storage_file")
+    status, lines = largeobjects("repair", "--entries", *ON, "--yes")
+    assert (status, lines[1:]) == (0, ["default: entry: 1 mended", "default: uncatalogued: 0 mended"])
+
+
 def test_what_is_left_has_a_reason_and_a_status() -> None:
     sql("insert into shelf_contract (data) values ('4000000000.pdf')")
     try:

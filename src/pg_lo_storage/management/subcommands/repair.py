@@ -90,8 +90,9 @@ def prune(check: Check, options: dict[str, Any], console: Console) -> int:
 
 def mend(menders: Iterable[Mender], options: dict[str, Any], console: Console) -> int:
     """Mend what there is, or say what would be mended; return 1 where something was left."""
-    counts = Counter[bool]()
+    status = 0
     for mender in menders:
+        counts = Counter[bool]()
         kind, alias = mender.kinds[0], mender.check.alias
         with console.progress(f"{alias}: {kind}", None, "findings") as progress:
             for finding, left in repair(mender, dry_run=not options["yes"]):
@@ -102,4 +103,5 @@ def mend(menders: Iterable[Mender], options: dict[str, Any], console: Console) -
                 console.record(finding.as_record() | {"mended": bool(options["yes"]) and not left, "left": left})
         said = f"{counts[True]} {'mended' if options['yes'] else 'would be mended, with --yes'}"
         console.say(f"{alias}: {kind}: {said}{f', {counts[False]} left' if counts[False] else ''}")
-    return int(bool(counts[False]) or (not options["yes"] and counts.total() > 0))
+        status |= int(bool(counts[False]) or (not options["yes"] and counts.total() > 0))
+    return status
