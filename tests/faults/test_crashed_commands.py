@@ -202,8 +202,7 @@ class Command(ABC):
         """Have it happen at a moment; look what is there then, and whether the command finishes after it."""
         chance = random.Random(seed)
         self.prepare()
-        # A full disk is to have something that it does not take.
-        moment = chance.randrange(1, self.run.statements // (2 if fault in FULL_DISKS else 1))
+        moment = chance.randrange(1, self.run.statements)
         self.server.start(self.plant, *self.arguments, gate=moment if fault in FULL_DISKS else 0)
         self.server.wait_for(self.plant, moment)
         if fault in CRASHES:

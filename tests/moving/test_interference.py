@@ -53,17 +53,19 @@ def test_a_row_that_another_transaction_has_is_left_for_the_next_run(
     assert listed(old) == []
 
 
-def while_saving(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
+def while_saving(
+    monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object], kind: type[Storage] = DbFileStorage
+) -> None:
     """Do something once the first file is stored, before its row gets the new name."""
-    saved, undone = DbFileStorage.save, [meanwhile]
+    saved, undone = kind.save, [meanwhile]
 
-    def save(self: DbFileStorage, name: str, content: Any, max_length: int | None = None) -> str:
+    def save(self: Storage, name: str, content: Any, max_length: int | None = None) -> str:
         stored = saved(self, name, content, max_length)
         if undone:
             undone.pop()()
         return stored
 
-    monkeypatch.setattr(DbFileStorage, "save", save)
+    monkeypatch.setattr(kind, "save", save)
 
 
 @WITH_CATALOGUE
@@ -270,3 +272,29 @@ def test_who_comes_to_name_an_old_file_waits_for_who_deletes_it(session: Session
     with pytest.raises(LargeObjectNotFound):
         started[0].result(timeout=30)
     assert listed(old) == names() == []
+
+
+@WITH_CATALOGUE
+@pytest.mark.parametrize("out", [False, True], ids=["in", "out"])
+def test_who_replaces_a_file_that_moves_waits_until_its_row_has_the_new_name(
+    session: Session, old: Path, monkeypatch: pytest.MonkeyPatch, out: bool
+) -> None:
+    put(old, "a.pdf")
+    letter = Letter.objects.create(data=upload()) if out else row_of("a.pdf")
+    started: list[Future[None]] = []
+    waited: list[bool] = []
+
+    def replace() -> None:
+        letter.data = upload(b"theirs")
+        letter.save()
+
+    def meanwhile() -> None:
+        started.append(session.start(replace))
+        waited.append(session.waits(started[0]))
+
+    while_saving(monkeypatch, meanwhile, FileSystemStorage if out else DbFileStorage)
+    move("letters.Letter.data", "--delete-source", *(["--to", "old"] if out else []))
+    started[0].result(timeout=30)
+    assert waited == [True]
+    assert read(Letter.objects.get().data) == b"theirs"
+    assert count_objects() == 1
