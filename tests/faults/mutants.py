@@ -102,6 +102,12 @@ def held_unlocked(database: DatabaseDriver, oids: Collection[int]) -> dict[int, 
     return _EXISTING(database, oids)[1]
 
 
+def see_by_any_snapshot() -> None:
+    """Unlink whatever the isolation level is: a snapshot of a whole transaction does not show who names the file."""
+    vars(sharing)["_SEEING"].update({"repeatable read", "serializable"})
+
+
+SEEING: Final = "current_setting('transaction_isolation') not in ('read committed', 'read uncommitted')"
 SHARED_LOCK: Final = "perform pg_advisory_xact_lock_shared(name_lock, (loid::int8 - 2147483648)::int4)"
 FIRST: Final = "if tg_op = 'UPDATE' then\n        --"
 
@@ -117,9 +123,11 @@ MUTANTS: Final = {
     "no lock before the search, bare": Mutant("fields, bare", replaced(sharing, "_lock_oids", _EXISTING)),
     "no mark where written": Mutant("fields", replaced(catalogue, "mark_written", not_marked)),
     "no repeated update": Mutant("fields", replaced(saves, "repeating_update_of", never_repeated)),
+    "old snapshot": Mutant("repeatable read", see_by_any_snapshot),
     "no guard": Mutant(
         "triggers",
         rewritten("guard", "if tg_op = 'UPDATE' then\n        --", "return null; if tg_op = 'UPDATE' then\n        --"),
     ),
     "triggers hold without a lock, bare": Mutant("triggers, bare", rewritten("settle", SHARED_LOCK, "perform 1")),
+    "triggers unlink by an old snapshot": Mutant("repeatable read", rewritten("settle", SEEING, "false")),
 }
