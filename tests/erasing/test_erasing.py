@@ -79,8 +79,6 @@ def test_a_field_that_leaves_its_files_alone_has_them_erased_too(catalogue: bool
     assert catalogue is not None
 
 
-# The triggers are told of the defaults that fields have on every alias of the database.
-@pytest.mark.django_db(transaction=True, databases=["default", "other", "replica"])
 @pytest.mark.usefixtures("triggers")
 def test_triggers_may_unlink_them_first() -> None:
     name = str(letter().data.name)
