@@ -231,9 +231,10 @@ def test_a_field_s_default_stays_at_its_old_place(how: str, name: str, old: Path
 
 
 @pytest.fixture
-def sqlite(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def sqlite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     """A database of another kind, which has letters, too; their new files are on PostgreSQL."""
-    databases = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+    # One in memory Django would not close.
+    databases = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "sqlite")}}
     monkeypatch.setitem(connections.settings, "sqlite", connections.configure_settings(databases)["default"])
     storage = TransitionalStorage(DbFileStorage(alias="default"), "old")
     monkeypatch.setattr(Letter._meta.get_field("data"), "storage", storage)
