@@ -58,17 +58,22 @@ ABOVE_DRIVERS = ("catalogue", "hostile", "operations", *WITH_APPS)
 MATRIX = [
     ("3.11", "lowest", "system", "psycopg", (*HISTORIES, *LONG)),
     ("3.11", "lowest", "16", "psycopg2", (*ABOVE_DRIVERS, *LONG)),
-    ("3.12", "6.x", "system", "psycopg2", (*BELOW_DJANGO, *HISTORIES, *LONG, "operations")),
+    ("3.12", "6.x", "system", "psycopg2", (*BELOW_DJANGO, *HISTORIES, *LONG, "operations", "erasing", "moving")),
     ("3.13", "6.x", "16", "psycopg", BELOW_DJANGO),
     ("3.14", "6.x", "18", "psycopg2", ()),
 ]
 # What hardly depends on versions and takes long is left to the suite proper.
 NOT_IN_MATRIX = (
+    "test_benchmarks.py",
     "test_demo.py",
     "test_main.py",
+    "test_structure.py",
     "testing/test_mutants.py",
+    "aio/test_asyncpg.py",
     "aio/test_cancellation.py",
     "aio/test_oracle.py",
+    "drivers/test_encrypted.py",
+    "drivers/test_pg8000.py",
     "catalogue/test_killed_transfers.py",
     "lifecycle/test_concurrency.py",
     "lifecycle/test_many.py",
