@@ -49,7 +49,7 @@ DIGESTS = (
 
 def start() -> "subprocess.Popen[str]":
     """Start the command, which says one line more than it has moved batches."""
-    command = ["largeobjects", "transfer", "--from", "default", "--to", "other", "invoices.Invoice", "--yes"]
+    command = ["largeobjects", "transfer", "--from", "default", "--to", "other", "invoices.Invoice"]
     return subprocess.Popen(
         [sys.executable, "-c", CHILD, *command, "--batch-size", str(BATCH), "--skip-checks"],
         cwd=ROOT,

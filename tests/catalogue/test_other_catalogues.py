@@ -149,7 +149,7 @@ def test_what_a_schema_without_a_catalogue_names_is_not_emptied(
     in_schema("blue", "insert into blue.invoices_invoice select * from public.invoices_invoice")
     in_schema("blue", "alter table public.pg_lo_storage_file rename to away")
     assert "1 files stay" in largeobjects("empty", "blue", "--no-input")
-    assert "1 copied" in largeobjects("detach", "blue", "--yes")
+    assert "1 copied" in largeobjects("detach", "blue")
     assert "1 unlinked" in largeobjects("empty", "blue", "--no-input")
     in_schema("blue", "alter table public.away rename to pg_lo_storage_file")
     assert large_objects() == {guest.data.loid}

@@ -16,9 +16,9 @@ LARGE = bytes(range(256)) * 4000
 
 
 def transfer(*arguments: str, source: str = "default", target: str = "other") -> str:
-    """Run the command with ``--yes``, and return what it prints."""
+    """Run the command, and return what it prints."""
     stdout = io.StringIO()
-    call_command(Command(), "transfer", "--from", source, "--to", target, *arguments, "--yes", stdout=stdout)
+    call_command(Command(), "transfer", "--from", source, "--to", target, *arguments, stdout=stdout)
     return stdout.getvalue()
 
 

@@ -240,7 +240,7 @@ def lock_of(connection: ext.connection) -> threading.RLock:
 def _translating(oid: int) -> Generator[None]:
     """Raise for a native call's error what a statement that fails in the same way raises.
 
-    The driver's own errors are of its class for the SQLSTATE, and have it.
+    Where that is an error of psycopg2's own, it is of the class in ``psycopg2.errors``, and has the SQLSTATE.
     """
     try:
         yield

@@ -172,7 +172,7 @@ begin
         execute unlinking using loids;
         return;
     end if;
-    -- Who writes to an object locks an entry, where there is one: here it may be at work, and commit first.
+    -- With a catalogue, a session that writes to an object has locked its entry. Without one it may commit just before.
     begin
         execute unlinking using loids;
     exception when internal_error then
