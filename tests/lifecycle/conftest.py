@@ -14,7 +14,8 @@ from tests.fixtures.catalogue import without_catalogue
 # After the plugin that sets Django up.
 @pytest.hookimpl(trylast=True)
 def pytest_configure() -> None:
-    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "tests.lifecycle.papers"]
+    # Once, though mutmut runs tests again and again in one process.
+    settings.INSTALLED_APPS = list(dict.fromkeys([*settings.INSTALLED_APPS, "tests.lifecycle.papers"]))
     apps.set_installed_apps(settings.INSTALLED_APPS)
 
 
