@@ -6,6 +6,7 @@ in a copy of the project in build/mutation, on a server that it starts. All room
 """
 
 import argparse
+import ast
 import os
 import re
 import shutil
@@ -42,6 +43,8 @@ ROOMS = {
     "lifecycle": Room(("lifecycle/*.py",), ("lifecycle",)),
     "catalogue": Room(("catalogue/unlinking.py",), ("catalogue", "lifecycle")),
 }
+# Decorators that may as well be called below the function; the others may register it, or are read by name.
+MOVED = {"asynccontextmanager", "cache", "cached_property", "contextmanager", "property"}
 FEW = {"PG_LO_TEST_HISTORIES": "6", "PG_LO_TEST_EXAMPLES": "30"}
 
 
@@ -68,6 +71,9 @@ def mutate(name: str, room: Room) -> list[str]:
     copy = COPIES / name.removesuffix(".py").replace("/", "-")
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(ROOT, copy, ignore=lambda folder, _: NOT_COPIED if Path(folder) == ROOT else {"__pycache__"})
+    for path in room.files:
+        for source in (copy / "src/pg_lo_storage").glob(path):
+            source.write_text(undecorated(source.read_text("utf-8")), "utf-8")
     with (copy / "pyproject.toml").open("a", encoding="utf-8") as file:
         file.write(configuration(room))
     with Cluster() as cluster:
@@ -79,6 +85,21 @@ def mutate(name: str, room: Room) -> list[str]:
     survivors = re.findall(r"^\s*(\S+): (?:survived|no tests|suspicious)$", results, re.MULTILINE)
     changes = {survivor: changed_lines(output("show", survivor, cwd=copy)) for survivor in survivors}
     return [f"{survivor}\n{change}" for survivor, change in changes.items() if not is_of_types(change)]
+
+
+def undecorated(source: str) -> str:
+    """Return source that decorates its functions and methods by calls below them: mutmut leaves alone what has an @."""
+    lines = re.sub(r"^ *@override\n", "", source, flags=re.MULTILINE).splitlines(keepends=True)
+    places = [place for place in ast.walk(ast.parse("".join(lines))) if isinstance(place, ast.Module | ast.ClassDef)]
+    members = [member for place in places for member in place.body]
+    functions = [member for member in members if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef)]
+    for function in sorted(functions, key=lambda function: function.lineno, reverse=True):
+        decorators = [ast.unparse(decorator) for decorator in function.decorator_list]
+        if decorators and {name.rpartition(".")[2] for name in decorators} <= MOVED:
+            call = f"{'('.join([*decorators, function.name])}{')' * len(decorators)}"
+            lines.insert(function.end_lineno or 0, f"{' ' * function.col_offset}{function.name} = {call}\n")
+            del lines[function.decorator_list[0].lineno - 1 : function.lineno - 1]
+    return "".join(lines)
 
 
 def changed_lines(diff: str) -> str:
