@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from types import SimpleNamespace
@@ -14,7 +15,9 @@ from django.db import transaction
 from django.test import RequestFactory
 
 from example.cluster import Server
+from pg_lo_storage.catalogued import Entry
 from pg_lo_storage.drivers import get_driver
+from pg_lo_storage.drivers.queries import Statement
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound
 from pg_lo_storage.http import (
     FileFacts,
@@ -28,6 +31,7 @@ from pg_lo_storage.http import (
     find_catalogued,
     finding,
 )
+from pg_lo_storage.http.statements import perform_async
 from pg_lo_storage.storage import DbFileIO, db_file_storage
 from pg_lo_storage.testing import InMemoryConnection, InMemoryServer
 from pg_lo_storage.testing.portal import Portal
@@ -201,6 +205,12 @@ class TestCatalogued:
         assert (made.status, list(made.headers.items())) == (response.status_code, list(response.headers.items()))
         assert b"".join(site.read(facts)) == LINES
 
+    def test_a_file_that_was_saved_without_a_name_has_that_by_which_it_is_asked_for(self, site: Site) -> None:
+        with transaction.atomic(), DbFileIO(0, "wb") as file:
+            file.write(b"data")
+        facts = site.find(f"{file.oid}.pdf")
+        assert (facts.oid, facts.name, facts.content_type) == (file.oid, f"{file.oid}.pdf", "application/pdf")
+
     def test_other_names_and_missing_files_are_not_found(self, site: Site) -> None:
         name = db_file_storage.save("a.txt", ContentFile(b"data"))
         for other in ("", "x", f"{loid_of(name)}.pdf", "1.txt"):
@@ -235,16 +245,57 @@ class TestCatalogued:
         assert b"".join(site.read(again)) == b"other" + LINES[5:]
 
 
+SAVED = datetime(2024, 1, 1, tzinfo=UTC)
+LATER = datetime(2024, 1, 2, tzinfo=UTC)
+ENTRY = Entry(
+    loid=7,
+    extension=".pdf",
+    original_name="a.txt",
+    content_type="text/plain",
+    size=10,
+    sha256="ab" * 32,
+    created_at=SAVED,
+    modified_at=SAVED,
+    version="5",
+)
+OF_ENTRY = FileFacts(7, 10, "a.txt", "text/plain", "ab" * 32, "5", SAVED, written_once=True, catalogue="files")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("entry", "facts"),
+    [
+        ({}, {}),
+        ({"original_name": "a\n\u202eb.txt"}, {"name": "ab.txt"}),
+        ({"original_name": ""}, {"name": "7.pdf"}),
+        ({"content_type": ""}, {"content_type": ""}),
+        ({"extension": None}, {}),
+        ({"extension": None, "content_type": ""}, {"content_type": "application/pdf"}),
+        ({"size": None}, {}),
+        ({"size": 11}, {"sha256": None, "written_once": False}),
+        ({"modified_at": LATER}, {"modified": LATER, "written_once": False}),
+    ],
+)
+def test_an_entry_tells_of_the_content_what_still_holds(entry: dict[str, Any], facts: dict[str, Any]) -> None:
+    assert finding.facts_of("7.pdf", 7, 10, replace(ENTRY, **entry), "files") == replace(OF_ENTRY, **facts)
+
+
+@pytest.mark.once
+def test_without_an_entry_there_are_oid_size_and_name() -> None:
+    assert finding.facts_of("7.pdf", 7, 10, None) == FileFacts(7, 10, "7.pdf")
+
+
 @pytest.mark.once
 def test_a_plain_object_is_found_awaited(server: Server) -> None:
-    async def ask() -> FileFacts:
+    async def ask() -> None:
         import psycopg
 
         async with await psycopg.AsyncConnection.connect(server.dsn()) as connection:
-            return await afind(connection, await save(connection, b"0123456789"), "a")
+            oid = await save(connection, b"0123456789")
+            assert await afind(connection, oid) == FileFacts(oid, 10, "")
+            assert await afind(connection, oid, "a") == FileFacts(oid, 10, "a")
 
-    facts = asyncio.run(ask())
-    assert (facts.size, facts.name) == (10, "a")
+    asyncio.run(ask())
 
 
 @pytest.mark.once
@@ -262,7 +313,7 @@ def test_awaited_any_sql_will_do_and_none_is_named(server: Server, monkeypatch: 
             driver = Psycopg3AsyncDriver(connection)
             oid = await driver.from_bytes(b"0123456789")
             for sql in (Executor(driver), None):
-                found = SimpleNamespace(sql=sql, in_transaction=True)
+                found: Any = SimpleNamespace(sql=sql, in_transaction=True)
                 monkeypatch.setattr(finding, "get_async_driver", {connection: found}.get)
                 if sql is None:
                     with pytest.raises(ValueError, match="SimpleNamespace has no SQL"):
@@ -270,5 +321,6 @@ def test_awaited_any_sql_will_do_and_none_is_named(server: Server, monkeypatch: 
                 else:
                     with pytest.raises(LargeObjectNotFound):  # it is in no catalogue
                         await afind_catalogued(connection, f"{oid}.pdf")
+                    assert await perform_async(found, Statement("select 1::int4", (), list)) == [(1,)]
 
     asyncio.run(ask())

@@ -6,7 +6,7 @@ import pytest
 from typing_extensions import override
 
 from pg_lo_storage.http import FileFacts, answer, fields
-from pg_lo_storage.http.fields import parse_date
+from pg_lo_storage.http.fields import entity_tags, parse_date
 
 pytestmark = pytest.mark.once
 
@@ -37,6 +37,13 @@ def test_a_year_of_two_digits_is_at_most_fifty_years_from_now(
     monkeypatch.setattr(fields, "datetime", Clock)
     moment = parse_date(f"Sunday, 06-Nov-{year} 08:49:37 GMT")
     assert moment == datetime(expected, 11, 6, 8, 49, 37, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("listed", "tags"), [('"a","b"', ['"a"', '"b"']), (' W/"a" ,\t"b c",x,', ['W/"a"', '"b c"']), ('"a" "b"', [])]
+)
+def test_a_list_of_tags_is_parted_by_commas(listed: str, tags: list[str]) -> None:
+    assert entity_tags(listed) == tags
 
 
 def test_no_two_answers_of_several_parts_have_the_same_boundary() -> None:

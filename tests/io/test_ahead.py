@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 
 import pytest
+from typing_extensions import Buffer
 
 from pg_lo_storage.drivers import LargeObjectDriver
 from pg_lo_storage.io import LargeObjectIO
@@ -186,6 +187,17 @@ def test_a_descriptor_is_asked_for_the_rest_at_the_end_too_for_it_may_be_stale(
 
 
 @INSIDE_AND_OUTSIDE
+def test_read1_gives_what_is_there_and_asks_only_if_that_is_nothing(asked: Asked, *, autocommit: bool) -> None:
+    driver, oid = stored(DATA, autocommit=autocommit)
+    with LargeObjectIO(driver, oid) as file:
+        assert (file.read1(0), asked) == (b"", [])
+        assert (file.read1(5), file.read1(0), file.read1(1)) == (DATA[:5], b"", DATA[5:6])
+        assert file.read1() == DATA[6:BLOCK]
+        assert asked == [(0, BLOCK)]
+        assert file.read1(None) == DATA[BLOCK : 2 * BLOCK]
+
+
+@INSIDE_AND_OUTSIDE
 def test_lines_are_found_across_blocks(asked: Asked, *, autocommit: bool) -> None:
     lines = [b"a" * BLOCK + b"\n", b"\n", b"b" * (BLOCK - 3) + b"\n", b"c\n", b"d"]
     driver, oid = stored(b"".join(lines), autocommit=autocommit)
@@ -214,6 +226,23 @@ def test_what_is_written_is_read_and_what_was_read_ahead_is_forgotten() -> None:
         assert file.read(1) == b"0"
         assert file.truncate(4) == 4
         assert (file.tell(), file.read(), file.size) == (1, b"123", 4)
+
+
+def test_short_lines_are_written_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver, oid = stored(b"", autocommit=False)
+    written: list[int] = []
+    write = InMemoryLargeObject.write
+
+    def noting_write(opened: InMemoryLargeObject, data: Buffer) -> int:
+        written.append(write(opened, data))
+        return written[-1]
+
+    monkeypatch.setattr(InMemoryLargeObject, "write", noting_write)
+    with LargeObjectIO(driver, oid, "wb+") as file:
+        file.writelines([DATA[: BLOCK // 4]] * 9)
+        assert written == [BLOCK, BLOCK, BLOCK // 4]
+        file.seek(0)
+        assert file.read() == DATA[: BLOCK // 4] * 9
 
 
 @INSIDE_AND_OUTSIDE

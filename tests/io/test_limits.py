@@ -116,6 +116,15 @@ def test_past_4_tib_is_a_clear_error_that_changes_nothing(files: Files, step: st
         assert file.size == MAX_SIZE
 
 
+def test_what_has_no_room_is_named_with_its_place(files: Files) -> None:
+    with files.open(0, "wb") as file:
+        file.seek(MAX_SIZE - 3)
+        with pytest.raises(LargeObjectTooLarge, match=f" 4 bytes at {MAX_SIZE - 3} exceed"):
+            file.write(b"1234")
+        with pytest.raises(LargeObjectTooLarge, match=f" position {MAX_SIZE + 1} exceeds"):
+            file.truncate(MAX_SIZE + 1)
+
+
 def test_an_object_that_is_full_cannot_be_appended_to(files: Files) -> None:
     with files.open(0, "wb") as file:
         file.truncate(MAX_SIZE)

@@ -91,7 +91,7 @@ class AsyncLargeObjectIO(AsyncOpenFile):
             while limit and (opened.buffered or await opened.fill()):
                 part = opened.take_line(limit)
                 parts.append(part)
-                limit -= len(part) if limit > 0 else 0
+                limit -= len(part)  # what is negative stays so
                 if part.endswith(b"\n"):
                     break
         return b"".join(parts)

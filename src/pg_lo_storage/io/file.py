@@ -87,7 +87,7 @@ class LargeObjectIO(OpenFile):
             while limit and (self._object.buffered or self._object.fill()):
                 part = self._object.take_line(limit)
                 parts.append(part)
-                limit -= len(part) if limit > 0 else 0
+                limit -= len(part)  # what is negative stays so
                 if part.endswith(b"\n"):
                     break
         return b"".join(parts)
