@@ -13,6 +13,7 @@ settings.load_profile("suite")
 pytest_plugins = [
     "tests.fixtures.connections",
     "tests.fixtures.server",
+    "tests.fixtures.sessions",
     "tests.fixtures.tools",
     "tests.fixtures.wire",
     "tests.fixtures.catalogue",

@@ -54,7 +54,7 @@ LONG = (
 ABOVE_DRIVERS = ("catalogue", "hostile", "operations", *WITH_APPS)
 # Python, Django, PostgreSQL, driver, paths left out: every value at least once on either driver, not the full product.
 # "lowest" are the lower bounds that pyproject.toml promises, of Django and of all else. What stands below Django runs
-# with the drivers' lowest versions here, with their newest in the suite proper.
+# with the drivers' lowest versions here, with their newest in the suite proper. Every other row has the catalogue.
 MATRIX = [
     ("3.11", "lowest", "system", "psycopg", (*HISTORIES, *LONG)),
     ("3.11", "lowest", "16", "psycopg2", (*ABOVE_DRIVERS, *LONG)),
@@ -308,6 +308,7 @@ def matrix(missing: set[str]) -> Iterator[Stage]:
             continue
         pythons[version] = python
         variables = FEWER_DRAWS | {"PG_LO_TEST_BINDIR": "", "PG_LO_TEST_DSN": "", "PG_LO_TEST_PGVERSION": server}
+        variables["PG_LO_TEST_CATALOGUE"] = ("bare", "catalogue")[row % 2]
         found = server
         if server == "system":
             if not system:

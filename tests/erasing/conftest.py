@@ -8,6 +8,8 @@ from django.apps import apps
 from django.conf import settings
 from django.test import override_settings
 
+from tests.fixtures.catalogue import with_and_without
+
 
 # After the plugin that sets Django up.
 @pytest.hookimpl(trylast=True)
@@ -18,8 +20,7 @@ def pytest_configure() -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that asks for it with the catalogue and without."""
-    if "catalogue" in metafunc.fixturenames:
-        metafunc.parametrize("catalogue", [False, True], ids=["bare", "catalogue"], indirect=True)
+    with_and_without(metafunc)
 
 
 @pytest.fixture(autouse=True)

@@ -1,14 +1,13 @@
 """The models are an app that is installed for the tests of this folder, before tables are made."""
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 
 import pytest
 from django.apps import apps
 from django.conf import settings
 from pytest_django import DjangoDbBlocker
 
-from tests.fixtures.catalogue import without_catalogue
+from tests.fixtures.catalogue import with_and_without
 
 
 # After the plugin that sets Django up.
@@ -21,17 +20,7 @@ def pytest_configure() -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test with the catalogue and without."""
-    chosen = {marker.args[0] for marker in metafunc.definition.iter_markers("parametrize")}
-    if "catalogue" in metafunc.fixturenames and "catalogue" not in chosen:
-        metafunc.parametrize("catalogue", [False, True], ids=["bare", "catalogue"], indirect=True)
-
-
-@pytest.fixture(scope="module")
-def catalogue(request: pytest.FixtureRequest) -> Iterator[bool]:
-    """Whether the app is in ``INSTALLED_APPS``; one after the other for a whole module, as the triggers are."""
-    installed: bool = request.param
-    with nullcontext() if installed else without_catalogue():
-        yield installed
+    with_and_without(metafunc)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,13 +4,14 @@ import pytest
 from django.conf import settings
 from django.test import override_settings
 
+from tests.fixtures.catalogue import with_and_without
+
 OURS = {"tests.invoices", "tests.readme"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that asks for it with the catalogue and without."""
-    if "catalogue" in metafunc.fixturenames:
-        metafunc.parametrize("catalogue", [False, True], ids=["bare", "catalogue"], indirect=True)
+    with_and_without(metafunc)
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """The models are an app that is installed for the tests of this folder, before tables are made."""
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from django.conf import settings
 from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
-from tests.fixtures.catalogue import without_catalogue
+from tests.fixtures.catalogue import with_and_without
 
 FILE_SYSTEM = "django.core.files.storage.FileSystemStorage"
 
@@ -26,17 +25,7 @@ def pytest_configure() -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test with the catalogue and without."""
-    chosen = {marker.args[0] for marker in metafunc.definition.iter_markers("parametrize")}
-    if "catalogue" in metafunc.fixturenames and "catalogue" not in chosen:
-        metafunc.parametrize("catalogue", [False, True], ids=["bare", "catalogue"], indirect=True)
-
-
-@pytest.fixture(scope="module")
-def catalogue(request: pytest.FixtureRequest) -> Iterator[bool]:
-    """Whether the app is in ``INSTALLED_APPS``."""
-    installed: bool = request.param
-    with nullcontext() if installed else without_catalogue():
-        yield installed
+    with_and_without(metafunc)
 
 
 @pytest.fixture

@@ -1,25 +1,29 @@
 from collections.abc import Generator, Iterator
+from itertools import count
 
 import pytest
 from django.db import connections
 
+from tests.fixtures.catalogue import with_and_without
 from tests.operations.support import Project, run
+
+TESTS = count(1)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that asks for it with the catalogue's table in the database and without."""
-    chosen = {marker.args[0] for marker in metafunc.definition.iter_markers("parametrize")}
-    for name in {"catalogue_table", "has_catalogue"} & set(metafunc.fixturenames) - chosen:
-        metafunc.parametrize(name, [False, True], ids=["bare", "catalogue"], indirect=True)
+    for fixture in ("catalogue_table", "has_catalogue"):
+        with_and_without(metafunc, fixture)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown() -> Generator[None]:
-    # plpgsql keeps the functions of dropped triggers, hundreds of megabytes: each test has a backend of its own.
+    # plpgsql keeps the functions of dropped triggers, hundreds of megabytes of all tests: a backend has a few of them.
     try:
         return (yield)
     finally:
-        connections.close_all()
+        if next(TESTS) % 20 == 0:
+            connections.close_all()
 
 
 @pytest.fixture

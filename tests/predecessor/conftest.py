@@ -4,6 +4,8 @@ import pytest
 from django.apps import apps
 from django.conf import settings
 
+from tests.fixtures.catalogue import with_and_without
+
 APPS = ["tests.predecessor.lo_storage", "tests.predecessor.warehouse"]
 
 
@@ -16,8 +18,7 @@ def pytest_configure() -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test with the catalogue and without: a site may add the app, or not."""
-    if "catalogue" in metafunc.fixturenames:
-        metafunc.parametrize("catalogue", [False, True], ids=["bare", "catalogue"], indirect=True)
+    with_and_without(metafunc)
 
 
 @pytest.fixture(autouse=True)

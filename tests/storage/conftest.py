@@ -1,10 +1,11 @@
 import pytest
 
+from tests.fixtures.catalogue import with_and_without
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test with the catalogue and without: but for what only it can tell, the storage is the same."""
-    if "catalogue" in metafunc.fixturenames:
-        metafunc.parametrize("catalogue", [False, True], ids=["bare", "catalogue"], indirect=True)
+    with_and_without(metafunc)
 
 
 @pytest.fixture(autouse=True)

@@ -202,7 +202,8 @@ def recording_driver(raw: object) -> LargeObjectDriver:
 
 @pytest.fixture
 def recorded() -> Iterator[list[object]]:
-    """What connections were asked of ``recording_driver``."""
+    """What connections were asked of ``recording_driver``: each once, and so new ones."""
+    connections.close_all()
     used.clear()
     yield used
     used.clear()
