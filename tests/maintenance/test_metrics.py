@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from django.db import connections, transaction
-from django.test import override_settings
+from django.test import RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader, NumberDataPoint
@@ -26,6 +26,7 @@ from pg_lo_storage.databases.descriptor import DatabaseLargeObject
 from pg_lo_storage.databases.measuring import observe
 from pg_lo_storage.drivers import AccessMode
 from pg_lo_storage.storage import DbFileIO, db_file_storage
+from pg_lo_storage.views import db_serve
 from tests.catalogue.support import invoice, run, saved
 from tests.fixtures.connections import INSTALLED, open_connection
 from tests.storage.support import LARGE, content, loid_of, stored
@@ -220,6 +221,14 @@ def test_each_byte_is_counted_once(catalogue: bool, size: int, measured: Collect
     assert found["transferred_bytes_total", "default", "read"] == 3 * size
     assert found["transferred_bytes_total", "default", "write"] == size
     assert catalogue is not None
+
+
+@pytest.mark.usefixtures("catalogue")
+@pytest.mark.parametrize("size", [10, LARGE, 2_500_000])
+def test_each_byte_of_a_download_is_counted_once(size: int, rf: RequestFactory, measured: CollectorRegistry) -> None:
+    name = saved("a.bin", content(size))
+    assert b"".join(db_serve(rf.get("/"), name)) == content(size)
+    assert shown(measured)["transferred_bytes_total", "default", "read"] == size
 
 
 @pytest.mark.usefixtures("catalogue")

@@ -21,11 +21,12 @@ from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.models import StoredFile, UnfinishedUpload
 from pg_lo_storage.storage import DbFileStorage, DbUploadedFile
 from pg_lo_storage.storage.saving import SMALL
-from pg_lo_storage.uploadhandler import DbFileUploadHandler
+from pg_lo_storage.uploadhandler import DbFileUploadHandler, UploadTooLarge
 from tests.fixtures.catalogue import without_catalogue
+from tests.fixtures.losing import Lose
 from tests.invoices.models import Invoice
 from tests.storage.support import LARGE, content, stored
-from tests.uploads.conftest import HANDLER
+from tests.uploads.conftest import ALIASES, HANDLER
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -153,6 +154,8 @@ def test_it_is_read_as_any_upload_is() -> None:
     assert (file.read(5), file.tell()) == (expected[10:15], 15)
     assert file.seek(-5, io.SEEK_END) == LARGE - 5
     assert file.read() == expected[-5:]
+    assert file.open() is file
+    assert file.tell() == 0
     file.close()
     assert file.closed
     with file.open() as again:
@@ -194,6 +197,39 @@ def test_no_content_type_does_harm(site: Client, content_type: str, nothing_is_l
     nothing_is_left(files=1)
 
 
+def test_too_large_a_file_is_refused_without_a_request_too() -> None:
+    handler = DbFileUploadHandler(max_size=10)
+    with pytest.raises(StopFutureHandlers):
+        handler.new_file("data", "march.pdf", "application/pdf", None, None, None)
+    with pytest.raises(UploadTooLarge, match="larger than 10 bytes"):
+        handler.receive_data_chunk(content(11), 0)
+
+
+def test_what_several_handlers_of_a_request_have_left_is_unlinked(nothing_is_left: NothingIsLeft) -> None:
+    request = RequestFactory().post("/")
+    for handler in [DbFileUploadHandler(request, alias=alias) for alias in ALIASES]:
+        with pytest.raises(StopFutureHandlers):
+            handler.new_file("data", "march.pdf", "application/pdf", None, None, None)
+        handler.receive_data_chunk(content(LARGE), 0)
+    assert [UnfinishedUpload.objects.using(alias).count() for alias in ALIASES] == [1, 1]
+    request.close()
+    nothing_is_left()
+
+
+def test_what_a_lost_connection_leaves_is_for_prune(
+    lose: Lose, caplog: pytest.LogCaptureFixture, nothing_is_left: NothingIsLeft
+) -> None:
+    request = RequestFactory().post("/", {"data": upload()})
+    request.upload_handlers = [DbFileUploadHandler(request)]
+    assert request.FILES
+    lose()
+    request.close()
+    assert "uploads on 'default' are left for 'largeobjects prune'" in caplog.text
+    connections["default"].close()
+    uploads.discard(DatabaseDriver("default"), [UnfinishedUpload.objects.get().loid])
+    nothing_is_left()
+
+
 def test_it_needs_the_catalogue() -> None:
     with without_catalogue(), pytest.raises(ImproperlyConfigured, match="INSTALLED_APPS"):
         DbFileUploadHandler()
@@ -209,6 +245,17 @@ def test_an_asynchronous_view_is_told_to_read_the_body_in_a_thread() -> None:
             assert request.FILES
 
     asyncio.run(view())
+
+
+def test_who_allows_django_statements_in_an_event_loop_may_read_it_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+    async def view() -> bytes:
+        read: bytes = received().read()
+        connections.close_all()  # a task has connections of its own
+        return read
+
+    assert asyncio.run(view()) == content(LARGE)
 
 
 def test_an_empty_file_is_a_file(site: Client, nothing_is_left: NothingIsLeft) -> None:
