@@ -84,7 +84,8 @@ NOT_IN_MATRIX = (
 # Not as many histories and examples as the tests have by themselves, but the first ones; with another driver, and in
 # the matrix, fewer still.
 HALF = {"PG_LO_TEST_HISTORIES": "12", "PG_LO_TEST_EXAMPLES": "75"}
-FEWER_DRAWS = {"PG_LO_TEST_HISTORIES": "6", "PG_LO_TEST_EXAMPLES": "30"}
+FEWER_DRAWS = {"PG_LO_TEST_HISTORIES": "6", "PG_LO_TEST_EXAMPLES": "30", "PG_LO_TEST_SHARD_OPERATIONS": "30"}
+LESS_OF_PACKAGES = {"PG_LO_TEST_CATALOGUE": "catalogue", "PG_LO_TENANT_OPERATIONS": "100"}
 # The matrix runs on the wheel that is built of src, as users have it.
 BUILT = ("--no-editable", "--refresh-package", "pg-lo-storage")
 DJANGO = {"6.x": "django>=6,<7"}
@@ -224,9 +225,9 @@ def packages() -> list[Stage]:
         Stage(
             f"{name}, {driver}",
             [*environment(["django", driver], "packages"), "pytest", f"--confcutdir={folder}", folder],
-            {"PG_LO_TEST_BINDIR": ""},
+            {"PG_LO_TEST_BINDIR": ""} | variables,
         )
-        for driver in DRIVERS
+        for driver, variables in zip(DRIVERS, ({}, LESS_OF_PACKAGES), strict=True)
         for name, folder in (("packages", "tests/packages"), ("tenants", "tests/tenants"))
     ]
 

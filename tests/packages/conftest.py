@@ -12,6 +12,8 @@ from django.db import connections
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
+from tests.fixtures.catalogue import with_and_without
+
 pytest_plugins = [
     "tests.fixtures.connections",
     "tests.fixtures.server",
@@ -43,7 +45,8 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    metafunc.parametrize("catalogue", [True, False], indirect=True, ids=["catalogue", "bare"])
+    """Run each test with the catalogue and without."""
+    with_and_without(metafunc, installed=(True, False))
 
 
 @pytest.fixture(autouse=True)

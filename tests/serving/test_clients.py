@@ -129,6 +129,7 @@ def a_long_sound() -> bytes:
     return sound.getvalue()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kind", ["session", "signed"])
 @pytest.mark.parametrize("page_is", ["of the site", "of another"])
 def test_a_browser_plays_from_anywhere_in_it(
@@ -144,6 +145,7 @@ def test_a_browser_plays_from_anywhere_in_it(
     assert ('data-result="played"' in browse(tmp_path / "profile", url)) == played
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_browser_shows_nothing_that_was_revoked(web: WebServer, tmp_path: Path, kept: bool) -> None:
     owner, client = User.objects.create_user("owner"), Client()
