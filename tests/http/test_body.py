@@ -132,6 +132,20 @@ def test_a_head_reads_nothing(driver: LargeObjectDriver, pool: Pool, read: Read)
     assert pool.opened == 0
 
 
+@pytest.mark.once
+def test_an_answer_without_a_body_is_bytes_too() -> None:
+    facts = FileFacts(7, 10)
+    made = answer("HEAD", {}, facts)
+
+    def connect() -> nullcontext[object]:
+        raise AssertionError
+
+    async def awaited() -> list[bytes]:
+        return [block async for block in await abody(connect, facts, made)]
+
+    assert list(body(connect, facts, made)) == asyncio.run(awaited()) == [b""]
+
+
 def test_what_is_not_there_is_known_before_anything_is_promised(driver: LargeObjectDriver, read: Read) -> None:
     oid = driver.from_bytes(b"0123456789")
     longer = FileFacts(oid, 11)

@@ -172,7 +172,7 @@ def test_there_is_no_file_descriptor_behind_it(files: Files) -> None:
 
 @pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_an_open_file_cannot_be_copied(files: Files, duplicate: Callable[[object], object]) -> None:
-    with files.open(files.stored(b"")) as file, pytest.raises(TypeError, match="cannot pickle"):
+    with files.open(files.stored(b"")) as file, pytest.raises(TypeError, match=f"'{type(file).__name__}'"):
         duplicate(file)
 
 
@@ -188,11 +188,10 @@ def test_it_shows_what_it_is(files: Files) -> None:
     oid = files.stored(b"")
     file = files.open(oid, "r+b")
     assert (file.oid, file.name, file.mode) == (oid, str(oid), "rb+")
-    for part in (type(file).__name__, str(oid), "rb+"):
-        assert part in repr(file)
-    assert "closed" not in repr(file)
+    shown = f"<{type(file).__module__}.{type(file).__name__} oid={oid} mode='rb+'"
+    assert repr(file) == f"{shown}>"
     file.close()
-    assert "closed" in repr(file)
+    assert repr(file) == f"{shown} closed>"
     assert (file.oid, file.name, file.mode) == (oid, str(oid), "rb+")
 
 

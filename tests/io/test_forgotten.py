@@ -107,13 +107,15 @@ HOLDS: list[Hold] = [
 
 @contextmanager
 def one_warning() -> Generator[None]:
-    """Expect one ResourceWarning, and nothing else."""
+    """Expect one ResourceWarning, of the file or of what wraps it, at no line of its own, and nothing else."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
         gc.collect()
     assert [warning.category for warning in caught] == [ResourceWarning]
     assert "unclosed file" in str(caught[0].message)
+    assert isinstance(caught[0].source, io.IOBase)
+    assert not caught[0].filename.endswith("lifecycle.py")
 
 
 def opened(driver: LargeObjectDriver, oid: int, hold: Hold) -> list[object]:

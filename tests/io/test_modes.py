@@ -145,6 +145,11 @@ def test_a_mode_that_cannot_create_needs_an_oid(files: Files, mode: BinaryMode) 
         files.open(0, mode)
 
 
+def test_without_oid_and_mode_it_is_reading_a_new_object_which_cannot_be(files: Files) -> None:
+    with pytest.raises(ValueError, match="'rb' cannot create"):
+        files.open()
+
+
 @pytest.mark.parametrize("oid", ["1", 1.0, None])
 def test_an_oid_is_an_integer(files: Files, oid: object) -> None:
     with pytest.raises(TypeError):

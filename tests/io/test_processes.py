@@ -40,7 +40,8 @@ if not child:
         try:
             use()
         except StaleLargeObject as error:
-            assert "process" in str(error)
+            assert f"large object {{file.oid}} was opened by another process: open it again" in str(error)
+            assert error.oid == file.oid
         else:
             sys.exit("not stale")
     {end}

@@ -17,7 +17,8 @@ FILE_SYSTEM = "django.core.files.storage.FileSystemStorage"
 # After the plugin that sets Django up.
 @pytest.hookimpl(trylast=True)
 def pytest_configure() -> None:
-    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "tests.moving.letters"]
+    # Once, though mutmut runs tests again and again in one process.
+    settings.INSTALLED_APPS = list(dict.fromkeys([*settings.INSTALLED_APPS, "tests.moving.letters"]))
     apps.set_installed_apps(settings.INSTALLED_APPS)
     # Tests of other folders may run in the same process.
     settings.STORAGES = settings.STORAGES | {"old": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}

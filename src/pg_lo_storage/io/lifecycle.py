@@ -87,9 +87,9 @@ class OpenFile(BinaryFile):
     def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         forgotten = self._opened and not self.closed and not self._abandoned
         if forgotten and not _is_finalizing() and self._pid == os.getpid():
-            self._dealloc_warn(self)
+            self._dealloc_warn(self, stacklevel=3)
 
-    def _dealloc_warn(self, source: object) -> None:
+    def _dealloc_warn(self, source: object, *, stacklevel: int = 2) -> None:
         # The collector may run inside any query: from here on nothing reaches the database. BufferedReader,
         # BufferedWriter and TextIOWrapper call this before they flush and close a forgotten file.
         if self._abandoned:
@@ -97,7 +97,7 @@ class OpenFile(BinaryFile):
         self._abandoned = True
         if self._pid != os.getpid():
             return  # a child process leaves the file, and its pending bytes, to the parent
-        warnings.warn(f"unclosed file {source!r}", ResourceWarning, stacklevel=2, source=source)
+        warnings.warn(f"unclosed file {source!r}", ResourceWarning, stacklevel=stacklevel, source=source)
 
     def _check(self) -> None:
         """Raise ValueError if the file is closed, StaleLargeObject if its lifetime is over."""
