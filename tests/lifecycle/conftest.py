@@ -7,7 +7,7 @@ from django.apps import apps
 from django.conf import settings
 from pytest_django import DjangoDbBlocker
 
-from tests.fixtures.catalogue import with_and_without
+from tests.fixtures.catalogue import installed, with_and_without
 
 
 # After the plugin that sets Django up.
@@ -21,6 +21,15 @@ def pytest_configure() -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test with the catalogue and without."""
     with_and_without(metafunc)
+
+
+@pytest.fixture(scope="module")
+def catalogue(
+    request: pytest.FixtureRequest,
+    django_db_setup: None,  # noqa: ARG001 -- the tables of all apps
+) -> Iterator[bool]:
+    """Whether the app is in ``INSTALLED_APPS``, for a whole module."""
+    yield from installed(request)
 
 
 @pytest.fixture(scope="module", autouse=True)

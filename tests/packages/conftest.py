@@ -46,7 +46,7 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test with the catalogue and without."""
-    with_and_without(metafunc, installed=(True, False))
+    with_and_without(metafunc, choices=(True, False))
 
 
 @pytest.fixture(autouse=True)
