@@ -222,10 +222,16 @@ def test_methods_are_those_of_serving(method: str, status: int, invoice: Invoice
 
 def test_the_arguments_of_db_serve_are_the_views_too(invoice: Invoice, owner: User) -> None:
     view = DbFileView.as_view(
-        model=Invoice, field="data", as_attachment=True, download_name="b.pdf", headers={"Cache-Control": "no-store"}
+        model=Invoice,
+        field="data",
+        as_attachment=True,
+        download_name="b.pdf",
+        content_type="text/x-own",
+        headers={"Cache-Control": "no-store"},
     )
     response = ask(view, owner, pk=invoice.pk)
     assert response.headers["Content-Disposition"] == 'attachment; filename="b.pdf"'
+    assert response.headers["Content-Type"] == "text/x-own"
     assert response.headers["Cache-Control"] == "no-store"
 
 
@@ -238,9 +244,10 @@ def test_the_fields_own_storage_is_used(owner: User) -> None:
 @pytest.mark.parametrize(
     ("arguments", "missing"),
     [
-        ({"field": "data"}, "model="),
-        ({"model": Invoice}, "field="),
-        ({"model": Note, "field": "text"}, "no file field"),
+        ({"field": "data"}, "^DbFileView needs model="),
+        ({"model": Invoice}, "^DbFileView needs field="),
+        ({"model": Note, "field": "text"}, "^DbFileView: field='text' is no file field"),
+        ({"model": Note, "field": "other"}, "^DbFileView: field='other' is no file field"),
     ],
 )
 def test_what_is_not_said_is_asked_for(arguments: dict[str, object], missing: str) -> None:
@@ -249,13 +256,21 @@ def test_what_is_not_said_is_asked_for(arguments: dict[str, object], missing: st
         ask(DbFileView.as_view(**arguments), pk=note.pk)
 
 
+def test_a_field_without_files_is_a_mistake_once_a_row_is_found() -> None:
+    Note.objects.create(text="text")
+    view = DbFileView.as_view(model=Note, field="text")
+    assert [ask(view, filename=name).status_code for name in ("other", "te\x00xt")] == [404, 404]
+    with pytest.raises(ImproperlyConfigured, match="no file field"):
+        ask(view, filename="text")
+
+
 def test_a_url_that_names_no_row_is_a_mistake() -> None:
-    with pytest.raises(ImproperlyConfigured, match="filename or pk"):
+    with pytest.raises(ImproperlyConfigured, match=r"^DbFileView is to be found by filename or pk"):
         ask(DbFileView.as_view(model=Invoice, field="data"), slug="x")
 
 
 def test_owners_need_users(invoice: Invoice) -> None:
-    with pytest.raises(ImproperlyConfigured, match="AuthenticationMiddleware"):
+    with pytest.raises(ImproperlyConfigured, match=r"^DbFileView: owner= needs AuthenticationMiddleware"):
         OWNERS(RequestFactory().get("/"), pk=invoice.pk)
 
 
@@ -264,5 +279,5 @@ def test_a_field_on_another_storage_is_a_mistake_of_the_sites(
 ) -> None:
     field = Invoice._meta.get_field("data")
     monkeypatch.setattr(field, "storage", InMemoryStorage())
-    with pytest.raises(ImproperlyConfigured, match="the files of 'data' are not in a DbFileStorage"):
+    with pytest.raises(ImproperlyConfigured, match=r"^DbFileView: the files of 'data' are not in a DbFileStorage"):
         ask(DbFileView.as_view(model=Invoice, field="data"), pk=invoice.pk)
