@@ -55,7 +55,7 @@ class PgLoReader(LargeObjectIO):
         return self.path
 
     @override
-    def _dealloc_warn(self, source: object) -> None:
+    def _dealloc_warn(self, source: object, *, stacklevel: int = 2) -> None:
         # No warning: pyarrow and decompressors do not close the files that fsspec opens for them.
         self._abandoned = True
 
