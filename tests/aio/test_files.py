@@ -42,6 +42,16 @@ async def test_async_with_opens_and_closes(server: Server) -> None:
 
 
 @asynchronous
+async def test_a_negative_length_is_a_value_error(server: Server) -> None:
+    async with connected(server.dsn()) as (_, driver):
+        file = await AsyncLargeObjectIO(driver, await driver.from_bytes(b"content"))
+        with pytest.raises(ValueError, match=r"^read length must be non-negative or -1$"):
+            await file.read(-2)
+        assert await file.read(-1) == b"content"
+        await file.close()
+
+
+@asynchronous
 async def test_await_opens(server: Server) -> None:
     async with connected(server.dsn()) as (_, driver):
         file = await AsyncLargeObjectIO(driver, mode="wb")

@@ -240,6 +240,17 @@ def test_rows_of_every_file_field_are_linked(admin: Client) -> None:
     assert f'href="{link.format(one)}"' in admin.get(page_of(name)).text
 
 
+def test_rows_that_the_admin_does_not_show_have_no_link() -> None:
+    name = saved("a.pdf")
+    row = insert(data=name)
+    before = type(site.get_model_admin(Invoice))
+    site.unregister(Invoice)
+    try:
+        assert references(staff("view_storedfile", "view_invoice"), name) == {f"invoice {row}: data": None}
+    finally:
+        site.register(Invoice, before)
+
+
 def test_rows_that_the_user_may_not_view_are_not_told_of() -> None:
     name = saved("a.pdf")
     insert(data=name)

@@ -62,6 +62,13 @@ def test_a_form_takes_the_file_over(site: Client, size: int, nothing_is_left: No
     nothing_is_left(files=1)
 
 
+@override_settings(PG_LO_STORAGE_DRIVER="pg_lo_storage.drivers.DriverWrapper")
+def test_a_driver_without_sql_takes_it_too(site: Client, nothing_is_left: NothingIsLeft) -> None:
+    assert site.post("/form/", {"data": upload()}).status_code == 200
+    assert stored(Invoice.objects.get().data.name or "") == content(LARGE)
+    nothing_is_left(files=1)
+
+
 @pytest.mark.parametrize("path", ["/look/", "/fail/", "/invalid/"])
 @pytest.mark.parametrize("size", [1, LARGE])
 @pytest.mark.usefixtures("place")

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from pg_lo_storage.models import StoredFile, UnfinishedUpload
 from pg_lo_storage.storage import db_file_storage
+from tests.catalogue.support import run
 from tests.storage.support import LARGE, content, stored
 from tests.uploads.test_handler import received
 
@@ -45,3 +46,17 @@ def test_prune_unlinks_no_file_for_an_old_row_with_its_oid() -> None:
     said("prune", "--yes", "--database=default")
     assert stored(name) == content(LARGE)
     assert not UnfinishedUpload.objects.exists()
+
+
+def test_a_database_without_the_table_has_no_uploads() -> None:
+    run("alter table pg_lo_storage_upload rename to pg_lo_storage_upload_away")
+    try:
+        assert "exit" not in said("prune", "--yes", "--database=default")
+    finally:
+        run("alter table pg_lo_storage_upload_away rename to pg_lo_storage_upload")
+
+
+def test_an_upload_is_called_by_its_name_or_else_its_oid() -> None:
+    upload = UnfinishedUpload(loid=received().loid, original_name="march.pdf")
+    assert str(upload) == "march.pdf"
+    assert str(UnfinishedUpload(loid=upload.loid)) == str(upload.loid)

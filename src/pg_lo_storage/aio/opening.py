@@ -48,13 +48,13 @@ async def _open_new(driver: "AsyncLargeObjectDriver", oid: int, mode: "Mode") ->
         return await _open_existing(driver, oid, mode)
     # After a cancellation half-way nobody would know the oid of an object that the transaction may commit.
     oid, cancellation = await completed(driver.create(), patience=_PATIENCE)
-    if cancellation is None:
-        try:
-            return await _open_existing(driver, oid, mode)
-        except asyncio.CancelledError as error:
-            cancellation = error
-    await cleaned_up(driver.unlink(oid), patience=_PATIENCE)
-    raise cancellation
+    try:
+        if cancellation is not None:
+            raise cancellation  # pragma: no cover -- tested; tracers do not see what goes on after one was thrown in
+        return await _open_existing(driver, oid, mode)
+    except asyncio.CancelledError:
+        await cleaned_up(driver.unlink(oid), patience=_PATIENCE)
+        raise
 
 
 async def _open_existing(

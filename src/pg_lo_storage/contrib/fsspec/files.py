@@ -213,15 +213,15 @@ class PgLoWriter(WholeOrNothing, BinaryFile):
     # Bound here: module globals may be gone when the interpreter shuts down.
     def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         if self._opened and not self.closed and not _is_finalizing():
-            self._dealloc_warn(self)
+            self._dealloc_warn(self, stacklevel=3)
             self.close()
 
-    def _dealloc_warn(self, source: object) -> None:
+    def _dealloc_warn(self, source: object, *, stacklevel: int = 2) -> None:
         # The collector may run inside any query: nothing is stored from it. TextIOWrapper calls this before it closes
         # a forgotten file.
         if not self._abandoned and self._pid == os.getpid():
             message = f"file {self.path!r} was never closed, so that nothing of it is stored: {source!r}"
-            warnings.warn(message, ResourceWarning, stacklevel=2, source=source)
+            warnings.warn(message, ResourceWarning, stacklevel=stacklevel, source=source)
         self._abandoned = True
 
     def _drop(self) -> None:
