@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -77,6 +78,61 @@ def test_a_copy_named_twice_stays_for_the_second_row(cloned: Clone, large_object
         assert stored("teal", str(row.copy)) == b""
         row.delete()
     assert len(large_objects()) == 2
+
+
+@contextlib.contextmanager
+def without_catalogues() -> Iterator[None]:
+    """Have no schema a catalogue, as where the app is not installed."""
+    with connection.cursor() as cursor:
+        cursor.execute("select quote_ident(schemaname) from pg_tables where tablename = 'pg_lo_storage_file'")
+        found = [schema for (schema,) in cursor.fetchall()]
+        for schema in found:
+            cursor.execute(f"alter table {schema}.pg_lo_storage_file rename to away")
+        yield
+        for schema in found:
+            cursor.execute(f"alter table {schema}.away rename to pg_lo_storage_file")
+
+
+def test_without_a_catalogue_rows_alone_say_whose_a_file_is(cloned: Clone, large_objects: Oids) -> None:
+    made = fill("blue")
+    cloned("blue", "teal")
+    with without_catalogues():
+        assert "6 copied" in largeobjects("detach", "teal")
+        assert not named("teal") & named("blue")
+        assert len(large_objects()) == 12
+        assert "6 unlinked" in largeobjects("empty", "teal", "--no-input")
+    assert {name: stored("blue", name) for name in named("blue")} == made
+
+
+def test_a_generated_column_follows_by_itself(cloned: Clone) -> None:
+    fill("blue", 1)
+    cloned("blue", "teal")
+    with schema_context("teal"):
+        with connection.cursor() as cursor:
+            cursor.execute("alter table shop_invoice drop copy")
+            cursor.execute("alter table shop_invoice add copy varchar(100) generated always as (data) stored")
+        largeobjects("detach", "teal")
+        row = Invoice.objects.get()
+    assert row.copy == row.data
+    assert row.data.name not in named("blue")
+
+
+def test_what_the_role_cannot_read_is_refused(place: str) -> None:
+    made = fill("blue", 1)
+    with connection.cursor() as cursor:
+        cursor.execute("revoke select on blue.shop_scan from current_user")
+        with pytest.raises(CommandError, match=r"cannot read all of .*shop_scan"):
+            largeobjects("empty", "blue", "--no-input")
+        cursor.execute("grant select on blue.shop_scan to current_user")
+        like = "public" if place == "shared" else "blue"
+        cursor.execute(f"create schema hidden create table pg_lo_storage_file (like {like}.pg_lo_storage_file)")
+        cursor.execute("revoke select on hidden.pg_lo_storage_file from current_user")
+        try:
+            with pytest.raises(CommandError, match=r"cannot read hidden\.pg_lo_storage_file"):
+                largeobjects("empty", "blue", "--no-input")
+        finally:
+            cursor.execute("drop schema hidden cascade")
+    assert {name: stored("blue", name) for name in made} == made
 
 
 def test_what_was_interrupted_goes_on(cloned: Clone, monkeypatch: pytest.MonkeyPatch, large_objects: Oids) -> None:
