@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import models, transaction
 from django.db.models.signals import pre_delete
+from django.test import override_settings
 
 from pg_lo_storage.lifecycle import delete_in_batches
-from tests.lifecycle.papers.models import Folder, Paper, Version
+from tests.lifecycle.papers.models import Folder, Letter, Paper, Sheet, Version
 from tests.lifecycle.support import check, upload
 
 DATA = [b"0", b"1", b"2", b"3", b"4"]
@@ -29,6 +30,16 @@ def test_all_rows_of_the_query_go_and_are_counted_by_model(size: int, catalogue:
     check(b"stays", catalogue=catalogue)
     assert delete_in_batches(Paper.objects.all()) == (0, {})
     assert delete_in_batches(Folder.objects.all(), size) == (2, {"papers.Folder": 2})
+
+
+def test_rows_go_by_their_key_wherever_it_stands(catalogue: bool) -> None:
+    for code in "abc":
+        Letter.objects.create(code=code, data=upload())
+    for page in range(3):
+        Sheet.objects.create(book=1, page=page, data=upload())
+    assert delete_in_batches(Letter.objects.all(), 2) == (3, {"papers.Letter": 3})
+    assert delete_in_batches(Sheet.objects.all(), 2) == (3, {"papers.Sheet": 3})
+    check(catalogue=catalogue)
 
 
 def test_what_goes_with_the_rows_is_counted_too(catalogue: bool) -> None:
@@ -68,5 +79,21 @@ def test_it_deletes_on_the_database_of_the_query(catalogue: bool) -> None:
     make("other")
     with transaction.atomic("default"):
         assert delete_in_batches(Paper.objects.using("other"), 2) == (5, {"papers.Paper": 5})
+    check(catalogue=catalogue, using="other")
+    check(*DATA, catalogue=catalogue)
+
+
+class PapersElsewhere:
+    """Writes papers to another database."""
+
+    def db_for_write(self, model: type[models.Model], **_hints: object) -> str | None:
+        return "other" if model is Paper else None
+
+
+def test_it_deletes_where_the_models_rows_are_written(catalogue: bool) -> None:
+    make()
+    make("other")
+    with override_settings(DATABASE_ROUTERS=[PapersElsewhere()]):
+        assert delete_in_batches(Paper.objects.all(), 2) == (5, {"papers.Paper": 5})
     check(catalogue=catalogue, using="other")
     check(*DATA, catalogue=catalogue)

@@ -1,10 +1,12 @@
 """What cleanup costs: nothing where no file changed, and a handful of statements however many rows there are."""
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.db.models.signals import post_delete
 from django.test.utils import CaptureQueriesContext
 
+from pg_lo_storage.databases.watching import Execute
+from pg_lo_storage.lifecycle import deletions
 from pg_lo_storage.storage import db_file_storage
 from tests.lifecycle.papers.models import Folder, Letter, Paper, Picture, Receipt, Version
 from tests.lifecycle.support import check, image, sql, upload
@@ -125,19 +127,42 @@ def test_statements_of_the_project_that_delete_rows_meanwhile_are_its_own(catalo
     check(catalogue=catalogue, unnamed=[b"other"])
 
 
-def deleting(rows: int) -> int:
+def test_what_the_project_wraps_statements_with_is_told_all_of_the_one_that_deletes_a_row() -> None:
+    row = Receipt.objects.create(data=upload())
+    told = list[tuple[str, bool, object]]()
+
+    def wrapper(execute: Execute, sql: str, params: object, many: bool, context: dict[str, object]) -> object:
+        told.append((sql.split(maxsplit=1)[0], many, context["connection"]))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(wrapper):
+        row.delete()
+    assert ("DELETE", False, connections["default"]) in told
+
+
+def deleting(rows: int) -> CaptureQueriesContext:
     folder = Folder.objects.create()
     names = [db_file_storage.save("a.pdf", upload()) for _ in range(rows)]
     Paper.objects.bulk_create([Paper(folder=folder, data=name) for name in names])
     with captured() as queries:
         folder.delete()
-    return len(queries)
+    return queries
 
 
 def test_a_thousand_rows_are_deleted_by_as_many_statements_as_a_hundred_but_for_djangos_own(catalogue: bool) -> None:
-    few, many = deleting(100), deleting(1000)
+    few, many = len(deleting(100)), len(deleting(1000))
     # Django deletes a hundred rows by each of its statements, and looks for what cascades from them as often.
     assert many - few <= 9 * 4
+    check(catalogue=catalogue)
+
+
+def test_whether_so_many_files_have_room_is_asked_once_before_the_first_row_goes(
+    monkeypatch: pytest.MonkeyPatch, catalogue: bool
+) -> None:
+    monkeypatch.setattr(deletions, "FEW", 2)
+    told = verbs(deleting(201))  # a hundred by each statement
+    first = told.index("DELETE")
+    assert told[first - 3 : first + 3] == ["UPDATE", "select", "select", "DELETE", "DELETE", "DELETE"]
     check(catalogue=catalogue)
 
 
