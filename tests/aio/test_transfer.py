@@ -41,6 +41,15 @@ async def test_save_takes_an_asynchronous_iterable(server: Server) -> None:
 
 
 @asynchronous
+async def test_save_takes_one_block_of_any_size(server: Server) -> None:
+    async def block() -> AsyncIterator[bytes]:
+        yield LINES
+
+    async with connected(server.dsn(), autocommit=True) as (connection, _):
+        assert await pg_lo_storage.load(connection, await pg_lo_storage.save(connection, block())) == LINES
+
+
+@asynchronous
 async def test_save_takes_a_file_whose_read_is_awaited_such_as_one_of_the_same_connection(server: Server) -> None:
     async with connected(server.dsn()) as (connection, driver):
         oid = await pg_lo_storage.save(connection, LINES)

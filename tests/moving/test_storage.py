@@ -3,7 +3,9 @@
 import asyncio
 import io
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from django.db import transaction
 from django.db.migrations.writer import MigrationWriter
 from typing_extensions import override
 
+from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.fields import DbFieldFile
 from pg_lo_storage.names import parse_name
 from pg_lo_storage.storage import DbFileStorage, TransitionalStorage, db_file_storage
@@ -75,6 +78,9 @@ def test_an_old_name_may_look_like_a_stored_file_s(storage: TransitionalStorage,
     with storage.open(name) as file:
         assert file.read() == (b"new" if catalogue else b"old")
     assert storage.is_old(name) is not catalogue
+    for find in (storage.locate, partial(storage.find, whole=0)):
+        with nullcontext() if catalogue else pytest.raises(LargeObjectNotFound):
+            find(name)
     sql("select lo_unlink(oid) from pg_largeobject_metadata")
     if catalogue:
         sql("delete from pg_lo_storage_file")
@@ -106,6 +112,13 @@ def test_no_new_file_gets_the_name_of_an_old_one(
     if catalogue:
         entry = storage.entry(name)
         assert (entry.original_name, entry.content_type, entry.size) == ("a letter.tar.gz", "application/gzip", 3)
+
+
+def test_an_old_file_may_be_written_anew_where_it_is(storage: TransitionalStorage, old: Path) -> None:
+    put(old, "letters/a.pdf", b"old")
+    with storage.open("letters/a.pdf", "wb") as file:
+        file.write(b"newer")
+    assert (old / "letters" / "a.pdf").read_bytes() == b"newer"
 
 
 def test_an_old_file_is_deleted_after_the_commit(storage: TransitionalStorage, old: Path) -> None:

@@ -34,7 +34,7 @@ async def save(driver: AsyncLargeObjectDriver, content: AsyncContent) -> int:
     blocks = async_blocks_of(content)
     first = bytes(await anext(blocks, b""))
     second = await anext(blocks, None)
-    if second is None and len(first) <= MAX_BLOCK:
+    if second is None:
         # After a cancellation half-way nobody would know the oid of an object that was created.
         oid, cancellation = await completed(driver.from_bytes(first))
         if cancellation is not None:
@@ -45,8 +45,7 @@ async def save(driver: AsyncLargeObjectDriver, content: AsyncContent) -> int:
         oid = await _created(driver, created)
         descriptor = await driver.open(oid, AccessMode.WRITE)
         await descriptor.write(first)
-        if second is not None:
-            await descriptor.write(second)
+        await descriptor.write(second)
         await descriptor.write_all(blocks)
         await descriptor.close()
     return oid

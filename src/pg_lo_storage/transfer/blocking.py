@@ -35,7 +35,7 @@ def save(driver: LargeObjectDriver, content: Content, sink: Sink | None = None) 
     blocks = blocks_of(content)
     first = bytes(next(blocks, b""))
     second = next(blocks, None)
-    if second is None and len(first) <= MAX_BLOCK:
+    if second is None:
         if sink is not None:
             sink(first)
         return driver.from_bytes(first)
@@ -43,7 +43,7 @@ def save(driver: LargeObjectDriver, content: Content, sink: Sink | None = None) 
         oid = driver.create()
         created.append(oid)
         descriptor = driver.open(oid, AccessMode.WRITE)
-        blocks = chain((first,), () if second is None else (second,), blocks)
+        blocks = chain((first, second), blocks)
         write_through(descriptor, blocks, sink, apart=is_apart(content))
         descriptor.close()
     return oid
