@@ -126,6 +126,12 @@ def test_every_promised_name_is_exported(module: str, names: list[str]) -> None:
         assert hasattr(found, name)
 
 
+def test_the_testing_module_has_no_other_names() -> None:
+    testing = importlib.import_module("pg_lo_storage.testing")
+    with pytest.raises(AttributeError, match=r"'pg_lo_storage\.testing' has no attribute 'Nothing'"):
+        testing.Nothing  # noqa: B018
+
+
 def documented() -> dict[str, list[str]]:
     """Return the names that docs/api.md lists, by module."""
     sections = re.split(r"^#+ (.+)$", API.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]

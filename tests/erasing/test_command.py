@@ -148,6 +148,7 @@ def test_a_project_without_users_has_no_owners() -> None:
         ["desk.Letter", "--where", "nothing=1"],
         ["desk.Letter", "--where", "pk=x"],
         ["nothing.Here", "--where", "pk=1"],
+        ["desk.Letter", "--where", "pk__gt=0", "--rows", "desk.Letter", "pk__gt=0"],
         ["--owner", "nobody"],
         ["--verify", "/nowhere/receipt"],
         ["desk.Letter", "--where", "pk=1", "--receipt", "/nowhere/receipt", "--yes"],

@@ -283,6 +283,14 @@ def test_the_catalogue_is_asked_for_the_file_at_its_new_place(old: Path, catalog
     assert letter.data.original_name == ("a.txt" if catalogue else None)
 
 
+def test_an_old_storage_may_open_its_files_for_writing(storage: TransitionalStorage, old: Path) -> None:
+    path = put(old, "letters/a.txt", b"old!")
+    with storage.open("letters/a.txt", "ab") as file:
+        assert file.tell() == 4  # it was left where the mode says
+        file.write(b" and new")
+    assert path.read_bytes() == b"old! and new"
+
+
 def test_a_file_that_is_lost_has_not_moved(old: Path) -> None:
     path = put(old, "letters/a.txt", b"old!")
     letter = row_of("letters/a.txt")

@@ -7,11 +7,11 @@ from concurrent.futures import Future
 
 import pytest
 from django.core.files.base import ContentFile
-from django.db import connections
+from django.db import connection, connections
 from django.test import override_settings
 
 from pg_lo_storage.serving import readers as readers_module
-from pg_lo_storage.serving.readers import DEFAULT_THREADS, THREAD_NAME, BlockReaders
+from pg_lo_storage.serving.readers import DEFAULT_THREADS, THREAD_NAME, BlockReaders, release_connections
 from pg_lo_storage.storage import db_file_storage
 from tests.serving.asgi import wait_for_readers
 
@@ -145,3 +145,14 @@ def test_a_forked_process_starts_threads_of_its_own() -> None:
             answer(READERS.submit(read_ident), os._exit)
         assert os.waitpid(child, 0)[1] == 0
     wait_for_readers()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_is_released_unless_a_transaction_is_open_on_it() -> None:
+    connection.set_autocommit(False)
+    release_connections()
+    assert connection.connection is not None
+    connection.set_autocommit(True)
+    connection.close_at = 0  # its time is over
+    release_connections()
+    assert connection.connection is None

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
-from django.db import connections, transaction
+from django.db import ProgrammingError, connections, transaction
 from django.test import Client, RequestFactory, override_settings
+from django.test.utils import CaptureQueriesContext
 
 from pg_lo_storage.databases import DatabaseDriver
 from pg_lo_storage.databases.columns import FileColumn
 from pg_lo_storage.databases.identity import is_same_database
+from pg_lo_storage.databases.locking import see_what_is_committed
 from pg_lo_storage.databases.search import Searched, named_elsewhere
 from pg_lo_storage.drivers import AccessMode, LargeObjectDriver, get_driver
 from pg_lo_storage.exceptions import DriverNotFound, StaleLargeObject
@@ -272,6 +274,18 @@ def test_rows_on_a_database_of_another_kind_may_name_any_file(sqlite: str, caplo
         cursor.execute("create table paper (data text)")
     assert named_elsewhere(sqlite, [column], {12}, Searched("default")) == {12}
     assert "kept large objects [12]: sqlite is not PostgreSQL" in caplog.text
+
+
+def test_of_a_missing_table_that_is_not_ours_the_server_s_error_is_raised() -> None:
+    with pytest.raises(ProgrammingError, match=r'^relation "nowhere" does not exist'):
+        DatabaseDriver("default").run("select 1 from nowhere", [])
+
+
+def test_a_transaction_of_a_database_of_another_kind_is_as_it_is(sqlite: str) -> None:
+    connections[sqlite].connect()
+    with CaptureQueriesContext(connections[sqlite]) as queries:
+        see_what_is_committed(sqlite, 1)
+    assert not queries.captured_queries
 
 
 def test_a_descriptor_of_a_closed_connection_is_stale() -> None:

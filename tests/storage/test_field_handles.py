@@ -5,10 +5,12 @@ import io
 import pickle
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.images import ImageFile
+from django.core.files.storage import FileSystemStorage
 from django.db import connections, transaction
 from PIL import Image
 from typing_extensions import override
@@ -230,3 +232,14 @@ def test_a_storage_of_the_projects_own_is_the_one_that_opens() -> None:
         assert file.read() == b"abc"
     assert opened == [row.data.name]
     file.close()
+
+
+def test_a_field_on_another_storage_opens_its_files_for_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Invoice.data.field, "storage", FileSystemStorage(tmp_path))
+    (tmp_path / "a.txt").write_bytes(b"data")
+    file = Invoice(data="a.txt").data
+    with file.open("r+b"):
+        file.write(b"DA")
+    assert (tmp_path / "a.txt").read_bytes() == b"DAta"
