@@ -121,6 +121,32 @@ def test_hidden_rows_are_left_for_later_and_named() -> None:
 
 
 @pytest.mark.usefixtures("before_the_app")
+def test_a_column_that_the_role_may_not_read_is_left_for_later_and_named() -> None:
+    loid = uncatalogued()
+    invoice(f"{loid}.pdf")
+    run("revoke select on invoices_invoice from current_user")
+    try:
+        printed = migrate()
+    finally:
+        run("grant select on invoices_invoice to current_user")
+    assert "Files were not adopted from invoices_invoice.data: the role may not read it; grant it SELECT" in printed
+    migrate(verbosity=0)
+    assert entries() == {loid: ".pdf"}
+
+
+def test_who_does_not_own_the_catalogue_s_table_adopts_nothing_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    loid = uncatalogued()
+    invoice(f"{loid}.pdf")
+    name_columns.settle("default", set())
+    monkeypatch.setattr(adoption, "may_settle", lambda alias: alias != "default")
+    assert "Files were not adopted: another role owns pg_lo_storage_file" in migrate()
+    assert entries() == {}
+    monkeypatch.undo()
+    migrate(verbosity=0)
+    assert entries() == {loid: ".pdf"}
+
+
+@pytest.mark.usefixtures("before_the_app")
 def test_nothing_is_said_where_there_is_nothing_to_adopt() -> None:
     assert "adopted" not in migrate()
 

@@ -113,6 +113,8 @@ def test_that_rows_may_be_missed_is_said_and_is_no_success(options: tuple[str, .
         status, [said, *_] = largeobjects("check", *ON, *options)
         assert (status, "files that no row names cannot be told" in said) == (1, True)
         assert largeobjects("check", *ON, "--ignore", "orphan")[0] == 0
+        status, said_of_orphans = largeobjects("repair", "--orphans", "--yes", *ON, *options)
+        assert (status, any("files that no row names cannot be told" in line for line in said_of_orphans)) == (1, True)
     finally:
         sql(f"alter table {BOOK} no force row level security, disable row level security")
 
