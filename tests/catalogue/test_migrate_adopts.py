@@ -138,7 +138,11 @@ def test_who_does_not_own_the_catalogue_s_table_adopts_nothing_and_is_told(monke
     loid = uncatalogued()
     invoice(f"{loid}.pdf")
     name_columns.settle("default", set())
-    monkeypatch.setattr(adoption, "may_settle", lambda alias: alias != "default")
+
+    def owns(alias: str) -> bool:
+        return alias != "default"
+
+    monkeypatch.setattr(adoption, "may_settle", owns)
     assert "Files were not adopted: another role owns pg_lo_storage_file" in migrate()
     assert entries() == {}
     monkeypatch.undo()
