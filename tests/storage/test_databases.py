@@ -18,6 +18,7 @@ from pg_lo_storage.databases.locking import see_what_is_committed
 from pg_lo_storage.databases.search import Searched, named_elsewhere
 from pg_lo_storage.drivers import AccessMode, LargeObjectDriver, get_driver
 from pg_lo_storage.exceptions import DriverNotFound, StaleLargeObject
+from pg_lo_storage.maintenance.sources import find_sources
 from pg_lo_storage.storage import DbFile, DbFileIO, DbFileStorage, db_file_storage, db_for_read, db_for_write
 from pg_lo_storage.testing import InMemoryDriver
 from pg_lo_storage.views import db_serve
@@ -286,6 +287,16 @@ def test_a_transaction_of_a_database_of_another_kind_is_as_it_is(sqlite: str) ->
     with CaptureQueriesContext(connections[sqlite]) as queries:
         see_what_is_committed(sqlite, 1)
     assert not queries.captured_queries
+
+
+@override_settings(PG_LO_STORAGE_DB_FOR_WRITE="default")
+def test_a_check_cannot_read_rows_on_a_database_of_another_kind(sqlite: str) -> None:
+    assert find_sources("default").unread == []  # the test case forbids to ask it
+    connections[sqlite].connect()
+    assert find_sources("default").unread == []  # it has no such table
+    with connections[sqlite].cursor() as cursor:
+        cursor.execute("create table invoices_invoice (data text)")
+    assert find_sources("default").unread == ["the database 'sqlite' is not PostgreSQL"]
 
 
 def test_a_descriptor_of_a_closed_connection_is_stale() -> None:
