@@ -15,6 +15,7 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext, isolate_apps
 
 import pg_lo_storage
+from example.cluster import Server
 from pg_lo_storage.checks import (
     TAG,
     check_databases,
@@ -23,10 +24,12 @@ from pg_lo_storage.checks import (
     check_settings,
     register_checks,
 )
+from pg_lo_storage.checks.places import check_left_behind, may_have_files
 from pg_lo_storage.drivers import get_driver
 from pg_lo_storage.fields import DbFileField
 from pg_lo_storage.storage import DbFileStorage, TransitionalStorage
 from tests.catalogue.support import numbers, run, text_of
+from tests.fixtures.server import known_as
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -100,6 +103,21 @@ def test_a_storage_of_the_settings_names_a_database() -> None:
 def test_other_storages_are_none_of_ours(backend: str) -> None:
     with override_settings(STORAGES={"archive": {"BACKEND": backend, "OPTIONS": {"alias": "nowhere"}}}):
         assert not check_settings()
+
+
+# Django's test case lets no alias connect that it was not told of, but by connect().
+def test_a_database_that_does_not_answer_has_no_files(server: Server) -> None:
+    with known_as("gone", server):
+        connections["gone"].connect()
+        assert may_have_files("gone")
+        connections["gone"].connection.close()
+        assert not may_have_files("gone")
+
+
+def test_a_database_without_tables_of_files_has_none_left_behind(server: Server) -> None:
+    with known_as("empty", server, "third"):
+        connections["empty"].connect()
+        assert not list(check_left_behind("empty"))
 
 
 def test_a_field_names_a_database(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from typing import Any, LiteralString
 import pytest
 
 from example.cluster import Server
-from pg_lo_storage.drivers import MAX_SIZE, LargeObjectDriver, get_driver, reading
+from pg_lo_storage.drivers import MAX_SIZE, LargeObject, LargeObjectDriver, get_driver, reading
 from pg_lo_storage.drivers.bulk import blocks_of
 from pg_lo_storage.exceptions import (
     DriverNotFound,
@@ -344,16 +344,34 @@ def test_no_lobject_outlives_the_call_that_needs_it(connect: Connect) -> None:
     assert not connection.alive
 
 
+def write_when_it_is_lost(descriptor: LargeObject, data: bytes, wire: Wire) -> None:
+    wire.drop()
+    descriptor.write(data)
+
+
+def lose_it_between_blocks(descriptor: LargeObject, data: bytes, wire: Wire) -> None:
+    def blocks() -> Iterator[bytes]:
+        yield data
+        wire.drop()
+        yield data
+
+    descriptor.write_all(blocks())
+
+
+@pytest.mark.parametrize("use", [write_when_it_is_lost, lose_it_between_blocks])
 @pytest.mark.parametrize("data", [b"lost", MUCH], ids=["small", "large"])
 def test_a_descriptor_of_a_lost_connection_leaves_quietly(
-    server: Server, wire: Wire, capsys: pytest.CaptureFixture[str], data: bytes
+    server: Server,
+    wire: Wire,
+    capsys: pytest.CaptureFixture[str],
+    data: bytes,
+    use: Callable[[LargeObject, bytes, Wire], None],
 ) -> None:
     lost = psycopg2.connect(wire.dsn)
     driver = get_driver(lost)
     descriptor = driver.open(driver.create(), WRITE)
-    wire.drop()
     with pytest.raises(psycopg2.OperationalError):
-        descriptor.write(data)
+        use(descriptor, data, wire)
     descriptor.close()
     del driver, descriptor, lost
     # A lobject that psycopg2 finds on a broken connection when it is collected prints an error.

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Value
 from django.test import override_settings
 
 from pg_lo_storage.databases.references import default_names, referenced
 from pg_lo_storage.storage import db_file_storage
+from tests.fixtures.losing import Lose
 from tests.lifecycle.papers.models import BY_DATABASE, CALLED, LITERAL, Folder, Paper, Version
 from tests.lifecycle.support import check, sql, upload
 
@@ -92,6 +93,12 @@ def test_where_a_default_raises_files_are_kept(default: Callable[[str, object], 
     paper.delete()
     check(unnamed=[b"first"], catalogue=catalogue)
     assert default_names("default") == {BY_DATABASE, CALLED, LITERAL}  # those of other models
+
+
+def test_a_connection_that_is_lost_is_the_transactions_error(lose: Lose) -> None:
+    with pytest.raises((OperationalError, InterfaceError)), transaction.atomic():  # noqa: PT012 -- the end of it, too
+        lose()
+        default_names("default")
 
 
 def test_what_raises_around_a_default_reaches_the_caller(

@@ -315,6 +315,17 @@ def test_the_log_has_the_statement_in_which_the_connection_was_lost(lose: Lose) 
     assert "pg_largeobject" in log[-1]["sql"]
 
 
+def test_where_its_values_cannot_be_shown_the_log_has_the_statement_without() -> None:
+    class Cursor:
+        def mogrify(self, query: str, params: Sequence[str]) -> bytes:
+            return (query % params).encode()
+
+    statement = watching._Statement(("\ud800",), lambda _query, _params: [])
+    statement.cursor = Cursor()
+    statement.execute("select %s", ("\ud800",))
+    assert statement.query == b"select %s"
+
+
 def test_a_wrapper_may_ask_the_cursor_as_after_any_statement() -> None:
     rows: list[int] = []
 

@@ -82,10 +82,9 @@ def _measured(method: Any, operation: Operation, size_of: Callable[..., int]) ->
     def measured(self: Any, *args: Any, **options: Any) -> Any:
         if options:
             args = signature.bind(self, *args, **options).args[1:]
-        told, since = _thread.told, time.perf_counter()
+        since = time.perf_counter()
         result = method(self, *args)
-        if _thread.told == told:
-            _tell(self, operation, size_of(result, *args), time.perf_counter() - since)
+        _tell(self, operation, size_of(result, *args), time.perf_counter() - since)
         return result
 
     return measured

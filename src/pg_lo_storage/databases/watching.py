@@ -152,7 +152,7 @@ class _Statement:
         """The statement with its values, where Django looks for what psycopg2's cursors sent."""
         try:
             text: str | bytes = self.cursor.mogrify(*self._sent)
-        except Exception:  # noqa: BLE001 -- of a lost connection
+        except Exception:  # noqa: BLE001 -- of values that have no encoding, or of a lost connection
             text = self._sent[0]
         return text.encode() if isinstance(text, str) else text
 
