@@ -22,33 +22,38 @@ from pg_lo_storage.testing import InMemoryConnection, InMemoryDriver, InMemorySe
 
 pytestmark = pytest.mark.once
 
-OPENED = GuardedDescriptor(12, 258, "token")
 GUARD = ("pg_lo_storage.fd2", "token")
 
 
+# Statements are made when a test asks for them, so that a change of what makes them is seen.
+def opened() -> GuardedDescriptor:
+    return GuardedDescriptor(12, 258, "token")
+
+
 @pytest.mark.parametrize(
-    ("statement", "params", "writing", "rows", "result"),
+    ("make", "params", "writing", "rows", "result"),
     [
-        (OPENED.read(10, 3), (258, 10, 3), False, [(memoryview(b"ab"),), (b"",)], [b"ab", b""]),
-        (OPENED.read_rows(10, 3), (258, 10, 3), False, [(2,)], 2),
-        (OPENED.stream(10), (258, BLOCK, 10), False, [(2,)], 2),
-        (OPENED.stream(MAX_SIZE + 1), (258, BLOCK, MAX_SIZE), False, [(2,)], 2),
-        (OPENED.write(b"ab"), (258, MAX_SIZE - 2, 258, b"ab"), True, [(2,)], None),
-        (OPENED.write(memoryview(b"ab"), 3), (258, MAX_SIZE - 5, 258, b"ab"), True, [(2,)], None),
-        (OPENED.pass_over(5), (258, MAX_SIZE - 5, 258, 5, 131072, 12), True, [(8, 0)], 3),
-        (OPENED.seek(5, 1), (258, 5, 1), False, [(8,)], 8),
-        (OPENED.tell(), (258,), False, [(8,)], 8),
-        (OPENED.truncate(5), (258, 5), True, [(0,)], 0),
-        (OPENED.close(), (258,), False, [(0,)], True),
+        (lambda: opened().read(10, 3), (258, 10, 3), False, [(memoryview(b"ab"),), (b"",)], [b"ab", b""]),
+        (lambda: opened().read_rows(10, 3), (258, 10, 3), False, [(2,)], 2),
+        (lambda: opened().stream(10), (258, BLOCK, 10), False, [(2,)], 2),
+        (lambda: opened().stream(MAX_SIZE + 1), (258, BLOCK, MAX_SIZE), False, [(2,)], 2),
+        (lambda: opened().write(b"ab"), (258, MAX_SIZE - 2, 258, b"ab"), True, [(2,)], None),
+        (lambda: opened().write(memoryview(b"ab"), 3), (258, MAX_SIZE - 5, 258, b"ab"), True, [(2,)], None),
+        (lambda: opened().pass_over(5), (258, MAX_SIZE - 5, 258, 5, 131072, 12), True, [(8, 0)], 3),
+        (lambda: opened().seek(5, 1), (258, 5, 1), False, [(8,)], 8),
+        (lambda: opened().tell(), (258,), False, [(8,)], 8),
+        (lambda: opened().truncate(5), (258, 5), True, [(0,)], 0),
+        (lambda: opened().close(), (258,), False, [(0,)], True),
     ],
 )
 def test_a_statement_asks_for_the_token_beside_the_descriptor(
-    statement: Statement[object],
+    make: Callable[[], Statement[object]],
     params: tuple[object, ...],
     writing: bool,
     rows: list[tuple[object, ...]],
     result: object,
 ) -> None:
+    statement = make()
     assert statement.params == (*params, *GUARD)
     assert statement.query.count("%s") == len(statement.params)
     assert (statement.oid, statement.writing, statement.descriptor) == (12, writing, True)
@@ -56,30 +61,37 @@ def test_a_statement_asks_for_the_token_beside_the_descriptor(
 
 
 @pytest.mark.parametrize(
-    "statement", [OPENED.read(1, 1), OPENED.write(b"a"), OPENED.pass_over(1), OPENED.tell(), OPENED.truncate(0)]
+    "make",
+    [
+        lambda: opened().read(1, 1),
+        lambda: opened().write(b"a"),
+        lambda: opened().pass_over(1),
+        lambda: opened().tell(),
+        lambda: opened().truncate(0),
+    ],
 )
-def test_no_row_means_that_it_is_stale(statement: Statement[object]) -> None:
+def test_no_row_means_that_it_is_stale(make: Callable[[], Statement[object]]) -> None:
     with pytest.raises(StaleLargeObject) as caught:
-        statement.result([])
+        make().result([])
     said = "large object 12 was closed, or opened in a transaction or savepoint that is over: open it again in this one"
     assert (caught.value.oid, caught.value.strerror) == (12, said)
 
 
 def test_closing_what_is_stale_is_told() -> None:
-    assert OPENED.close().result([]) is False
+    assert opened().close().result([]) is False
 
 
-@pytest.mark.parametrize(("statement", "size"), [(OPENED.write(b"ab", 3), 5), (OPENED.pass_over(7), 7)])
-def test_what_has_no_room_is_too_large(statement: Statement[object], size: int) -> None:
+@pytest.mark.parametrize(("make", "size"), [(lambda: opened().write(b"ab", 3), 5), (lambda: opened().pass_over(7), 7)])
+def test_what_has_no_room_is_too_large(make: Callable[[], Statement[object]], size: int) -> None:
     with pytest.raises(LargeObjectTooLarge) as caught:
-        statement.result([(None, 0)])
+        make().result([(None, 0)])
     said = f"{size} bytes more exceed what large object 12 can hold, {MAX_SIZE} bytes"
     assert (caught.value.oid, caught.value.strerror) == (12, said)
 
 
 def test_to_pass_over_what_is_gone_is_a_conflict() -> None:
     with pytest.raises(LargeObjectConflict) as caught:
-        OPENED.pass_over(5).result([(8, None)])
+        opened().pass_over(5).result([(8, None)])
     said = "another session unlinked large object 12 at the same time; try again"
     assert (caught.value.oid, caught.value.strerror) == (12, said)
 
@@ -87,10 +99,10 @@ def test_to_pass_over_what_is_gone_is_a_conflict() -> None:
 @pytest.mark.parametrize(
     ("call", "error"),
     [
-        (lambda: OPENED.truncate(-1), ValueError),
-        (lambda: OPENED.truncate(MAX_SIZE + 1), LargeObjectTooLarge),
-        (lambda: OPENED.read(-1, 1), ValueError),
-        (lambda: OPENED.read_rows((1 << 28) + 1, 1), ValueError),
+        (lambda: opened().truncate(-1), ValueError),
+        (lambda: opened().truncate(MAX_SIZE + 1), LargeObjectTooLarge),
+        (lambda: opened().read(-1, 1), ValueError),
+        (lambda: opened().read_rows((1 << 28) + 1, 1), ValueError),
     ],
 )
 def test_what_the_server_would_refuse_is_not_sent(call: Callable[[], object], error: type[Exception]) -> None:
@@ -99,7 +111,7 @@ def test_what_the_server_would_refuse_is_not_sent(call: Callable[[], object], er
 
 
 def test_what_is_open_for_reading_says_so() -> None:
-    assert str(OPENED.not_writable()) == "large object 12 is not open for writing"
+    assert str(opened().not_writable()) == "large object 12 is not open for writing"
 
 
 class OnlySQL:
