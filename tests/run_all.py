@@ -50,6 +50,11 @@ LONG = (
     "storage/test_admin.py",
     "damage",
 )
+# What triggers do by themselves is the server's doing, whichever driver sent the statement that they are of.
+BY_SERVER = tuple(
+    f"operations/test_{name}.py"
+    for name in ("growth", "names", "same", "same_sessions", "sessions", "statements", "strangers", "tables")
+)
 # What Django and the server do, and no driver's lowest version changes: the first row has it with the lowest Django.
 ABOVE_DRIVERS = ("catalogue", "hostile", "operations", *WITH_APPS)
 # Python, Django, PostgreSQL, driver, paths left out: every value at least once on either driver, not the full product.
@@ -177,7 +182,7 @@ def suites() -> list[Stage]:
     first, *others = DRIVERS
     stages = list(in_two(first, environment(["django", first]), "not server_tools", HALF))
     for driver in others:
-        stages += in_two(driver, environment(["django", driver]), EVERYWHERE, FEWER_DRAWS)
+        stages += in_two(driver, environment(["django", driver]), EVERYWHERE, FEWER_DRAWS, BY_SERVER)
     return [*stages, without_django(), with_sqlalchemy(), without_driver("no driver")]
 
 

@@ -22,6 +22,7 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+@pytest.mark.once
 def test_who_is_not_signed_in_is_asked_to(visit: Callable[..., Visitor]) -> None:
     nobody = visit()
     nobody.go()
@@ -32,6 +33,7 @@ def test_who_is_not_signed_in_is_asked_to(visit: Callable[..., Visitor]) -> None
     expect(nobody.page.get_by_text("Please enter a correct username")).to_be_visible()
 
 
+@pytest.mark.once
 def test_the_keyboard_is_enough(visit: Callable[..., Visitor]) -> None:
     visitor = visit()
     page = visitor.go("/login/")
@@ -48,6 +50,7 @@ def test_the_keyboard_is_enough(visit: Callable[..., Visitor]) -> None:
     page.wait_for_url("**/invoices/*/")
 
 
+@pytest.mark.once
 def test_several_files_are_uploaded_each_with_a_bar(ada: Visitor) -> None:
     page = ada.go()
     files = [{"name": f"part {n}.bin", "mimeType": "application/octet-stream", "buffer": b"%d" % n} for n in range(3)]
@@ -57,6 +60,7 @@ def test_several_files_are_uploaded_each_with_a_bar(ada: Visitor) -> None:
     assert ada.names()[:3] == ["part 2.bin", "part 1.bin", "part 0.bin"]
 
 
+@pytest.mark.once
 def test_files_may_be_dropped(ada: Visitor) -> None:
     page = ada.go()
     dropped = page.evaluate_handle(
@@ -96,6 +100,7 @@ def test_two_hundred_megabytes_come_back_as_they_went(ada: Visitor, tmp_path: Pa
         assert hashlib.file_digest(file, "sha256").hexdigest() == digest.hexdigest()
 
 
+@pytest.mark.once
 @LONG
 def test_what_is_too_large_is_refused_with_the_reason(ada: Visitor, tmp_path: Path) -> None:
     larger = tmp_path / "larger.bin"
@@ -144,6 +149,7 @@ def test_what_a_browser_shows_is_shown(ada: Visitor, name: str, script: str) -> 
     page.wait_for_function(f"{script} > 1")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "content_type"), [("invoice-2026-10.pdf", "application/pdf"), ("terms.txt", "text/plain")]
 )
@@ -232,6 +238,7 @@ def test_the_admin_has_invoices_and_the_catalogue(visit: Callable[..., Visitor])
     expect(page.get_by_text("terms.txt").first).to_be_visible()
 
 
+@pytest.mark.once
 def test_a_picture_is_shown_in_small_and_kept(ada: Visitor) -> None:
     ada.go().get_by_role("link", name="receipt-scan.png").click()
     source = ada.page.locator(".preview img").get_attribute("src")
