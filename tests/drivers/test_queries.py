@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import pytest
 
-from pg_lo_storage.drivers import AccessMode
+from pg_lo_storage.drivers import MAX_SIZE, AccessMode
 from pg_lo_storage.drivers import queries as q
+from pg_lo_storage.drivers.guarded import GuardedDescriptor
 from pg_lo_storage.drivers.queries import Rows, Statement
 from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.exceptions import (
@@ -14,8 +15,11 @@ from pg_lo_storage.exceptions import (
     LargeObjectExists,
     LargeObjectNotFound,
     LargeObjectPermissionDenied,
+    LargeObjectTooLarge,
+    NoTransactionError,
     StaleLargeObject,
 )
+from pg_lo_storage.names import MAX_OID
 
 pytestmark = pytest.mark.once
 
@@ -72,10 +76,16 @@ def test_a_descriptor_is_opened_with_a_token_of_its_own(mode: AccessMode) -> Non
     assert (first.query.count("%s"), first.oid, first.writing) == (9, 12, False)
 
 
-@pytest.mark.parametrize("name", ["size", "get", "put", "put, fast"])
-def test_no_row_means_that_there_is_no_such_object(name: str) -> None:
+OF_AN_OBJECT: list[Callable[[], Statement[object]]] = [
+    *(STATEMENTS[name][0] for name in ("size", "get", "put", "put, fast")),
+    lambda: q.open_descriptor(12, AccessMode.READ),
+]
+
+
+@pytest.mark.parametrize("make", OF_AN_OBJECT)
+def test_no_row_means_that_there_is_no_such_object(make: Callable[[], Statement[object]]) -> None:
     with pytest.raises(LargeObjectNotFound) as caught:
-        STATEMENTS[name][0]().result([])
+        make().result([])
     assert (caught.value.oid, caught.value.strerror) == (12, "large object 12 does not exist")
 
 
@@ -101,3 +111,44 @@ def test_what_the_server_says_is_about_the_statement() -> None:
         assert (error.oid, right in str(error)) == (12, True)
     gone = Statement("select 1", (), bool, 12, descriptor=True)
     assert isinstance(q.translated("42704", Exception(), gone), StaleLargeObject)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: q.get(12, MAX_SIZE + 1, 1),
+        lambda: q.put(12, MAX_SIZE + 1, b""),
+        lambda: q.put(12, MAX_SIZE - 1, b"ab"),
+        lambda: GuardedDescriptor(12, 258, "token").truncate(MAX_SIZE + 1),
+    ],
+)
+def test_what_has_no_room_in_the_object_is_not_sent(make: Callable[[], Statement[object]]) -> None:
+    with pytest.raises(LargeObjectTooLarge) as caught:
+        make()
+    assert caught.value.oid == 12
+
+
+def test_what_fills_the_object_is_sent() -> None:
+    assert q.put(12, MAX_SIZE - 2, b"ab").params == (MAX_SIZE - 2, b"ab", 12)
+
+
+@pytest.mark.parametrize(
+    ("oid", "expected"), [(-1, False), (0, False), (1, True), (True, True), (MAX_OID, True), (MAX_OID + 1, False)]
+)
+def test_which_numbers_are_oids(oid: int, expected: bool) -> None:
+    assert q.is_oid(oid) is expected
+
+
+@pytest.mark.parametrize(("autocommit", "in_transaction"), [(False, False), (False, True), (True, True)])
+def test_a_descriptor_may_be_opened_in_a_transaction(autocommit: bool, in_transaction: bool) -> None:
+    q.require_transaction(12, autocommit=autocommit, in_transaction=in_transaction)
+
+
+def test_a_descriptor_needs_a_transaction() -> None:
+    with pytest.raises(NoTransactionError) as caught:
+        q.require_transaction(12, autocommit=True, in_transaction=False)
+    said = (
+        "large object 12 is opened outside a transaction: turn autocommit off, or begin a transaction"
+        " (in Django, wrap the code in transaction.atomic())"
+    )
+    assert (caught.value.oid, caught.value.strerror) == (12, said)
