@@ -320,7 +320,8 @@ def test_where_its_values_cannot_be_shown_the_log_has_the_statement_without() ->
         def mogrify(self, query: str, params: Sequence[str]) -> bytes:
             return (query % params).encode()
 
-    statement = watching._Statement(("\ud800",), lambda _query, _params: [])
+    made = watching._Statement  # pyright: ignore[reportPrivateUsage]  # psycopg 3 refuses such text before
+    statement = made(("\ud800",), lambda _query, _params: [])
     statement.cursor = Cursor()
     statement.execute("select %s", ("\ud800",))
     assert statement.query == b"select %s"
