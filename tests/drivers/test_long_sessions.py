@@ -3,11 +3,20 @@
 import os
 from pathlib import Path
 
+import pytest
+
+from example.cluster import Server
 from pg_lo_storage.drivers import LargeObjectDriver
 from pg_lo_storage.drivers.queries import MAKE_FAST, SETTINGS, from_bytes
 from tests.drivers.support import READ, READ_WRITE, execute
 from tests.drivers.test_descriptor_lifetime import assert_stale
-from tests.fixtures.connections import RawConnection, run
+from tests.fixtures.connections import Connect, RawConnection, run
+
+
+@pytest.fixture
+def connection(connect: Connect, server: Server) -> RawConnection:
+    """A session that is new: what another test left of it would be counted."""
+    return connect(dsn=server.dsn())
 
 
 def made(connection: RawConnection, count: int) -> list[int]:

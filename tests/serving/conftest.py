@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from typing import cast
 
 import pytest
@@ -13,13 +12,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     with_and_without(metafunc, choices=choices)
 
 
-@pytest.fixture(scope="module")
-def catalogue(
-    request: pytest.FixtureRequest,
-    django_db_setup: None,  # noqa: ARG001 -- the tables of all apps
-) -> Iterator[bool]:
-    """Whether the app is in ``INSTALLED_APPS``, for a whole module."""
-    yield from installed(request)
+catalogue = pytest.fixture(installed, scope="module")
 
 
 @pytest.fixture(autouse=True)

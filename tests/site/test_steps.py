@@ -71,6 +71,7 @@ def test_files_may_be_dropped(ada: Visitor) -> None:
     assert ada.names()[0] == "dropped.txt"
 
 
+@pytest.mark.once
 def test_without_a_script_the_form_uploads_too(visit: Callable[..., Visitor]) -> None:
     visitor = visit("ada", java_script_enabled=False)
     visitor.upload("plain form.txt", b"sent by the form", "text/plain")
@@ -135,6 +136,7 @@ def test_an_upload_that_goes_offline_leaves_nothing(ada: Visitor) -> None:
     assert ada.names() == before
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "script"),
     [
@@ -161,6 +163,7 @@ def test_documents_are_shown_in_a_frame(ada: Visitor, name: str, content_type: s
     assert event.value.headers["content-type"].startswith(content_type)
 
 
+@pytest.mark.once
 def test_a_video_is_sought_by_ranges(ada: Visitor) -> None:
     page = ada.go()
     statuses: list[int] = []
@@ -198,6 +201,7 @@ def test_a_file_is_replaced_and_the_one_before_is_a_version(ada: Visitor) -> Non
     assert [request.get(f"{ada.site.url}{path}").body() for path in versions] == [b"second", b"first"]
 
 
+@pytest.mark.once
 def test_a_deletion_is_undone_and_shown_then_done(ada: Visitor) -> None:
     ada.upload("unwanted.txt", b"unwanted", "text/plain")
     page = ada.page
@@ -218,6 +222,7 @@ def test_a_deletion_is_undone_and_shown_then_done(ada: Visitor) -> None:
     assert "unwanted.txt" not in ada.names()
 
 
+@pytest.mark.once
 def test_a_link_reads_one_file_without_signing_in(ada: Visitor, visit: Callable[..., Visitor]) -> None:
     ada.upload("shared.txt", b"for whoever has the link", "text/plain")
     page = ada.page
@@ -229,6 +234,7 @@ def test_a_link_reads_one_file_without_signing_in(ada: Visitor, visit: Callable[
     assert stranger.get(link[:-1] + ("A" if link[-1] != "A" else "B")).status == 403
 
 
+@pytest.mark.once
 def test_the_admin_has_invoices_and_the_catalogue(visit: Callable[..., Visitor]) -> None:
     admin = visit("admin")
     page = admin.go("/admin/")

@@ -77,7 +77,8 @@ class PgLoCompressingWriter(_Over, RawBinaryIO):
         """Do nothing: the file, which was not closed either, warns of that."""
 
     def _dealloc_warn(self, source: object) -> None:
-        self._file._dealloc_warn(source)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] -- as TextIOWrapper does
+        # As TextIOWrapper does.
+        self._file._dealloc_warn(source, stacklevel=3)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
 class PgLoTextWriter(_Over, io.TextIOWrapper):
