@@ -119,8 +119,8 @@ def test_rows_whose_files_nobody_unlinks_take_no_room(catalogue: bool) -> None:
 @pytest.mark.once
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("catalogue", [True], ids=["catalogue"], indirect=True)
-def test_fifteen_thousand_files_are_deleted_in_batches(catalogue: bool) -> None:
-    make(15_000, catalogue=catalogue)
-    assert delete_in_batches(Version.objects.all()) == (15_000, {"papers.Version": 15_000})
+def test_twenty_thousand_files_are_deleted_in_batches(catalogue: bool) -> None:
+    make(20_000, catalogue=catalogue)
+    assert delete_in_batches(Version.objects.all()) == (20_000, {"papers.Version": 20_000})
     assert not column(FILES)
     assert not entries()
