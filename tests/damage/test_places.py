@@ -40,6 +40,23 @@ def test_without_the_catalogue_what_rows_name_is_looked_for() -> None:
         assert kinds(findings()) == ["name"]
 
 
+@override_settings(PG_LO_STORAGE_DB_FOR_WRITE="default")
+def test_where_rows_may_be_on_a_database_that_does_not_answer_nothing_is_an_orphan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = db_file_storage.save("a.txt", ContentFile(b"a row there may name it"))
+    prune = ("prune", "--database", "default", "--older-than", "0s", "--yes")
+    with monkeypatch.context() as patched:
+        connections["other"].close()
+        patched.setitem(connections["other"].settings_dict, "PORT", "1")
+        status, printed = largeobjects(*prune)
+        assert status == 1
+        assert "the database 'other' does not answer" in printed[-1]
+        assert db_file_storage.exists(name)
+    assert largeobjects(*prune)[0] == 0
+    assert not db_file_storage.exists(name)
+
+
 @pytest.fixture
 def schema() -> Iterator[str]:
     """A copy of the schema, with its rows and its catalogue, that the search path finds first."""

@@ -16,6 +16,7 @@ import pytest
 from example.cluster import Server
 from pg_lo_storage.drivers import MAX_SIZE, LargeObject, LargeObjectDriver, get_driver, reading
 from pg_lo_storage.drivers.bulk import blocks_of
+from pg_lo_storage.drivers.watching import WATCHING
 from pg_lo_storage.exceptions import (
     DriverNotFound,
     LargeObjectConflict,
@@ -358,7 +359,25 @@ def lose_it_between_blocks(descriptor: LargeObject, data: bytes, wire: Wire) -> 
     descriptor.write_all(blocks())
 
 
-@pytest.mark.parametrize("use", [write_when_it_is_lost, lose_it_between_blocks])
+def lose_it_before_it_writes(descriptor: LargeObject, data: bytes, wire: Wire) -> None:
+    class Losing:
+        def show(self, _connection: object, query: Any, params: Any, send: Callable[..., Any]) -> Any:
+            WATCHING.watcher = None
+            if "lowrite" in query:
+                wire.drop()
+            try:
+                return send(query, params)
+            finally:
+                WATCHING.watcher = self
+
+    WATCHING.watcher = Losing()
+    try:
+        descriptor.write(data)
+    finally:
+        WATCHING.watcher = None
+
+
+@pytest.mark.parametrize("use", [write_when_it_is_lost, lose_it_between_blocks, lose_it_before_it_writes])
 @pytest.mark.parametrize("data", [b"lost", MUCH], ids=["small", "large"])
 def test_a_descriptor_of_a_lost_connection_leaves_quietly(
     server: Server,

@@ -219,7 +219,9 @@ def test_what_several_handlers_of_a_request_have_left_is_unlinked(nothing_is_lef
             handler.new_file("data", "march.pdf", "application/pdf", None, None, None)
         handler.receive_data_chunk(content(LARGE), 0)
     assert [UnfinishedUpload.objects.using(alias).count() for alias in ALIASES] == [1, 1]
+    connections.close_all()
     request.close()
+    assert [connections[alias].connection for alias in ALIASES] == [None, None]  # nobody else would close them
     nothing_is_left()
 
 
