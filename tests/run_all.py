@@ -55,7 +55,12 @@ BY_SERVER = tuple(
     f"operations/test_{name}.py"
     for name in ("growth", "names", "same", "same_sessions", "sessions", "statements", "strangers", "tables")
 )
-# What Django and the server do, and no driver's lowest version changes: the first row has it with the lowest Django.
+# Commands, of which the versions change little, and the suite proper has them with either driver.
+BY_COMMANDS = ("damage", "erasing", "maintenance")
+# What mostly has the catalogue, so that a row without it adds little to the others.
+WITH_CATALOGUE = ("catalogue", "hostile", "moving", "operations", "uploads")
+# What Django and the server do, and no driver's lowest version changes: the first row has most of it with the lowest
+# Django, and the suite proper all with another of the same series.
 ABOVE_DRIVERS = ("catalogue", "hostile", "operations", *WITH_APPS)
 # Nor is what the pages say, and what names are, other than in the suite proper, which has the lowest Python.
 AS_IN_SUITE = (*LONG, "fuzz", "readme")
@@ -64,10 +69,10 @@ AS_IN_SUITE = (*LONG, "fuzz", "readme")
 # with the drivers' lowest versions here, with their newest in the suite proper; files are saved with the lowest of one
 # driver, and served with that of the other. Every other row has the catalogue.
 MATRIX = [
-    ("3.11", "lowest", "system", "psycopg", (*HISTORIES, *AS_IN_SUITE, "serving")),
+    ("3.11", "lowest", "system", "psycopg", (*HISTORIES, *AS_IN_SUITE, "catalogue", "hostile", "serving")),
     ("3.11", "lowest", "16", "psycopg2", (*ABOVE_DRIVERS, *AS_IN_SUITE, "storage")),
-    ("3.12", "6.x", "system", "psycopg2", (*BELOW_DJANGO, *HISTORIES, *LONG, "operations", "erasing", "moving")),
-    ("3.13", "6.x", "16", "psycopg", (*BELOW_DJANGO, "operations")),
+    ("3.12", "6.x", "system", "psycopg2", (*BELOW_DJANGO, *HISTORIES, *LONG, *BY_COMMANDS, *WITH_CATALOGUE)),
+    ("3.13", "6.x", "16", "psycopg", (*BELOW_DJANGO, *BY_COMMANDS, "operations")),
     ("3.14", "6.x", "18", "psycopg2", ()),
 ]
 # What hardly depends on versions and takes long is left to the suite proper.
@@ -92,11 +97,11 @@ NOT_IN_MATRIX = (
 )
 # Not as many histories and examples as the tests have by themselves, but the first ones; with another driver, and in
 # the matrix, fewer still.
-SOME = {"PG_LO_TEST_HISTORIES": "9", "PG_LO_TEST_EXAMPLES": "50"}
+SOME = {"PG_LO_TEST_HISTORIES": "8", "PG_LO_TEST_EXAMPLES": "40"}
 FEWER_DRAWS = {"PG_LO_TEST_HISTORIES": "6", "PG_LO_TEST_EXAMPLES": "30", "PG_LO_TEST_SHARD_OPERATIONS": "30"}
 # The matrix has the second driver without the catalogue.
 CATALOGUE = {"PG_LO_TEST_CATALOGUE": "catalogue"}
-LESS_OF_PACKAGES = CATALOGUE | {"PG_LO_TENANT_OPERATIONS": "100"}
+LESS_OF_PACKAGES = CATALOGUE | {"PG_LO_TENANT_OPERATIONS": "50"}
 # The matrix runs on the wheel that is built of src, as users have it.
 BUILT = ("--no-editable", "--refresh-package", "pg-lo-storage")
 DJANGO = {"6.x": "django>=6,<7"}
