@@ -1,5 +1,6 @@
 """Rows that are deleted in batches, each a transaction; with as many rows as fill the lock table in ``test_many``."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from django.test import override_settings
 
 from pg_lo_storage.lifecycle import delete_in_batches
 from tests.lifecycle.papers.models import Folder, Letter, Paper, Sheet, Version
-from tests.lifecycle.support import check, upload
+from tests.lifecycle.support import check, sql, upload
 
 DATA = [b"0", b"1", b"2", b"3", b"4"]
 
@@ -65,6 +66,22 @@ def test_an_interruption_leaves_whole_batches_deleted(catalogue: bool) -> None:
         pre_delete.disconnect(interrupt, sender=Paper)
     assert list(Paper.objects.order_by("pk").values_list("pk", flat=True)) == keys[2:]
     check(*DATA[2:], catalogue=catalogue)
+
+
+def test_a_batch_has_a_thousand_rows_unless_the_caller_says_otherwise() -> None:
+    Folder.objects.bulk_create(Folder() for _ in range(1001))
+    of_transactions = Counter[str]()
+
+    def count(**_: Any) -> None:
+        [(number,)] = sql("select txid_current()::text")
+        of_transactions[number] += 1
+
+    pre_delete.connect(count, sender=Folder)
+    try:
+        delete_in_batches(Folder.objects.all())
+    finally:
+        pre_delete.disconnect(count, sender=Folder)
+    assert sorted(of_transactions.values()) == [1, 1000]
 
 
 def test_a_transaction_that_is_open_already_is_refused(catalogue: bool) -> None:
