@@ -505,3 +505,7 @@ def test_a_wrapper_of_nothing_says_so() -> None:
         get_driver(Connection())
     register_driver(Connection, OtherDriver)
     assert type(get_driver(Connection())) is OtherDriver
+
+
+def test_of_a_driver_that_says_nothing_of_it_rows_are_in_memory_all_at_once() -> None:
+    assert not Driver(object()).is_streaming

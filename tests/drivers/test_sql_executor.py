@@ -8,7 +8,7 @@ from typing_extensions import Buffer
 from pg_lo_storage.drivers import LargeObjectDriver, SQLExecutor
 from pg_lo_storage.drivers.queries import Statement
 from pg_lo_storage.drivers.sql import SQLDriver
-from pg_lo_storage.exceptions import LargeObjectError
+from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectError
 from tests.drivers.support import ALL_BYTES, driver_error
 from tests.fixtures.connections import RawConnection
 
@@ -114,3 +114,12 @@ def test_errors_are_the_drivers_own(sql: SQLExecutor, connection: RawConnection)
             sql.execute(statement)
         assert not isinstance(caught.value, LargeObjectError)
         sql.execute("rollback to before")
+
+
+def test_of_several_statements_the_errors_are_those_of_one(driver: LargeObjectDriver) -> None:
+    sql = driver.sql
+    assert isinstance(sql, SQLDriver)
+    missing = Statement("select lo_get(%s::oid)", (12_345,), list, 12_345)
+    with pytest.raises(LargeObjectConflict) as caught:
+        sql.perform_all([missing])
+    assert caught.value.oid == 12_345
