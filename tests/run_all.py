@@ -58,7 +58,7 @@ BY_SERVER = tuple(
 # Commands, of which the versions change little, and the suite proper has them with either driver.
 BY_COMMANDS = ("damage", "erasing", "maintenance")
 # What mostly has the catalogue, so that a row without it adds little to the others.
-WITH_CATALOGUE = ("catalogue", "hostile", "moving", "operations", "uploads")
+WITH_CATALOGUE = ("catalogue", "hostile", "operations", "uploads")
 # What Django and the server do, and no driver's lowest version changes: the first row has most of it with the lowest
 # Django, and the suite proper all with another of the same series.
 ABOVE_DRIVERS = ("catalogue", "hostile", "operations", *WITH_APPS)
