@@ -1,16 +1,20 @@
 """More files than the server's lock table holds in one transaction."""
 
+from typing import Any
+
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, models, transaction
+from django.db.migrations.state import ModelState, ProjectState
 
 from pg_lo_storage.exceptions import LargeObjectError
+from pg_lo_storage.fields import DbFileField
 from pg_lo_storage.lifecycle import delete_in_batches
 from tests.lifecycle.guards import BOTH, FIELD, TRIGGERS
-from tests.lifecycle.papers.models import Paper, Version
+from tests.lifecycle.papers.models import Paper, Remote, Version
 from tests.lifecycle.support import FILES, column, entries, named, sql
 
 
-def make(count: int, *, catalogue: bool) -> None:
+def make(count: int, *, catalogue: bool, table: str = "papers_version", using: str = "default") -> None:
     """Make rows with empty files, in transactions that the lock table holds."""
     made = "select lo_create(0) as loid from generate_series(1, 1000)"
     entered = (
@@ -21,7 +25,8 @@ def make(count: int, *, catalogue: bool) -> None:
         sql(
             f"with made as materialized ({made})"
             + (f", entered as ({entered})" if catalogue else "")
-            + " insert into papers_version (data) select loid::text from made"
+            + f" insert into {table} (data) select loid::text from made",
+            using=using,
         )
 
 
@@ -114,6 +119,43 @@ def test_rows_whose_files_nobody_unlinks_take_no_room(catalogue: bool) -> None:
     assert Version.objects.all().delete()[0] == 7_000
     sql("alter table papers_version enable trigger user")
     assert len(column(FILES)) == 7_000
+
+
+@pytest.mark.once
+@pytest.mark.timeout(300)
+def test_rows_on_another_database_than_their_files_are_refused_before_the_first_is_deleted(catalogue: bool) -> None:
+    make(7_000, catalogue=catalogue, table="papers_remote", using="other")
+    names = [(f"{loid}",) for loid in column(FILES, using="other")]
+    Remote.objects.using("default").bulk_create(Remote(data=name) for (name,) in names)
+    sql("delete from papers_remote", using="other")
+    deleted = "select n_tup_del from pg_stat_xact_all_tables where relname = 'papers_remote'"
+    with transaction.atomic():
+        before = column(deleted)
+        with pytest.raises(LargeObjectError, match=r"in batches of 1,000"), transaction.atomic():
+            Remote.objects.all().delete()
+        assert column(deleted) == before
+    delete_in_batches(Remote.objects.all())
+    assert not column(FILES, using="other")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("catalogue", [True], ids=["catalogue"], indirect=True)
+def test_files_that_other_rows_of_a_migrations_model_name_take_no_room(catalogue: bool) -> None:
+    state = ProjectState()
+    fields: dict[str, models.Field[Any, Any]] = {"data": DbFileField(), "kept": models.BooleanField()}
+    fields["id"] = models.BigAutoField(primary_key=True)
+    state.add_model(ModelState("papers", "Former", fields, options={"db_table": "papers_former"}))
+    former = state.apps.get_model("papers", "Former")
+    sql("create table papers_former (id bigserial, data text, kept bool default true)")
+    try:
+        make(7_000, catalogue=catalogue, table="papers_former")
+        sql("insert into papers_former (data, kept) select data, false from papers_former")
+        former._default_manager.filter(kept=False).delete()
+        assert len(column(FILES)) == 7_000
+        delete_in_batches(former._default_manager.all())
+        assert not column(FILES)
+    finally:
+        sql("drop table papers_former")
 
 
 @pytest.mark.once
