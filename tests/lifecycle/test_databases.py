@@ -608,3 +608,62 @@ def test_what_a_rolled_back_move_left_is_still_left(catalogue: bool) -> None:
     row.title = "saved"
     row.save()
     nothing_but(catalogue, default=(b"first",))
+
+
+def test_what_a_rolled_back_move_left_goes_when_it_is_done_again(catalogue: bool) -> None:
+    row = paper("default")
+    row.data.save("b.pdf", upload(b"second"), save=False)
+    with rolled_back("other"):
+        row.save(using="other")
+    row.save(using="other")
+    nothing_but(catalogue, default=(b"first",), other=(b"second",))
+
+
+def test_a_move_that_stands_is_not_done_again(catalogue: bool) -> None:
+    row = paper("default")
+    with transaction.atomic(using="other"):
+        row.save(using="other")
+        name = row.data.name
+        row.title = "twice"
+        row.save()
+        assert row.data.name == name
+        with rolled_back("other"):  # a later savepoint, after which nobody knows what stands
+            pass
+        row.title = "thrice"
+        row.save()
+        assert row.data.name == name
+    nothing_but(catalogue, default=(b"first",), other=(b"first",))
+
+
+def test_what_is_given_to_an_instance_after_a_rolled_back_move_is_what_is_saved(catalogue: bool) -> None:
+    row, there = paper("default"), paper("other", b"there")
+    with rolled_back("other"):
+        row.save(using="other")
+    row.data = "12.pdf"
+    with pytest.raises(LargeObjectNotFound):
+        row.save(using="other")
+    row.data = there.data.name
+    row.save(using="other")
+    assert row.data.name == there.data.name
+    nothing_but(catalogue, default=(b"first",), other=(b"there",))
+
+
+def test_an_upload_by_the_name_of_a_copy_that_was_rolled_back_is_saved(catalogue: bool) -> None:
+    row = paper("default")
+    with rolled_back("other"):
+        row.save(using="other")
+    row.data = upload(b"second", row.data.name or "")
+    row.save(using="other")
+    nothing_but(catalogue, default=(b"first",), other=(b"second",))
+
+
+def test_what_another_instance_replaced_since_a_move_stays(catalogue: bool) -> None:
+    row = paper("default")
+    with transaction.atomic(using="other"):
+        row.save(using="other")
+    theirs = Paper.objects.using("other").get()
+    theirs.data = upload(b"theirs")
+    theirs.save()
+    row.title = "saved"
+    row.save()
+    nothing_but(catalogue, default=(b"first",), other=(b"theirs",))

@@ -315,6 +315,25 @@ def test_a_file_moves_and_leaves_nothing(catalogue: bool) -> None:
 
 
 @EVERY_GUARD
+def test_a_file_moves_though_other_fields_are_not_saved(catalogue: bool) -> None:
+    contract()
+    row = Contract.objects.get()
+    row.signed, row.data = row.data, None
+    row.save(update_fields=["data", "signed"])
+    assert read(Contract.objects.get().signed) == b"first"
+    check(b"first", catalogue=catalogue)
+
+
+@EVERY_GUARD
+def test_a_file_goes_where_the_field_that_it_moved_to_is_not_saved(catalogue: bool) -> None:
+    contract()
+    row = Contract.objects.get()
+    row.signed, row.data = row.data, None
+    row.save(update_fields=["data"])
+    check(catalogue=catalogue)
+
+
+@EVERY_GUARD
 def test_a_receiver_moves_a_file_between_the_tables(catalogue: bool) -> None:
     contract()
     row = Contract.objects.get()

@@ -152,11 +152,12 @@ class RowSave:
         if add and is_stored and (saved.is_written or not file.name):
             return True
         alias = self.aliases[field.attname] = cast("str", write_alias_of(field, self.using))
-        if is_stored and known(self.instance, field).moved is not None:
-            self._move_back(field, file)
+        memory = known(self.instance, field)
+        if is_stored and memory.moved and is_same(memory.name, file.name) and _is_undone(memory, file):
+            put_back(file, memory.moved)
         is_elsewhere = is_stored and _is_elsewhere(file, alias)
         is_kept = is_stored and not is_elsewhere
-        if not add and is_kept and self._is_unchanged(field, file.name) and not known(self.instance, field).left:
+        if not add and is_kept and self._is_unchanged(field, file.name) and not memory.left:
             return False
         self._begin(self.using, alias)  # the files are committed first: a row names nothing that may still be undone
         row = None if add else self._read(field.model)
@@ -168,18 +169,10 @@ class RowSave:
             # In one transaction there, too, so that nobody changes the file meanwhile.
             self._begin(source_of(file))
             self._blocks.enter_context(closing(become_upload(file)))
-        elif is_stored and file.name and not saved.is_written and file.name != known(self.instance, field).own:
+        elif is_stored and file.name and not saved.is_written and file.name != memory.own:
             kept = row[field.attname] if row else None
             require(alias, [file.name], self.using, kept=kept, storage=transitional(field))
         return True
-
-    def _move_back(self, field: "models.FileField", file: FieldFile) -> None:
-        """Make the file what it was before a move that was rolled back, and the copy with it."""
-        memory = known(self.instance, field)
-        is_copy = memory.moved is not None and is_same(memory.name, file.name)
-        if memory.moved and is_copy and not memory.stands(source_of(file)) and not file.storage.exists(file.name or ""):
-            put_back(file, memory.moved)
-            learn(self.instance, field, Known(left=memory.leaves(self.using)))
 
     def _finish_field(self, saved: _FieldSave, scope: Scope | None) -> set[Left]:
         """Learn what the field's row has now, and return the files that it no longer names."""
@@ -282,6 +275,11 @@ class RowSave:
 def _is_elsewhere(file: FieldFile, alias: str) -> bool:
     """Tell whether the stored file is known to be on another database than that one."""
     return parse_name(file.name) is not None and is_known_elsewhere(file, alias) and not is_old(file)
+
+
+def _is_undone(memory: Known, copy: FieldFile) -> bool:
+    """Tell whether the move that made the copy was rolled back, and the copy with it."""
+    return not memory.stands(source_of(copy)) and not copy.storage.exists(cast("str", copy.name))
 
 
 def current_save(instance: models.Model) -> RowSave | None:
