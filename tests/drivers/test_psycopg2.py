@@ -41,6 +41,7 @@ from tests.fixtures.proxy import Wire
 psycopg2: Any = pytest.importorskip("psycopg2")
 extensions: Any = importlib.import_module("psycopg2.extensions")
 extras: Any = importlib.import_module("psycopg2.extras")
+rows_in: Any = importlib.import_module("pg_lo_storage.drivers.psycopg2_copy").rows_in
 quotable: Any = importlib.import_module("pg_lo_storage.drivers.psycopg2_values").quotable
 
 Connect = Callable[..., Any]
@@ -163,6 +164,41 @@ def test_autocommit_calls_work_under_a_wait_callback(connect: Connect) -> None:
     oid = driver.from_bytes(ALL_BYTES)
     driver.put(oid, 256, b"more")
     assert content(driver, oid) == ALL_BYTES + b"more"
+
+
+@pytest.mark.usefixtures("wait_callback")
+def test_a_small_file_is_read_under_a_wait_callback(connect: Connect) -> None:
+    driver: Any = get_driver(connect())
+    small = reading.get_start(driver.from_bytes(ALL_BYTES), MAX_SIZE, 0, "1", params=(), columns=(int,))
+    assert driver.sql.perform(small) == (256, ALL_BYTES, (1,))
+
+
+def test_who_watches_sees_the_select_that_reads_a_small_file(connect: Connect) -> None:
+    seen: list[str] = []
+
+    class Seeing:
+        def show(self, _connection: object, query: Any, params: Any, send: Callable[..., Any]) -> Any:
+            seen.append(query)
+            WATCHING.watcher = None
+            try:
+                return send(query, params)
+            finally:
+                WATCHING.watcher = self
+
+    driver: Any = get_driver(connect())
+    small = reading.get_start(driver.from_bytes(ALL_BYTES), MAX_SIZE, 0, "1", params=(), columns=(int,))
+    WATCHING.watcher = Seeing()
+    try:
+        assert driver.sql.perform(small) == (256, ALL_BYTES, (1,))
+    finally:
+        WATCHING.watcher = None
+    assert [query.partition(" ")[0] for query in seen] == ["select"]
+
+
+def test_text_that_is_wrong_in_the_connections_encoding_is_an_error(connect: Connect) -> None:
+    wrong = memoryview(b"PGCOPY\n\xff\r\n\0" + bytes(8) + b"\0\1\0\0\0\1\xff\xff\xff")
+    with pytest.raises(UnicodeDecodeError):
+        rows_in(wrong, [str], connect(client_encoding="UTF8"))
 
 
 @pytest.mark.parametrize("name", ["DictCursor", "RealDictCursor", "NamedTupleCursor", "LoggingCursor"])

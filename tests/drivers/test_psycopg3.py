@@ -178,3 +178,51 @@ def test_an_asynchronous_connection_is_told_from_an_ordinary_one() -> None:
 
     with pytest.raises(DriverNotFound, match=r"asynchronous.*psycopg\.Connection"):
         get_driver(Unconnected())
+
+
+def whatever(connection: Any) -> None:
+    connection.execute("select 1").fetchall()
+
+
+def by_a_cursor(connection: Any) -> None:
+    connection.cursor().execute("select 1")
+
+
+def by_the_driver(connection: Any) -> None:
+    get_driver(connection).from_bytes(b"content")
+
+
+def commit(connection: Any) -> None:
+    connection.commit()
+
+
+@pytest.mark.parametrize("use", [whatever, by_a_cursor, by_the_driver, commit])
+def test_who_is_called_while_his_thread_is_in_a_query_is_refused(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, use: Callable[[Any], None]
+) -> None:
+    """Signal handlers are, finalisers, and handlers of notices: the statement would wait for itself."""
+    connection, other = connect(), connect()
+    whatever(connection)
+    waits: Callable[..., Any] = psycopg.Connection.wait
+    refused: list[str] = []
+
+    def call() -> None:
+        with pytest.raises(RuntimeError) as caught:
+            get_driver(connection).create()
+        refused.append(str(caught.value))
+        assert content(get_driver(other), get_driver(other).from_bytes(b"content")) == b"content"
+
+    def calling(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        if self is connection and not refused:
+            exec("call()", {"call": call})  # in a frame of no module
+        return waits(self, *arguments, **keywords)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(psycopg.Connection, "wait", calling)
+        use(connection)
+    [message] = refused
+    assert message.startswith("a large object cannot be used while this thread is in a query on its connection: in")
+    assert message.endswith(
+        " handler, or in a finaliser that the garbage collector calls, of a forgotten ZipFile for example"
+    )
+    whatever(connection)

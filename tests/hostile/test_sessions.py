@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import pytest
 
 from example.cluster import Server
 from pg_lo_storage.contrib.fsspec import PgLoFileSystem
-from pg_lo_storage.drivers import get_driver
+from pg_lo_storage.drivers import MAX_SIZE, get_driver
+from pg_lo_storage.drivers.reading import get_start
 from tests.drivers.support import execute
 from tests.fixtures.connections import Connect, RawConnection
 from tests.hostile.registrations import WRITTEN, register, registered_everywhere
@@ -76,6 +77,39 @@ def test_text_comes_as_text_from_a_session_that_has_no_encoding(connect: Connect
     for kind in ("text", "varchar", "name"):
         query: LiteralString = f"select %s::{kind}, convert_from(%s::bytea, 'UTF8')::{kind}"
         assert driver.sql.execute(query, ["æ文", memoryview("æ文".encode())]) == [("æ文", "æ文")]
+
+
+@pytest.fixture
+def without_encoding(server: Server, connect: Connect) -> Iterator[str]:
+    """A database whose text is in no encoding that the server knows."""
+    if "postgres" not in server.roles:
+        pytest.skip("PG_LO_TEST_DSN gives no superuser, who makes the database")
+    superuser = connect(dsn=server.dsn(user="postgres"), autocommit=True)
+    making = "create database unencoded owner app template template0 encoding 'SQL_ASCII' locale 'C'"
+    execute(superuser, making)
+    yield server.dsn("unencoded")
+    execute(superuser, "drop database unencoded with (force)")
+
+
+def test_text_that_is_in_no_encoding_is_read_as_far_as_it_can_be(connect: Connect, without_encoding: str) -> None:
+    driver: Any = get_driver(connect(dsn=without_encoding))
+    text: LiteralString = "convert_from(%s::bytea, 'SQL_ASCII')"
+    params = (memoryview("æ".encode() + b"\xff"),)
+    assert driver.sql.execute(f"select {text}, -1, null::text", params) == [("æ\N{REPLACEMENT CHARACTER}", -1, None)]
+    small = get_start(driver.from_bytes(SMALL), MAX_SIZE, 0, text, params=params, columns=(str,))
+    assert driver.sql.perform(small) == (len(SMALL), SMALL, ("æ\N{REPLACEMENT CHARACTER}",))
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_what_comes_with_a_small_file_does_not_depend_on_the_encoding(
+    connect: Connect, server: Server, encoding: str
+) -> None:
+    driver: Any = get_driver(connect(dsn=f"{server.dsn()} client_encoding={encoding}"))
+    text = "café" if encoding in {"SQL_ASCII", "LATIN1", "UTF8"} else "文書"
+    values = (text, -1, 0, 2**62)
+    more: LiteralString = "%s::text, %s::int8, %s::int8, %s::int8"
+    small = get_start(driver.from_bytes(SMALL), MAX_SIZE, 0, more, params=values, columns=(str, int, int, int))
+    assert driver.sql.perform(small) == (len(SMALL), SMALL, values)
 
 
 @pytest.mark.django_db(transaction=True)
