@@ -8,9 +8,10 @@ from typing import cast
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.db.models.signals import post_save
 
 from pg_lo_storage.exceptions import LargeObjectNotFound
-from tests.lifecycle.papers.models import Paper, Version
+from tests.lifecycle.papers.models import Letter, Paper, Version
 from tests.lifecycle.support import check, named, read, upload
 
 
@@ -119,3 +120,113 @@ def test_a_copy_of_an_instance_knows_what_the_instance_knew(
     clear(again)
     check(b"second", catalogue=catalogue)
     assert len(named()) == 1
+
+
+# What a row comes to name is the file of another row here, which is still there after a rollback.
+
+
+def stored(data: bytes) -> str:
+    return Version.objects.create(data=upload(data)).data.name or ""
+
+
+def save(row: Paper, name: str) -> None:
+    row.data = name
+    row.save()
+
+
+def replace(row: Paper, name: str) -> None:
+    save(Paper.objects.get(pk=row.pk), name)
+
+
+def kept(row: Paper) -> bytes:
+    return read(Paper.objects.get(pk=row.pk).data)
+
+
+def test_what_replaced_anothers_change_and_was_rolled_back_is_done_again(paper: Paper, catalogue: bool) -> None:
+    ours, theirs = stored(b"ours"), stored(b"theirs")
+    replace(paper, theirs)
+    with rolled_back():
+        save(paper, ours)
+    paper.save()
+    assert kept(paper) == b"ours"
+    check(b"ours", b"theirs", catalogue=catalogue)
+
+
+def test_what_replaced_anothers_change_within_the_transaction_is_done_again(paper: Paper, catalogue: bool) -> None:
+    first, ours, theirs = stored(b"again"), stored(b"ours"), stored(b"theirs")
+    with transaction.atomic():
+        save(paper, first)
+        replace(paper, theirs)
+        with rolled_back():
+            save(paper, ours)
+        paper.save()
+    assert kept(paper) == b"ours"
+    check(b"again", b"ours", b"theirs", catalogue=catalogue)
+
+
+def test_the_last_of_two_saves_that_were_rolled_back_is_done_again(paper: Paper, catalogue: bool) -> None:
+    one, two = stored(b"one"), stored(b"two")
+    with rolled_back():
+        save(paper, one)
+        save(paper, two)
+    paper.save()
+    assert kept(paper) == b"two"
+    check(b"one", b"two", catalogue=catalogue)
+
+
+def test_a_save_of_other_columns_that_was_rolled_back_takes_no_side(paper: Paper, catalogue: bool) -> None:
+    ours, theirs = stored(b"ours"), stored(b"theirs")
+    with rolled_back():
+        save(paper, ours)
+    replace(paper, theirs)
+    for _ in range(2):
+        with rolled_back():
+            paper.title = "saved"
+            paper.save()
+    paper.save()
+    assert kept(paper) == b"theirs"
+    check(b"ours", b"theirs", catalogue=catalogue)
+
+
+def test_what_an_earlier_transaction_did_in_vain_somebody_else_may_do(paper: Paper, catalogue: bool) -> None:
+    one, two = stored(b"one"), stored(b"two")
+    with rolled_back():
+        save(paper, one)
+    with rolled_back():
+        save(paper, two)
+    replace(paper, one)
+    paper.title = "saved"
+    paper.save()
+    assert kept(paper) == b"one"
+    check(b"one", b"two", catalogue=catalogue)
+
+
+def test_what_a_receiver_that_failed_undid_is_done_again(paper: Paper, catalogue: bool) -> None:
+    ours = stored(b"ours")
+
+    def fail(**_signal: object) -> None:
+        raise Stop
+
+    post_save.connect(fail, sender=Paper)
+    try:
+        with pytest.raises(Stop):
+            save(paper, ours)
+    finally:
+        post_save.disconnect(fail, sender=Paper)
+    assert kept(paper) == b"first"
+    paper.save()
+    assert kept(paper) == b"ours"
+    check(b"ours", catalogue=catalogue)
+
+
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_an_instance_that_comes_to_be_another_row_takes_its_file_there(is_loaded: bool, catalogue: bool) -> None:
+    """The key of its model is declared after the file."""
+    one = Letter.objects.create(code="one", data=upload(b"one"))
+    two = Letter.objects.create(code="two", data=upload(b"two"))
+    if is_loaded:
+        one = Letter.objects.get(code="one")
+    one.code = two.code
+    one.save()
+    assert read(Letter.objects.get(code="two").data) == b"one"
+    check(b"one", catalogue=catalogue)
