@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing
+from functools import partial
 from typing import Any
 
 import pytest
@@ -214,7 +215,8 @@ def test_who_is_called_while_his_thread_is_in_a_query_is_refused(
 
     def calling(self: Any, *arguments: Any, **keywords: Any) -> Any:
         if self is connection and not refused:
-            exec("call()", {"call": call})  # in a frame of no module
+            # In frames of no module, and of a function of psycopg's that is no method.
+            exec("call()", {"call": partial(exec, "call()", {"call": call, "__name__": "psycopg.waiting"})})
         return waits(self, *arguments, **keywords)
 
     with monkeypatch.context() as patched:

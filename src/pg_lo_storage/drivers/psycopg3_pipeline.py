@@ -138,8 +138,7 @@ def _ended(pgconn: "PGconn", deadline: float) -> "PQGen[None]":
 def _next_result(pgconn: "PGconn", deadline: float) -> "PQGen[PGresult | None]":
     while (waits_to_send := pgconn.flush()) or pgconn.is_busy():
         if time.monotonic() > deadline:
-            message = "the server neither ended nor cancelled a statement that was interrupted"
-            raise psycopg.OperationalError(message)
+            raise psycopg.OperationalError  # nobody sees it: the caller has the exception that came before
         if (yield Wait.RW if waits_to_send else Wait.R) & Ready.R:
             pgconn.consume_input()
     return pgconn.get_result()
