@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from pg_lo_storage.databases.watching import Execute
 from pg_lo_storage.lifecycle import deletions
 from pg_lo_storage.storage import db_file_storage
-from tests.lifecycle.papers.models import Folder, Letter, Paper, Picture, Receipt, Version
+from tests.lifecycle.papers.models import Contract, Folder, Letter, Paper, Picture, Receipt, Version
 from tests.lifecycle.support import check, image, sql, upload
 from tests.test_hops import ASKED_TWICE, BY_ITSELF_AND_IN_A_TRANSACTION, Around, hops
 
@@ -32,6 +32,15 @@ def test_a_save_that_changes_no_file_is_one_statement() -> None:
             row.save()
             row.save(update_fields=["title"])
         assert len(queries) == 2
+
+
+def test_a_save_of_two_tables_that_changes_no_file_tells_triggers_nothing() -> None:
+    Contract.objects.create(data=upload(), signed=upload())
+    row = Contract.objects.get()
+    with captured() as queries:
+        row.title = "other"
+        row.save()
+    assert [query["sql"].partition(" ")[0] for query in queries] == ["BEGIN", "UPDATE", "UPDATE", "COMMIT"]
 
 
 def test_a_row_without_a_file_is_one_statement() -> None:

@@ -13,6 +13,7 @@ from django.forms import modelform_factory
 
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from pg_lo_storage.lifecycle.known import known
+from pg_lo_storage.storage import DbFileIO
 from tests.lifecycle.guards import EVERY_GUARD, FIELD, TRIGGERS
 from tests.lifecycle.papers.models import (
     BY_DATABASE,
@@ -331,6 +332,26 @@ def test_a_file_goes_where_the_field_that_it_moved_to_is_not_saved(catalogue: bo
     row.signed, row.data = row.data, None
     row.save(update_fields=["data"])
     check(catalogue=catalogue)
+
+
+@EVERY_GUARD
+def test_an_upload_by_the_name_of_a_file_is_not_that_file(catalogue: bool) -> None:
+    row = contract(b"first", b"signed")
+    row.data, row.signed = upload(b"second", row.signed.name or ""), None
+    row.save()
+    check(b"second", catalogue=catalogue)
+
+
+@EVERY_GUARD
+def test_a_row_goes_where_its_files_name_is_another_file(catalogue: bool) -> None:
+    row = contract()
+    there = Contract.objects.using("other").create(pk=row.pk)
+    with transaction.atomic(using="other"), DbFileIO(row.data.loid or 0, "xb", "a.pdf", alias="other") as file:
+        file.write(b"there")
+    Contract.objects.using("other").update(data=row.data.name)
+    assert read(Contract.objects.using("other").get(pk=there.pk).data) == b"there"
+    row.save(using="other")
+    check(b"first", catalogue=catalogue, using="other")
 
 
 @EVERY_GUARD

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import cast
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models.signals import post_save
 
 from pg_lo_storage.exceptions import LargeObjectNotFound
@@ -174,8 +174,11 @@ def test_the_last_of_two_saves_that_were_rolled_back_is_done_again(paper: Paper,
     check(b"one", b"two", catalogue=catalogue)
 
 
-def test_a_save_of_other_columns_that_was_rolled_back_takes_no_side(paper: Paper, catalogue: bool) -> None:
-    ours, theirs = stored(b"ours"), stored(b"theirs")
+@pytest.mark.parametrize("is_cleared", [False, True])
+def test_a_save_of_other_columns_that_was_rolled_back_takes_no_side(
+    is_cleared: bool, paper: Paper, catalogue: bool
+) -> None:
+    ours, theirs = stored(b"ours"), "" if is_cleared else stored(b"theirs")
     with rolled_back():
         save(paper, ours)
     replace(paper, theirs)
@@ -184,8 +187,8 @@ def test_a_save_of_other_columns_that_was_rolled_back_takes_no_side(paper: Paper
             paper.title = "saved"
             paper.save()
     paper.save()
-    assert kept(paper) == b"theirs"
-    check(b"ours", b"theirs", catalogue=catalogue)
+    assert Paper.objects.get().data.name == theirs
+    check(b"ours", *([] if is_cleared else [b"theirs"]), catalogue=catalogue)
 
 
 def test_what_an_earlier_transaction_did_in_vain_somebody_else_may_do(paper: Paper, catalogue: bool) -> None:
@@ -216,6 +219,17 @@ def test_what_a_receiver_that_failed_undid_is_done_again(paper: Paper, catalogue
     assert kept(paper) == b"first"
     paper.save()
     assert kept(paper) == b"ours"
+    check(b"ours", catalogue=catalogue)
+
+
+def test_what_fails_as_it_is_committed_is_done_again(catalogue: bool) -> None:
+    row, ours = Version.objects.create(data=upload(b"first")), stored(b"ours")
+    row.data, row.previous_id = ours, -1  # the reference is checked at the end of the transaction
+    with pytest.raises(IntegrityError):
+        row.save()
+    check(b"first", b"ours", catalogue=catalogue)
+    row.previous_id = None
+    row.save()
     check(b"ours", catalogue=catalogue)
 
 

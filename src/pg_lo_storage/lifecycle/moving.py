@@ -44,7 +44,7 @@ def refreshing(instance: models.Model, refresh: Callable[[], None]) -> None:
         if isinstance(file, FieldFile) and is_committed(file) and follows_rows(field):
             place(file, vars(file).get(ROW_DATABASE) or before)
         # Nobody knows what the row there has.
-        learn(instance, field, name=..., is_loaded=False)
+        learn(instance, field, name=...)
 
 
 def source_of(file: FieldFile) -> str:

@@ -139,7 +139,7 @@ class RowSave:
             # Of what was not written nobody knows what the row there has.
             for field in stored_fields_of(type(self.instance)):
                 if field.attname not in self._fields:
-                    learn(self.instance, field, name=..., is_loaded=False)
+                    learn(self.instance, field, name=...)
             self._is_moving = False
         self._finished += self._fields.values()
         self._fields, self._rows, self._expected = {}, {}, {}
