@@ -44,7 +44,9 @@ ROOMS = {
     "catalogue": Room(("catalogue/unlinking.py",), ("catalogue", "lifecycle")),
 }
 # Decorators that may as well be called below the function; the others may register it, or are read by name.
-MOVED = {"asynccontextmanager", "cache", "cached_property", "contextmanager", "property"}
+MOVED = {"asynccontextmanager", "cached_property", "contextmanager", "property"}
+# Left out: a result that was cached before the function was changed would stand in for its own.
+CACHES = {"cache", "lru_cache"}
 FEW = {"PG_LO_TEST_HISTORIES": "6", "PG_LO_TEST_EXAMPLES": "30"}
 
 
@@ -95,9 +97,11 @@ def undecorated(source: str) -> str:
     functions = [member for member in members if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef)]
     for function in sorted(functions, key=lambda function: function.lineno, reverse=True):
         decorators = [ast.unparse(decorator) for decorator in function.decorator_list]
-        if decorators and {name.rpartition(".")[2] for name in decorators} <= MOVED:
+        names = {decorator.partition("(")[0].rpartition(".")[2] for decorator in decorators}
+        if decorators and (names <= MOVED or names <= CACHES):
             call = f"{'('.join([*decorators, function.name])}{')' * len(decorators)}"
-            lines.insert(function.end_lineno or 0, f"{' ' * function.col_offset}{function.name} = {call}\n")
+            below = f"{function.name} = {call}" if names <= MOVED else f"{function.name}.cache_clear = lambda: None"
+            lines.insert(function.end_lineno or 0, f"{' ' * function.col_offset}{below}\n")
             del lines[function.decorator_list[0].lineno - 1 : function.lineno - 1]
     return "".join(lines)
 

@@ -224,11 +224,11 @@ def test_what_a_receiver_that_failed_undid_is_done_again(paper: Paper, catalogue
 
 def test_what_fails_as_it_is_committed_is_done_again(catalogue: bool) -> None:
     row, ours = Version.objects.create(data=upload(b"first")), stored(b"ours")
-    row.data, row.previous_id = ours, -1  # the reference is checked at the end of the transaction
+    row.data, row.previous = ours, Version(pk=-1)  # the reference is checked at the end of the transaction
     with pytest.raises(IntegrityError):
         row.save()
     check(b"first", b"ours", catalogue=catalogue)
-    row.previous_id = None
+    row.previous = None
     row.save()
     check(b"ours", catalogue=catalogue)
 
