@@ -15,6 +15,7 @@ from django.http import StreamingHttpResponse
 from django.test import Client, RequestFactory, override_settings
 
 from example.cluster import Server
+from pg_lo_storage.catalogue import Found
 from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.exceptions import LargeObjectConflict, LargeObjectNotFound
 from pg_lo_storage.http.answer import Answer
@@ -163,7 +164,15 @@ def test_a_statement_that_fails_on_a_sound_connection_is_not_tried_again(
     name: str, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrapper = connections["default"]
+    asked: list[range] = []
+    reads = Found.read
+
+    def asking(found: Found, wanted: range) -> list[bytes]:
+        asked.append(wanted)
+        return reads(found, wanted)
+
     with monkeypatch.context() as patched:
+        patched.setattr(Found, "read", asking)
         # Of a new connection too, so that it would not wait for ever.
         limited = wrapper.settings_dict["OPTIONS"] | {"options": "-c lock_timeout=100"}
         patched.setitem(wrapper.settings_dict, "OPTIONS", limited)
@@ -176,6 +185,7 @@ def test_a_statement_that_fails_on_a_sound_connection_is_not_tried_again(
             with pytest.raises(OperationalError, match="timeout"):
                 b"".join(blocks)
         assert wrapper.connection is raw
+        assert asked.count(asked[-1]) == 1
         wrapper.close()
 
 
