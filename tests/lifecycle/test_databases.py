@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
-from django.db import connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models import Prefetch
 from django.db.models.signals import post_init
 from django.test import override_settings
@@ -669,3 +669,20 @@ def test_what_another_instance_replaced_since_a_move_stays(catalogue: bool) -> N
     row.title = "saved"
     row.save()
     nothing_but(catalogue, default=(b"first",), other=(b"theirs",))
+
+
+def test_a_row_on_another_database_than_its_file_is_saved_to_a_third(catalogue: bool) -> None:
+    """The file stays where the storage has it, and the row there comes to name it."""
+    row = Remote.objects.using("default").create(data=upload(b"here"))
+    Remote.objects.using("other").create(pk=row.pk, data=upload(b"there"))
+    row.save(using="other")
+    assert read(Remote.objects.using("other").get().data) == b"here"
+    nothing_but(catalogue, other=(b"here",))
+
+
+def test_a_row_that_fails_leaves_no_file_on_another_database(catalogue: bool) -> None:
+    row = Remote.objects.using("other").create(data=upload(b"first"))
+    with pytest.raises(IntegrityError):
+        Remote.objects.using("default").create(pk=Remote.objects.using("default").create().pk, data=upload(b"second"))
+    assert read(row.data) == b"first"
+    nothing_but(catalogue, other=(b"first",))

@@ -115,6 +115,18 @@ def test_a_title_is_saved_without_the_file(catalogue: bool, router_class: type[S
         nothing_but(catalogue)
 
 
+def test_after_a_save_of_other_columns_what_somebody_else_uploaded_stays(catalogue: bool) -> None:
+    paper("default")
+    row = Paper.objects.using("replica").get()
+    row.title = "saved"
+    row.save(using="default", update_fields=["title"])
+    theirs = Paper.objects.using("default").get()
+    theirs.data = upload(b"theirs")
+    theirs.save()
+    row.save(using="default")
+    nothing_but(catalogue, default=(b"theirs",))
+
+
 def test_without_a_router_too(catalogue: bool) -> None:
     created = paper("default")
     row = Paper.objects.using("replica").get()

@@ -12,7 +12,7 @@ from django.db.models.signals import post_save
 
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from tests.lifecycle.papers.models import Letter, Paper, Version
-from tests.lifecycle.support import check, named, read, upload
+from tests.lifecycle.support import FILES, check, column, contents, named, read, upload
 
 
 class Stop(Exception):
@@ -220,6 +220,35 @@ def test_what_a_receiver_that_failed_undid_is_done_again(paper: Paper, catalogue
     paper.save()
     assert kept(paper) == b"ours"
     check(b"ours", catalogue=catalogue)
+
+
+def test_what_a_pickled_instance_had_committed_somebody_else_may_undo(paper: Paper, catalogue: bool) -> None:
+    one, two = stored(b"one"), stored(b"two")
+    save(paper, one)
+    with transaction.atomic():
+        save(paper, two)
+    again = pickled(paper)
+    replace(paper, one)
+    again.title = "saved"
+    again.save()
+    assert kept(paper) == b"one"
+    check(b"one", b"two", catalogue=catalogue)
+
+
+def test_receivers_see_that_the_earlier_file_is_gone(paper: Paper, catalogue: bool) -> None:
+    seen: list[bytes] = []
+
+    def look(**_signal: object) -> None:
+        seen.extend(contents(column(FILES)))
+
+    post_save.connect(look, sender=Paper)
+    try:
+        paper.data = upload(b"second")
+        paper.save()
+    finally:
+        post_save.disconnect(look, sender=Paper)
+    assert seen == [b"second"]
+    check(b"second", catalogue=catalogue)
 
 
 def test_what_fails_as_it_is_committed_is_done_again(catalogue: bool) -> None:
