@@ -189,7 +189,7 @@ def test_a_copy_that_fails_leaves_the_instance_as_it_was(catalogue: bool) -> Non
     with pytest.raises(ValueError, match="expected a number"):
         row.save(using="other")
     nothing_but(catalogue, default=(b"first",))
-    assert read(row.data) == b"first"
+    assert row.data.read() == read(row.data) == b"first"
     row.count = 1
     row.save()
     row.save(using="other")
@@ -686,3 +686,26 @@ def test_a_row_that_fails_leaves_no_file_on_another_database(catalogue: bool) ->
         Remote.objects.using("default").create(pk=Remote.objects.using("default").create().pk, data=upload(b"second"))
     assert read(row.data) == b"first"
     nothing_but(catalogue, other=(b"first",))
+
+
+def test_a_file_on_another_database_than_its_row_is_given_up_at_once(catalogue: bool) -> None:
+    row = Remote.objects.using("default").create(data=upload())
+    row.data.delete(save=False)
+    nothing_but(catalogue)
+
+
+def test_what_no_row_named_yet_is_given_up_with_what_one_names(catalogue: bool) -> None:
+    row = paper("default")
+    row.data.save("b.pdf", upload(b"second"), save=False)
+    row.data = db_file_storage.save("c.pdf", upload(b"third"))
+    row.data.delete()
+    nothing_but(catalogue)
+
+
+def test_a_row_that_was_refreshed_from_elsewhere_takes_its_file_there(catalogue: bool) -> None:
+    row = Remote.objects.using("default").create(data=upload(b"here"))
+    Remote.objects.using("other").create(pk=row.pk, data=upload(b"there"))
+    row.refresh_from_db(using="other", fields=["id"])
+    row.save()
+    assert read(Remote.objects.using("other").get().data) == b"here"
+    nothing_but(catalogue, other=(b"here",))
