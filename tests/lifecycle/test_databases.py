@@ -709,3 +709,12 @@ def test_a_row_that_was_refreshed_from_elsewhere_takes_its_file_there(catalogue:
     row.save()
     assert read(Remote.objects.using("other").get().data) == b"here"
     nothing_but(catalogue, other=(b"here",))
+
+
+def test_a_second_file_stays_where_it_is_when_the_first_is_refreshed_from_elsewhere() -> None:
+    row = Paper.objects.using("default").create(data=upload(b"here"), scan=image(1, 1))
+    Paper.objects.using("other").create(pk=row.pk, data=upload(b"there"), scan=image(2, 2))
+    scanned = read(row.scan)
+    row.refresh_from_db(using="other", fields=["data"])
+    assert read(row.data) == b"there"
+    assert read(row.scan) == scanned
