@@ -312,12 +312,16 @@ def test_one_among_the_asynchronous_drivers_is_not_passed_over_for_the_built_in(
     assert type(get_driver(connection)) is OtherDriver
 
 
-def test_what_is_awaited_does_not_concern_those_that_are_not(connection: RawConnection, driver_name: str) -> None:
-    before = register_async_driver(object, AsyncDriverWrapper)
+@pytest.mark.parametrize("is_general", [True, False])
+def test_what_is_awaited_does_not_concern_those_that_are_not(
+    connection: RawConnection, driver_name: str, is_general: bool
+) -> None:
+    kind = object if is_general else type(connection)
+    before = register_async_driver(kind, AsyncDriverWrapper)
     try:
         assert type(get_driver(connection)).__name__ == BUILT_IN[driver_name]
     finally:
-        register_async_driver(object, before)
+        register_async_driver(kind, before)
 
 
 def test_a_driver_may_have_its_members_by_asking_another() -> None:
