@@ -110,3 +110,31 @@ def test_only_this_version_and_this_type_are_taken() -> None:
 
 def test_the_moment_of_expiry_is_a_date_of_http() -> None:
     assert tus.format_expires(1_798_761_600) == "Fri, 01 Jan 2027 00:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "told"),
+    [
+        (lambda: tus.require_version(None), 412, "Tus-Resumable has to be 1.0.0"),
+        (lambda: tus.require_chunk("text/plain"), 415, "the body has to be application/offset+octet-stream"),
+        (lambda: tus.parse_length("Upload-Length", "x"), 400, "Upload-Length has to be a number of bytes"),
+        (
+            lambda: tus.parse_length("Upload-Length", str(MAX_SIZE + 1)),
+            413,
+            "Upload-Length is more than a large object holds, 4,398,046,509,056 bytes",
+        ),
+        (
+            lambda: tus.parse_metadata("a MQ==,a MQ=="),
+            400,
+            "Upload-Metadata has keys that are empty, twice there, or not ASCII",
+        ),
+        (lambda: tus.parse_metadata("a *"), 400, "Upload-Metadata has a value that is no base64"),
+        (lambda: tus.parse_checksum("md5 MQ=="), 400, "Upload-Checksum has to be of sha1 or sha256"),
+        (lambda: tus.parse_checksum("sha1 MQ== MQ=="), 400, "Upload-Checksum has a value that is no base64"),
+        (lambda: tus.parse_checksum("sha1 MQ=="), 400, "Upload-Checksum has no sha1"),
+    ],
+)
+def test_what_is_refused_says_why(call: Callable[[], object], status: int, told: str) -> None:
+    with pytest.raises(Refused) as caught:
+        call()
+    assert (caught.value.status, str(caught.value)) == (status, told)
