@@ -10,6 +10,8 @@ from typing_extensions import Buffer, override
 import pg_lo_storage
 from pg_lo_storage.contrib.fsspec import PgLoFileSystem
 from pg_lo_storage.drivers import AccessMode, DriverWrapper, LargeObjectWrapper, get_driver, register_driver, registry
+from pg_lo_storage.drivers.bulk import stream_descriptor
+from pg_lo_storage.drivers.values import BLOCK
 from pg_lo_storage.exceptions import NoTransactionError
 from pg_lo_storage.testing import DriverConformance, InMemoryConnection, InMemoryDriver, InMemoryServer, OpenSession
 from tests.fixtures.connections import Connect, RawConnection
@@ -100,6 +102,44 @@ def register(monkeypatch: pytest.MonkeyPatch, connect: Connect) -> Iterator[Regi
 
     yield registered
     registry.factory_for.cache_clear()
+
+
+@pytest.mark.parametrize("count", [None, 0, 1, 2, 3, 9])
+@pytest.mark.parametrize("kind", [LargeObjectWrapper, CountingObject])
+def test_a_descriptor_yields_so_many_blocks(
+    connection: RawConnection, kind: type[LargeObjectWrapper], count: int | None
+) -> None:
+    driver = get_driver(connection)
+    wrapped = kind(driver.open(driver.from_bytes(LARGE[:250]), AccessMode.READ))
+    assert list(wrapped.chunks(100, count)) == [LARGE[:100], LARGE[100:200], LARGE[200:250]][:count]
+
+
+@pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, len(LARGE) + 1])
+def test_what_has_a_read_of_its_own_is_streamed_by_that(
+    connection: RawConnection, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Counting, "count", 0)
+    driver = get_driver(connection)
+    received: list[bytes] = []
+    descriptor = CountingObject(driver.open(driver.from_bytes(LARGE), AccessMode.READ))
+    done = stream_descriptor(descriptor, size, lambda block: received.append(bytes(block)))
+    assert b"".join(received) == LARGE[:size]
+    assert done == Counting.count == min(size, len(LARGE))
+
+
+def test_a_descriptor_that_decrypts_what_it_reads_does_not_inherit_the_faster_way(connection: RawConnection) -> None:
+    driver = get_driver(connection)
+    descriptor: Any = driver.open(driver.from_bytes(b"terces"), AccessMode.READ)
+    kind: Any = type(descriptor)
+
+    def read(self: Any, size: int) -> bytes:
+        data: bytes = kind.read(self, size)
+        return data[::-1]
+
+    descriptor.__class__ = type("Decrypting", (kind,), {"read": read})
+    received: list[bytes] = []
+    stream_descriptor(descriptor, 6, lambda block: received.append(bytes(block)))
+    assert received == [b"secret"]
 
 
 def failing() -> Iterator[bytes]:

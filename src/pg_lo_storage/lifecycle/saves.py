@@ -152,12 +152,11 @@ class RowSave:
         if add and is_stored and (saved.is_written or not file.name):
             return True
         alias = self.aliases[field.attname] = cast("str", write_alias_of(field, self.using))
-        memory = known(self.instance, field)
-        if is_stored and memory.moved and is_same(memory.name, file.name) and _is_undone(memory, file):
+        if is_stored and (memory := known(self.instance, field)).moved and _is_undone(memory, file):
             put_back(file, memory.moved)
         is_elsewhere = is_stored and _is_elsewhere(file, alias)
         is_kept = is_stored and not is_elsewhere
-        if not add and is_kept and self._is_unchanged(field, file.name) and not memory.left:
+        if not add and is_kept and self._is_unchanged(field, file.name) and not known(self.instance, field).left:
             return False
         self._begin(self.using, alias)  # the files are committed first: a row names nothing that may still be undone
         row = None if add else self._read(field.model)
@@ -169,7 +168,7 @@ class RowSave:
             # In one transaction there, too, so that nobody changes the file meanwhile.
             self._begin(source_of(file))
             self._blocks.enter_context(closing(become_upload(file)))
-        elif is_stored and file.name and not saved.is_written and file.name != memory.own:
+        elif is_stored and file.name and not saved.is_written and file.name != known(self.instance, field).own:
             kept = row[field.attname] if row else None
             require(alias, [file.name], self.using, kept=kept, storage=transitional(field))
         return True
@@ -277,9 +276,10 @@ def _is_elsewhere(file: FieldFile, alias: str) -> bool:
     return parse_name(file.name) is not None and is_known_elsewhere(file, alias) and not is_old(file)
 
 
-def _is_undone(memory: Known, copy: FieldFile) -> bool:
-    """Tell whether the move that made the copy was rolled back, and the copy with it."""
-    return not memory.stands(source_of(copy)) and not copy.storage.exists(cast("str", copy.name))
+def _is_undone(memory: Known, file: FieldFile) -> bool:
+    """Tell whether the file is the copy that a move made, and was rolled back with it."""
+    is_copy = is_same(memory.name, file.name) and not memory.stands(source_of(file))
+    return is_copy and not file.storage.exists(cast("str", file.name))
 
 
 def current_save(instance: models.Model) -> RowSave | None:
