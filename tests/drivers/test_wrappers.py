@@ -130,7 +130,7 @@ def test_what_has_a_read_of_its_own_is_streamed_by_that(
 def test_a_descriptor_that_decrypts_what_it_reads_does_not_inherit_the_faster_way(connection: RawConnection) -> None:
     driver = get_driver(connection)
     descriptor: Any = driver.open(driver.from_bytes(b"terces"), AccessMode.READ)
-    kind: Any = type(descriptor)
+    kind: Any = descriptor.__class__
 
     def read(self: Any, size: int) -> bytes:
         data: bytes = kind.read(self, size)
