@@ -16,7 +16,7 @@ from django.test import Client, TestCase
 from django.urls import reverse
 
 from tests.invoices.models import Invoice
-from tests.lifecycle.papers.models import Letter, Paper
+from tests.lifecycle.papers.models import Contract, Letter, Paper
 from tests.lifecycle.support import FILES, check, column, upload
 
 
@@ -67,6 +67,11 @@ def test_asynchronous_calls(paper: Paper, catalogue: bool) -> None:
 
     replace_and_copy()
     check(b"third", catalogue=catalogue)
+
+
+def test_the_attribute_of_a_class_is_the_descriptor_of_its_field() -> None:
+    for model in (Paper, Contract):  # the second inherits it
+        assert vars(Paper)["data"].__get__(None, model) is vars(Paper)["data"]
 
 
 def test_in_a_test_case_files_go_at_once(catalogue: bool) -> None:
