@@ -87,6 +87,7 @@ def test_a_file_is_replaced_cleared_and_deleted(catalogue: bool) -> None:
     nothing_but(catalogue)
 
 
+@pytest.mark.once
 def test_a_file_is_given_up_at_once(catalogue: bool) -> None:
     here, there = same_name()
     there.data.delete(save=False)
@@ -612,6 +613,7 @@ def test_what_a_rolled_back_move_left_is_still_left(catalogue: bool) -> None:
     nothing_but(catalogue, default=(b"first",))
 
 
+@pytest.mark.once
 def test_what_a_rolled_back_move_left_goes_when_it_is_done_again(catalogue: bool) -> None:
     row = paper("default")
     row.data.save("b.pdf", upload(b"second"), save=False)
@@ -621,6 +623,7 @@ def test_what_a_rolled_back_move_left_goes_when_it_is_done_again(catalogue: bool
     nothing_but(catalogue, default=(b"first",), other=(b"second",))
 
 
+@pytest.mark.once
 def test_a_move_that_stands_is_not_done_again(catalogue: bool) -> None:
     row = paper("default")
     with transaction.atomic(using="other"):
@@ -637,6 +640,7 @@ def test_a_move_that_stands_is_not_done_again(catalogue: bool) -> None:
     nothing_but(catalogue, default=(b"first",), other=(b"first",))
 
 
+@pytest.mark.once
 def test_what_is_given_to_an_instance_after_a_rolled_back_move_is_what_is_saved(catalogue: bool) -> None:
     row, there = paper("default"), paper("other", b"there")
     with rolled_back("other"):
@@ -650,6 +654,7 @@ def test_what_is_given_to_an_instance_after_a_rolled_back_move_is_what_is_saved(
     nothing_but(catalogue, default=(b"first",), other=(b"there",))
 
 
+@pytest.mark.once
 def test_an_upload_by_the_name_of_a_copy_that_was_rolled_back_is_saved(catalogue: bool) -> None:
     row = paper("default")
     with rolled_back("other"):
@@ -659,6 +664,7 @@ def test_an_upload_by_the_name_of_a_copy_that_was_rolled_back_is_saved(catalogue
     nothing_but(catalogue, default=(b"first",), other=(b"second",))
 
 
+@pytest.mark.once
 def test_what_another_instance_replaced_since_a_move_stays(catalogue: bool) -> None:
     row = paper("default")
     with transaction.atomic(using="other"):
@@ -671,6 +677,7 @@ def test_what_another_instance_replaced_since_a_move_stays(catalogue: bool) -> N
     nothing_but(catalogue, default=(b"first",), other=(b"theirs",))
 
 
+@pytest.mark.once
 def test_a_row_on_another_database_than_its_file_is_saved_to_a_third(catalogue: bool) -> None:
     """The file stays where the storage has it, and the row there comes to name it."""
     row = Remote.objects.using("default").create(data=upload(b"here"))
@@ -680,6 +687,7 @@ def test_a_row_on_another_database_than_its_file_is_saved_to_a_third(catalogue: 
     nothing_but(catalogue, other=(b"here",))
 
 
+@pytest.mark.once
 def test_a_row_that_fails_leaves_no_file_on_another_database(catalogue: bool) -> None:
     row = Remote.objects.using("other").create(data=upload(b"first"))
     with pytest.raises(IntegrityError):
@@ -688,12 +696,14 @@ def test_a_row_that_fails_leaves_no_file_on_another_database(catalogue: bool) ->
     nothing_but(catalogue, other=(b"first",))
 
 
+@pytest.mark.once
 def test_a_file_on_another_database_than_its_row_is_given_up_at_once(catalogue: bool) -> None:
     row = Remote.objects.using("default").create(data=upload())
     row.data.delete(save=False)
     nothing_but(catalogue)
 
 
+@pytest.mark.once
 def test_what_no_row_named_yet_is_given_up_with_what_one_names(catalogue: bool) -> None:
     row = paper("default")
     row.data.save("b.pdf", upload(b"second"), save=False)
@@ -702,6 +712,7 @@ def test_what_no_row_named_yet_is_given_up_with_what_one_names(catalogue: bool) 
     nothing_but(catalogue)
 
 
+@pytest.mark.once
 def test_a_row_that_was_refreshed_from_elsewhere_takes_its_file_there(catalogue: bool) -> None:
     row = Remote.objects.using("default").create(data=upload(b"here"))
     Remote.objects.using("other").create(pk=row.pk, data=upload(b"there"))
@@ -711,6 +722,7 @@ def test_a_row_that_was_refreshed_from_elsewhere_takes_its_file_there(catalogue:
     nothing_but(catalogue, other=(b"here",))
 
 
+@pytest.mark.once
 def test_a_second_file_stays_where_it_is_when_the_first_is_refreshed_from_elsewhere() -> None:
     row = Paper.objects.using("default").create(data=upload(b"here"), scan=image(1, 1))
     Paper.objects.using("other").create(pk=row.pk, data=upload(b"there"), scan=image(2, 2))

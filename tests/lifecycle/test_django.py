@@ -69,6 +69,7 @@ def test_asynchronous_calls(paper: Paper, catalogue: bool) -> None:
     check(b"third", catalogue=catalogue)
 
 
+@pytest.mark.once
 def test_the_attribute_of_a_class_is_the_descriptor_of_its_field() -> None:
     for model in (Paper, Contract):  # the second inherits it
         assert vars(Paper)["data"].__get__(None, model) is vars(Paper)["data"]

@@ -34,6 +34,7 @@ def test_a_save_that_changes_no_file_is_one_statement() -> None:
         assert len(queries) == 2
 
 
+@pytest.mark.once
 def test_a_save_of_two_tables_that_changes_no_file_tells_triggers_nothing() -> None:
     Contract.objects.create(data=upload(), signed=upload())
     row = Contract.objects.get()

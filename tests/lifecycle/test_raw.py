@@ -10,6 +10,8 @@ from pg_lo_storage.exceptions import LargeObjectNotFound
 from tests.lifecycle.papers.models import Paper, Version
 from tests.lifecycle.support import check, read, upload
 
+pytestmark = pytest.mark.once
+
 MISSING = "12.pdf"
 
 

@@ -315,6 +315,7 @@ def test_a_file_moves_and_leaves_nothing(catalogue: bool) -> None:
     check(b"first", catalogue=catalogue)
 
 
+@pytest.mark.once
 @EVERY_GUARD
 def test_a_file_moves_though_other_fields_are_not_saved(catalogue: bool) -> None:
     contract()
@@ -325,6 +326,7 @@ def test_a_file_moves_though_other_fields_are_not_saved(catalogue: bool) -> None
     check(b"first", catalogue=catalogue)
 
 
+@pytest.mark.once
 @EVERY_GUARD
 def test_a_file_goes_where_the_field_that_it_moved_to_is_not_saved(catalogue: bool) -> None:
     contract()
@@ -334,6 +336,7 @@ def test_a_file_goes_where_the_field_that_it_moved_to_is_not_saved(catalogue: bo
     check(catalogue=catalogue)
 
 
+@pytest.mark.once
 @EVERY_GUARD
 def test_an_upload_by_the_name_of_a_file_is_not_that_file(catalogue: bool) -> None:
     row = contract(b"first", b"signed")
@@ -342,6 +345,7 @@ def test_an_upload_by_the_name_of_a_file_is_not_that_file(catalogue: bool) -> No
     check(b"second", catalogue=catalogue)
 
 
+@pytest.mark.once
 @EVERY_GUARD
 def test_a_row_goes_where_its_files_name_is_another_file(catalogue: bool) -> None:
     row = contract()

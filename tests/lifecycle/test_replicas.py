@@ -115,6 +115,7 @@ def test_a_title_is_saved_without_the_file(catalogue: bool, router_class: type[S
         nothing_but(catalogue)
 
 
+@pytest.mark.once
 def test_a_file_is_given_up_at_once() -> None:
     paper("default")
     with routed():
@@ -122,6 +123,7 @@ def test_a_file_is_given_up_at_once() -> None:
     assert not column(FILES)
 
 
+@pytest.mark.once
 def test_after_a_save_of_other_columns_what_somebody_else_uploaded_stays(catalogue: bool) -> None:
     paper("default")
     row = Paper.objects.using("replica").get()

@@ -142,6 +142,7 @@ def kept(row: Paper) -> bytes:
     return read(Paper.objects.get(pk=row.pk).data)
 
 
+@pytest.mark.once
 def test_what_replaced_anothers_change_and_was_rolled_back_is_done_again(paper: Paper, catalogue: bool) -> None:
     ours, theirs = stored(b"ours"), stored(b"theirs")
     replace(paper, theirs)
@@ -152,6 +153,7 @@ def test_what_replaced_anothers_change_and_was_rolled_back_is_done_again(paper: 
     check(b"ours", b"theirs", catalogue=catalogue)
 
 
+@pytest.mark.once
 def test_what_replaced_anothers_change_within_the_transaction_is_done_again(paper: Paper, catalogue: bool) -> None:
     first, ours, theirs = stored(b"again"), stored(b"ours"), stored(b"theirs")
     with transaction.atomic():
@@ -164,6 +166,7 @@ def test_what_replaced_anothers_change_within_the_transaction_is_done_again(pape
     check(b"again", b"ours", b"theirs", catalogue=catalogue)
 
 
+@pytest.mark.once
 def test_the_last_of_two_saves_that_were_rolled_back_is_done_again(paper: Paper, catalogue: bool) -> None:
     one, two = stored(b"one"), stored(b"two")
     with rolled_back():
@@ -174,6 +177,7 @@ def test_the_last_of_two_saves_that_were_rolled_back_is_done_again(paper: Paper,
     check(b"one", b"two", catalogue=catalogue)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("is_cleared", [False, True])
 def test_a_save_of_other_columns_that_was_rolled_back_takes_no_side(
     is_cleared: bool, paper: Paper, catalogue: bool
@@ -191,6 +195,7 @@ def test_a_save_of_other_columns_that_was_rolled_back_takes_no_side(
     check(b"ours", *([] if is_cleared else [b"theirs"]), catalogue=catalogue)
 
 
+@pytest.mark.once
 def test_what_an_earlier_transaction_did_in_vain_somebody_else_may_do(paper: Paper, catalogue: bool) -> None:
     one, two = stored(b"one"), stored(b"two")
     with rolled_back():
@@ -204,6 +209,7 @@ def test_what_an_earlier_transaction_did_in_vain_somebody_else_may_do(paper: Pap
     check(b"one", b"two", catalogue=catalogue)
 
 
+@pytest.mark.once
 def test_what_a_receiver_that_failed_undid_is_done_again(paper: Paper, catalogue: bool) -> None:
     ours = stored(b"ours")
 
@@ -222,6 +228,7 @@ def test_what_a_receiver_that_failed_undid_is_done_again(paper: Paper, catalogue
     check(b"ours", catalogue=catalogue)
 
 
+@pytest.mark.once
 def test_what_a_pickled_instance_had_committed_somebody_else_may_undo(paper: Paper, catalogue: bool) -> None:
     one, two = stored(b"one"), stored(b"two")
     save(paper, one)
@@ -235,6 +242,7 @@ def test_what_a_pickled_instance_had_committed_somebody_else_may_undo(paper: Pap
     check(b"one", b"two", catalogue=catalogue)
 
 
+@pytest.mark.once
 def test_receivers_see_that_the_earlier_file_is_gone(paper: Paper, catalogue: bool) -> None:
     seen: list[bytes] = []
 
@@ -251,6 +259,7 @@ def test_receivers_see_that_the_earlier_file_is_gone(paper: Paper, catalogue: bo
     check(b"second", catalogue=catalogue)
 
 
+@pytest.mark.once
 def test_what_fails_as_it_is_committed_is_done_again(catalogue: bool) -> None:
     row, ours = Version.objects.create(data=upload(b"first")), stored(b"ours")
     row.data, row.previous = ours, Version(pk=-1)  # the reference is checked at the end of the transaction
@@ -262,6 +271,7 @@ def test_what_fails_as_it_is_committed_is_done_again(catalogue: bool) -> None:
     check(b"ours", catalogue=catalogue)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("is_loaded", [False, True])
 def test_an_instance_that_comes_to_be_another_row_takes_its_file_there(is_loaded: bool, catalogue: bool) -> None:
     """The key of its model is declared after the file."""
