@@ -87,7 +87,6 @@ def test_a_file_is_replaced_cleared_and_deleted(catalogue: bool) -> None:
     nothing_but(catalogue)
 
 
-@pytest.mark.once
 def test_a_file_is_given_up_at_once(catalogue: bool) -> None:
     here, there = same_name()
     there.data.delete(save=False)

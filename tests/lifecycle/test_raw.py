@@ -1,37 +1,16 @@
 """Saves of rows as they are, as fixtures are loaded and older versions restored, and what an instance knows by them."""
 
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
-
 import pytest
-from django.db import transaction
 
 from pg_lo_storage.exceptions import LargeObjectNotFound
-from tests.lifecycle.papers.models import Paper, Version
-from tests.lifecycle.support import check, read, upload
+from tests.lifecycle.papers.models import Paper
+from tests.lifecycle.support import check, upload
+from tests.lifecycle.test_rollbacks import kept, stored
+from tests.storage.support import rolled_back
 
 pytestmark = pytest.mark.once
 
 MISSING = "12.pdf"
-
-
-class Stop(Exception):
-    """What a block is left with, to roll it back."""
-
-
-@contextmanager
-def rolled_back() -> Generator[None]:
-    with suppress(Stop), transaction.atomic():
-        yield
-        raise Stop
-
-
-def stored(data: bytes) -> str:
-    return Version.objects.create(data=upload(data)).data.name or ""
-
-
-def kept(row: Paper) -> bytes:
-    return read(Paper.objects.get(pk=row.pk).data)
 
 
 @pytest.fixture

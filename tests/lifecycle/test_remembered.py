@@ -30,17 +30,7 @@ from tests.lifecycle.papers.models import (
 )
 from tests.lifecycle.sessions import Session
 from tests.lifecycle.support import FILES, check, column, read, sql, upload
-
-
-class Stop(Exception):
-    """What a block is left with, to roll it back."""
-
-
-@contextmanager
-def rolled_back() -> Generator[None]:
-    with suppress(Stop), transaction.atomic():
-        yield
-        raise Stop
+from tests.storage.support import Stop, rolled_back
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import copy
 import pickle
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import cast
 
 import pytest
@@ -13,17 +13,7 @@ from django.db.models.signals import post_save
 from pg_lo_storage.exceptions import LargeObjectNotFound
 from tests.lifecycle.papers.models import Letter, Paper, Version
 from tests.lifecycle.support import FILES, check, column, contents, named, read, upload
-
-
-class Stop(Exception):
-    """What a block is left with, to roll it back."""
-
-
-@contextmanager
-def rolled_back() -> Generator[None]:
-    with suppress(Stop), transaction.atomic():
-        yield
-        raise Stop
+from tests.storage.support import Stop, rolled_back
 
 
 @pytest.fixture
